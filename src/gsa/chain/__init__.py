@@ -1,0 +1,1 @@
+"""Backbones, links, tuning, recipes, runs. The only place that knows PEFT."""

@@ -1,0 +1,136 @@
+"""The chain: a base model's identity plus its links in order (paper, equations 2 to 6).
+
+In: a run folder with `chain.json` and one PEFT adapter folder a link. Out: the base with the first k
+links merged in, W_k = W_pretrained + sum of B_i A_i, scaled; or a model with one fresh link on top.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from peft.utils import get_peft_model_state_dict
+
+from gsa.chain.backbone import Loaded, load_backbone, sha256
+from gsa.chain.files import aside, write
+from gsa.chain.recipe import Backbone, Lora
+from gsa.errors import InputError
+
+MANIFEST = "chain.json"
+WEIGHTS = "adapter_model.safetensors"
+
+
+@dataclass(frozen=True)
+class Link:
+    """One trained LoRA of the chain, stored unmerged."""
+
+    name: str
+    folder: str
+    """Name of the adapter folder below `links/`."""
+    sha256: str
+    """Checksum of its weights."""
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Base and links of a run; what is on disk, not in memory."""
+
+    root: Path
+    base: str
+    """Identity of the base weights."""
+    links: tuple[Link, ...] = ()
+
+    @classmethod
+    def read(cls, root: Path) -> "Chain":
+        """Read `chain.json`; raises InputError if it is missing or not a chain."""
+        file = root / MANIFEST
+        if not file.is_file():
+            raise InputError(f"'{root}' holds no {MANIFEST}: expected the folder of a run made by `gsa tune`")
+        try:
+            stored = json.loads(file.read_text(encoding="utf-8"))
+            links = tuple(Link(**link) for link in stored["links"])
+            chain = cls(root, str(stored["base"]), links)
+        except (ValueError, TypeError, KeyError) as error:
+            raise InputError(f"'{file}' is not a chain: {type(error).__name__} {error}") from None
+        for link in links:
+            if Path(link.folder).name != link.folder or link.folder in (".", ".."):
+                raise InputError(f"'{file}': link folder '{link.folder}' points elsewhere: expected a plain name")
+        return chain
+
+    def write(self) -> None:
+        """Store the chain's manifest."""
+        content = {"base": self.base, "links": [asdict(link) for link in self.links]}
+        write(self.root / MANIFEST, json.dumps(content, indent=2) + "\n")
+
+    def load(self, backbone: Backbone, level: int | None = None, device: str = "") -> Loaded:
+        """Load the base and merge the first `level` links into it; None merges all, 0 none.
+
+        Raises InputError where the base is another one, the chain is shorter, or a link is damaged.
+        """
+        level = len(self.links) if level is None else level
+        if not 0 <= level <= len(self.links):
+            raise InputError(f"level {level}: expected 0 (untuned) to {len(self.links)}, the links in '{self.root}'")
+        loaded = load_backbone(backbone, device)
+        if loaded.identity != self.base:
+            raise InputError(
+                f"backbone '{backbone.name}' is {loaded.identity}: '{self.root}' was tuned on {self.base}"
+            )
+        model = loaded.model
+        for link in self.links[:level]:
+            model = merge(PeftModel.from_pretrained(model, self._checked(link)))
+        return Loaded(model, loaded.tokenizer, loaded.identity)
+
+    def extended(self, name: str, model: Any, base_name: str) -> "Chain":
+        """Store a trained link and return the chain with it at the end."""
+        folder = f"{len(self.links) + 1}-{name}"
+        path = self.root / "links" / folder
+        with aside(path) as draft:
+            # PEFT would note the local path that the base was read from.
+            model.peft_config["default"].base_model_name_or_path = base_name
+            model.save_pretrained(draft, safe_serialization=True, save_embedding_layers=False)
+            (draft / "README.md").unlink(missing_ok=True)
+        chain = Chain(self.root, self.base, (*self.links, Link(name, folder, sha256(path / WEIGHTS))))
+        chain.write()
+        return chain
+
+    def _checked(self, link: Link) -> Path:
+        path = self.root / "links" / link.folder
+        if not (path / WEIGHTS).is_file():
+            raise InputError(f"link '{link.name}': '{path / WEIGHTS}' is missing")
+        found = sha256(path / WEIGHTS)
+        if found != link.sha256:
+            raise InputError(f"link '{link.name}': '{path / WEIGHTS}' is damaged: sha256 {found}, expected {link.sha256}")
+        return path
+
+
+def fresh_link(model: Any, lora: Lora, seed: int) -> Any:
+    """Put a new link on merged, frozen weights: A is random Gaussian, B zero, so nothing changes yet."""
+    torch.manual_seed(seed)
+    config = LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,  # type: ignore[arg-type]
+        lora_dropout=lora.dropout,
+        target_modules=list(lora.targets),
+        init_lora_weights="gaussian",
+        task_type="CAUSAL_LM",
+    )
+    try:
+        return get_peft_model(model, config)
+    except ValueError as error:
+        raise InputError(f"lora.targets: {list(lora.targets)} do not fit this model: {str(error).splitlines()[0]}") from None
+
+
+def merge(model: Any) -> Any:
+    """Fold the active link into the weights: W + B A * alpha / rank, added in float32, then cast."""
+    dtypes = {name: parameter.dtype for name, parameter in model.named_parameters()}
+    low = any(dtype != torch.float32 for dtype in dtypes.values())
+    merged = (model.float() if low else model).merge_and_unload(safe_merge=True)
+    merged = merged.to(min(dtypes.values(), key=lambda dtype: dtype.itemsize)) if low else merged
+    return merged.requires_grad_(False).eval()
+
+
+def link_weights(model: Any) -> dict[str, torch.Tensor]:
+    """Return the active link's tensors by name."""
+    return dict(get_peft_model_state_dict(model, save_embedding_layers=False))

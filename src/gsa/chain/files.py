@@ -1,0 +1,48 @@
+"""Files that are whole or not there: written aside, flushed to disk, renamed (DESIGN: runs survive)."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def write(path: Path, content: str | bytes) -> None:
+    """Replace a file's content in one step; readers see the old or the new, never half of it."""
+    data = content.encode() if isinstance(content, str) else content
+    with aside(path) as draft:
+        draft.write_bytes(data)
+
+
+@contextmanager
+def aside(path: Path) -> Iterator[Path]:
+    """Yield a path to write a file or folder to; it becomes `path` only when the block ends well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.part")
+    _remove(draft)
+    try:
+        yield draft
+        for file in [*draft.rglob("*"), draft] if draft.is_dir() else [draft]:
+            _flush(file)
+        if path.is_dir():
+            _remove(path)
+        draft.replace(path)
+        _flush(path.parent)
+    finally:
+        _remove(draft)
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        for child in path.iterdir():
+            _remove(child)
+        path.rmdir()
+    else:
+        path.unlink(missing_ok=True)

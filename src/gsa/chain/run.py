@@ -1,0 +1,163 @@
+"""A run: recipe in, a folder with the tuned chain out; the same call resumes it.
+
+    run/recipe.toml     the recipe as resolved
+    run/run.json        seed, versions, commit, checksums of the training examples
+    run/chain.json      base and links; grows as levels finish
+    run/links/          one PEFT adapter folder a level
+    run/log.jsonl       one line a step
+"""
+
+import json
+import platform
+import shutil
+import subprocess
+import time
+import zlib
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from gsa.chain.backbone import Loaded, load_backbone
+from gsa.chain.batches import Lessons, lessons
+from gsa.chain.chain import MANIFEST, Chain, fresh_link, merge
+from gsa.chain.files import write
+from gsa.chain.recipe import Level, Recipe, load_recipe
+from gsa.chain.tuning import token_count, tune_link
+from gsa.errors import InputError
+
+Say = Callable[[str], None]
+STORED_RECIPE, LOG, SCRATCH = "recipe.toml", "log.jsonl", "checkpoints"
+
+
+def tune(recipe: Recipe, root: Path, say: Say = print) -> Chain:
+    """Tune every level of a recipe that `root` does not hold yet, one link each.
+
+    Raises InputError if `root` holds a run of another recipe, or anything that is not a run. All
+    datasets are read before the backbone is loaded, so bad data costs no time.
+    """
+    _claim(recipe, root)
+    finished = len(Chain.read(root).links) if (root / MANIFEST).is_file() else 0
+    if finished == len(recipe.levels):
+        say(f"{root}: all {finished} levels are tuned already")
+        return Chain.read(root)
+    if finished:
+        chain = Chain.read(root)
+        loaded = chain.load(recipe.backbone)
+        say(f"{root}: {finished} of {len(recipe.levels)} levels are tuned already")
+    else:
+        loaded = load_backbone(recipe.backbone)
+        chain = Chain(root, loaded.identity)
+    plans = {level.name: lessons(recipe, level, loaded.tokenizer) for level in recipe.levels[finished:]}
+    _note(recipe, root, plans)
+    chain.write()
+    model = loaded.model
+    for number, level in enumerate(recipe.levels[finished:], finished + 1):
+        model, chain = _tune_level(recipe, level, number, model, chain, plans[level.name], say)
+    return chain
+
+
+def load_run(root: Path, level: int | None = None) -> tuple[Recipe, Chain, Loaded]:
+    """Return a run's recipe and chain, and the model of a level (None: the last)."""
+    recipe, chain = read_run(root)
+    return recipe, chain, chain.load(recipe.backbone, level)
+
+
+def read_run(root: Path) -> tuple[Recipe, Chain]:
+    """Return a run's recipe and chain without loading its model; raises InputError if it is not a run."""
+    if not root.is_dir():
+        raise InputError(f"run '{root}' does not exist: expected a folder made by `gsa tune`")
+    return load_recipe(root / STORED_RECIPE), Chain.read(root)
+
+
+def _tune_level(
+    recipe: Recipe, level: Level, number: int, model: Any, chain: Chain, plan: Lessons, say: Say
+) -> tuple[Any, Chain]:
+    tokens = token_count(plan.rows)
+    counts = ", ".join(f"{name} {len(prompts)}" for name, prompts in plan.prompts.items())
+    say(f"level {number} {level.name}: {counts}; {plan.steps} steps over {tokens} tokens")
+    scratch = chain.root / SCRATCH / f"{number}-{level.name}"
+    linked = fresh_link(model, recipe.lora, zlib.crc32(f"{recipe.seed}/{number}".encode()))
+    progress = _Progress(chain.root / LOG, number, level.name, plan, say)
+    tune_link(linked, plan, recipe, level, scratch, progress)
+    chain = chain.extended(level.name, linked, recipe.backbone.name)
+    shutil.rmtree(scratch, ignore_errors=True)
+    say(f"level {number} {level.name}: done in {progress.seconds():.0f} s")
+    return merge(linked), chain
+
+
+class _Progress:
+    """Writes each step to the log and says now and then how far the level is."""
+
+    def __init__(self, log: Path, number: int, name: str, plan: Lessons, say: Say) -> None:
+        self.log, self.number, self.name, self.say = log, number, name, say
+        self.steps, self.tokens_a_step = plan.steps, token_count(plan.rows) / plan.steps
+        self.began = self.told = time.monotonic()
+        self.first: int | None = None
+
+    def seconds(self) -> float:
+        return time.monotonic() - self.began
+
+    def __call__(self, entry: dict[str, Any]) -> None:
+        step = entry["step"]
+        self.first = step - 1 if self.first is None else self.first
+        with self.log.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"level": self.number, "name": self.name, **entry}) + "\n")
+        now = time.monotonic()
+        if now - self.told >= 10 or step == self.steps:
+            self.told = now
+            rate = (step - self.first) / (now - self.began)
+            left = (self.steps - step) / rate
+            self.say(
+                f"  {self.name} step {step}/{self.steps}  loss {entry['loss']:.4f}  "
+                f"{rate * self.tokens_a_step:.0f} tokens/s  {left:.0f} s left"
+            )
+
+
+def _claim(recipe: Recipe, root: Path) -> None:
+    """Make the run folder, or check that it is this recipe's."""
+    stored = root / STORED_RECIPE
+    if stored.is_file():
+        before = load_recipe(stored)
+        if before != recipe:
+            key = next(k for k in Recipe.model_fields if getattr(before, k) != getattr(recipe, k))
+            raise InputError(
+                f"'{root}' holds a run of another recipe ('{key}' differs): expected the same recipe, "
+                "or another --out"
+            )
+        return
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise InputError(f"'{root}' is there and is not a run: expected a new or empty folder for --out")
+    root.mkdir(parents=True, exist_ok=True)
+    write(stored, recipe.toml())
+
+
+def _note(recipe: Recipe, root: Path, plans: dict[str, Lessons]) -> None:
+    """Store what the run was made with and from."""
+    packages = ("gsa-llm", "torch", "transformers", "peft", "accelerate", "tokenizers")
+    data = {
+        f"{level}/{name}": {"examples": len(prompts), "crc32": zlib.crc32(repr([p.ids for p in prompts]).encode())}
+        for level, plan in plans.items()
+        for name, prompts in plan.prompts.items()
+    }
+    note = root / "run.json"
+    if note.is_file():
+        data = {**json.loads(note.read_text(encoding="utf-8"))["data"], **data}
+    content = {
+        "seed": recipe.seed,
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in packages},
+        "commit": _commit(),
+        "data": data,
+    }
+    write(note, json.dumps(content, indent=2) + "\n")
+
+
+def _commit() -> str:
+    """Return the commit of the source tree, or an empty string for an installed package."""
+    here = Path(__file__).parent
+    try:
+        done = subprocess.run(["git", "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

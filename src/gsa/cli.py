@@ -1,0 +1,160 @@
+"""The command `gsa`: parses and calls; whatever it does lives elsewhere. Heavy imports wait for their command."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gsa import __version__
+from gsa.errors import InputError
+
+app = typer.Typer(
+    help="One language model, tuned level by level, that does all of sentiment.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+data = typer.Typer(help="Fetch and describe the benchmark's datasets.", no_args_is_help=True)
+app.add_typer(data, name="data")
+
+RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="A TOML recipe, such as recipes/quick.toml.")]
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder made by `gsa tune`.")]
+Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a recipe key.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"gsa {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _gsa(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """One language model, tuned level by level, that does all of sentiment."""
+
+
+@app.command()
+def tune(
+    recipe: RecipePath,
+    out: Annotated[Path | None, typer.Option(help="Run folder; runs/NAME if not given.")] = None,
+    overrides: Overrides = None,
+    seed: Annotated[int | None, typer.Option(help="Use another seed than the recipe's.")] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Only print what it would take.")] = False,
+) -> None:
+    """Tune a chain as a recipe says; the same command resumes a run that was stopped."""
+    from gsa.chain.recipe import load_recipe
+
+    wanted = load_recipe(recipe, overrides or [], seed)
+    if plan:
+        from gsa import terminal
+        from gsa.chain.planning import make_plan
+
+        print(terminal.plan(wanted, make_plan(wanted)))
+        return
+    from gsa.chain.run import tune as run
+
+    root = out or Path("runs") / wanted.name
+    print(wanted.toml())
+    run(wanted, root, _say)
+    print(f"the chain is in {root}; measure it with: gsa eval {root}")
+
+
+@app.command(name="eval")
+def evaluate(
+    run: RunPath,
+    level: Annotated[list[int] | None, typer.Option(help="Links to merge, 0 is untuned; all levels if not given.")] = None,
+    dataset: Annotated[list[str] | None, typer.Option(help="Only these; all of the recipe if not given.")] = None,
+    split: Annotated[str, typer.Option(help="dev or test; the recipe's if not given.")] = "",
+    limit: Annotated[int | None, typer.Option(min=0, help="Most examples a dataset, 0 for all.")] = None,
+    again: Annotated[bool, typer.Option(help="Compute what is already there once more.")] = False,
+    examples: Annotated[int, typer.Option(min=0, help="Show this many predictions a dataset.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Measure a run: scores, the forgetting matrix, predictions kept as Parquet."""
+    from gsa import terminal
+    from gsa.evaluation import evaluate as measuring
+
+    if split not in ("", "train", "dev", "test"):
+        raise InputError(f"--split '{split}': expected dev or test")
+    rows = measuring.evaluate(run, level, dataset or [], split, limit, again, lambda text: print(text, file=sys.stderr))
+    if as_json:
+        print(measuring.as_json(rows))
+        return
+    print(terminal.text(measuring.matrix(run, rows), "Main metric on every dataset after every level (percent)"))
+    if examples:
+        print(terminal.predictions(measuring.shown(run, rows[0].split, examples)))
+
+
+@app.command()
+def show(
+    dataset: Annotated[str, typer.Argument(help="A name of `gsa data list`.")],
+    index: Annotated[int, typer.Option(min=0, help="Number of the example in its split.")] = 0,
+    split: Annotated[str, typer.Option(help="train, dev or test.")] = "train",
+    layout: Annotated[str, typer.Option(help="paper, instruction_first or inline.")] = "inline",
+    context: Annotated[str, typer.Option(help="dialogue, history or window.")] = "history",
+    protocol: Annotated[str, typer.Option(help="Split protocol, where there are several.")] = "",
+    max_tokens: Annotated[int, typer.Option(min=64, help="Longest prompt with its answer.")] = 1024,
+    backbone: Annotated[str, typer.Option(help="Whose tokenizer: a name, Hugging Face id or folder.")] = "smollm2-135m",
+) -> None:
+    """Print exactly what the model reads for one example, and how many tokens that is."""
+    from gsa import terminal
+    from gsa.chain.recipe import layout_of
+    from gsa.chain.show import show_prompt
+
+    wanted = layout_of(name=layout, context=context, max_tokens=max_tokens)
+    print(terminal.prompt(show_prompt(dataset, index, split, wanted, protocol, backbone)))
+
+
+@data.command(name="list")
+def data_list() -> None:
+    """List the datasets: level, labels, protocols, licence, and whether their files are here."""
+    from gsa import terminal
+    from gsa.datasets.catalogue import CATALOGUE, data_root
+
+    print(terminal.text(terminal.catalogue(CATALOGUE, data_root()), f"Datasets; files are looked for in {data_root()}"))
+
+
+@data.command()
+def fetch(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Datasets, or `all`.")],
+    source: Annotated[Path | None, typer.Option("--from", metavar="DIR", help="Copy from a folder of yours.")] = None,
+) -> None:
+    """Download datasets from their owners, pinned and checked, or copy them from a folder."""
+    from gsa.datasets.fetch import fetch_all
+
+    fetch_all(names, source, _say)
+
+
+@data.command()
+def stats(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME...]", help="All that are here if not given.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Print the paper's table 1 from the files: sizes, labels, average length."""
+    from gsa import terminal
+    from gsa.datasets.stats import stats as count
+
+    counted = count(names or [])
+    print(json.dumps(counted, ensure_ascii=False, indent=2) if as_json else terminal.text(terminal.stats(counted)))
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def main() -> None:
+    """Run the command; bad input is one sentence on stderr and exit code 2."""
+    try:
+        app()
+    except InputError as error:
+        print(f"gsa: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""MELD: conversations of the series Friends, an emotion for every utterance.
+
+Format: ``{train,dev,test}_sent_emo.csv``, a row an utterance, of which ``Utterance, Speaker, Emotion,
+Dialogue_ID, Utterance_ID`` are read. Dialogue ids start again in each split, and one is missing in
+train; utterance ids have gaps and are unique within a dialogue only. The owner's present files are
+UTF-8 with curly quotes; older copies are Windows-1252, and such a file is read as that as a whole.
+
+Out come dialogues, every utterance a target, in the order of their utterance ids.
+
+Citation: Poria et al., MELD: A Multimodal Multi-Party Dataset for Emotion Recognition in Conversations,
+ACL 2019.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from gsa.datasets import reading
+from gsa.datasets.dataset import Dataset, Source, Splits, github
+from gsa.errors import InputError
+from gsa.tasks.task import EMOTION
+
+NAME = "meld"
+COLUMNS = ("Utterance", "Speaker", "Emotion", "Dialogue_ID", "Utterance_ID")
+TASK = EMOTION.with_labels("neutral", "joy", "surprise", "anger", "sadness", "disgust", "fear")
+LABELS = {label: label for label in TASK.labels}
+
+
+def read(folder: Path, protocol: str, fold: int) -> Splits:
+    """Return the three splits."""
+    return {
+        split: reading.examples(_turns(folder / f"{split}_sent_emo.csv"), NAME)
+        for split in ("train", "dev", "test")
+    }
+
+
+def _turns(path: Path) -> Iterator[reading.Turn]:
+    found = []
+    for where, row in reading.rows(path, COLUMNS, fallback="cp1252"):
+        dialogue, utterance = row["Dialogue_ID"], row["Utterance_ID"]
+        if not (dialogue.isdecimal() and utterance.isdecimal()):
+            raise InputError(f"{where}: expected numbers as its ids, found '{dialogue}' and '{utterance}'")
+        label = reading.choose(row["Emotion"], LABELS, where)
+        id = f"dia{int(dialogue)}_utt{int(utterance)}"
+        turn = reading.Turn(where, id, row["Utterance"], row["Speaker"], label, f"dia{int(dialogue)}")
+        found.append((int(dialogue), int(utterance), turn))
+    for _, _, turn in sorted(found, key=lambda item: item[:2]):
+        yield turn
+
+
+_COMMIT = "2d2011b409d3ca2d7e94460cd007d434b1d0a102"
+
+
+def _source(split: str, sha256: str) -> Source:
+    name = f"{split}_sent_emo.csv"
+    return Source(name, sha256, github("declare-lab/MELD", _COMMIT, f"data/MELD/{name}"))
+
+
+DATASET = Dataset(
+    name=NAME,
+    title="MELD (conversations of Friends)",
+    task=TASK,
+    metrics=("weighted_f1", "accuracy", "macro_f1"),
+    files=("train_sent_emo.csv", "dev_sent_emo.csv", "test_sent_emo.csv"),
+    read=read,
+    folder="meld",
+    licence="GPL-3.0",
+    homepage="https://github.com/declare-lab/MELD",
+    citation="Poria et al. 2019, MELD: A Multimodal Multi-Party Dataset for Emotion Recognition in "
+    "Conversations, ACL",
+    sources=(
+        _source("train", "d2fa2d6529cf03cac2989efec05c9b27d8fd2f4c8fc5974c7ae88aa537fa02db"),
+        _source("dev", "2e89c6f8aa182d6f62f8c6331aece905ac7273ca4999660bfb5213e1d0370c1c"),
+        _source("test", "8d37103938f7067600839fe29d5a114a6cd1bcdafb75bec101e06464c5006888"),
+    ),
+)

@@ -1,0 +1,103 @@
+"""SST-2: sentences of film reviews, from the Stanford Sentiment Treebank.
+
+Format: ``{train,dev,test}.txt``, one parsed sentence a line in the Penn Treebank's brackets; the first
+digit of a line, 0 to 4, is the sentiment of the whole sentence, the leaves are its words.
+
+Out come lone sentences as a person would type them (see ``readable``). The protocol ``binary`` has
+0 and 1 as negative, 3 and 4 as positive, and leaves 2 out; ``with-neutral`` keeps it as neutral.
+
+Citation: Socher et al., Recursive Deep Models for Semantic Compositionality Over a Sentiment Treebank,
+EMNLP 2013.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from gsa.datasets import reading
+from gsa.datasets.dataset import Dataset, Source, Splits, github
+from gsa.errors import InputError
+from gsa.tasks.task import SENTIMENT
+
+NAME = "sst2"
+LABELS = {"0": "negative", "1": "negative", "2": "neutral", "3": "positive", "4": "positive"}
+TREE = re.compile(r"\((\d) .*\)")
+# Words hold no space but may hold a no-break space ("2 1/2"), so \s would cut them.
+LEAF = re.compile(r"\(\d ([^() ]+)\)")
+
+ESCAPES = {
+    "-LRB-": "(",
+    "-RRB-": ")",
+    "-LSB-": "[",
+    "-RSB-": "]",
+    "-LCB-": "{",
+    "-RCB-": "}",
+    "``": "“",
+    "''": "”",
+    "`": "‘",
+}
+OPENING = re.compile(r"([(\[{“‘$]) ")
+CLOSING = re.compile(r" (\.\.\.|[.,:;?!%)\]}”]|n't\b|'(?:s|re|ll|ve|d|m)\b|'(?= |$))", re.IGNORECASE)
+
+
+def read(folder: Path, protocol: str, fold: int) -> Splits:
+    """Return the three splits."""
+    return {
+        split: reading.examples(_turns(folder / f"{split}.txt", split, protocol), NAME)
+        for split in ("train", "dev", "test")
+    }
+
+
+def _turns(path: Path, split: str, protocol: str) -> Iterator[reading.Turn]:
+    for number, (where, line) in enumerate(reading.lines(path), start=1):
+        tree = TREE.fullmatch(line.strip())
+        words = LEAF.findall(line)
+        if not tree or not words or line.count("(") != line.count(")"):
+            raise InputError(f"{where}: expected a tree like '(3 (2 A) (3 treat))', found '{line[:60]}'")
+        label = reading.choose(tree[1], LABELS, where)
+        if label != "neutral" or protocol == "with-neutral":
+            yield reading.Turn(where, f"{split}_{number}", readable(words), label=label)
+
+
+def readable(words: list[str]) -> str:
+    """Return a sentence as a person would type it, from the words of a Penn Treebank tree.
+
+    Escapes become what they stand for, and no space is left before a closing mark or a contraction
+    nor after an opening one. Quotation marks become plain ones once their side has been used.
+    """
+    plain = [ESCAPES.get(word, word.replace("\\/", "/").replace("\\*", "*")) for word in words]
+    sentence = CLOSING.sub(r"\1", OPENING.sub(r"\1", " ".join(plain)))
+    return sentence.translate(str.maketrans("“”‘", '""\''))
+
+
+# The short form of the commit is all that is known of it; the checksums decide.
+_COMMIT = "12bb731"
+
+
+def _source(split: str, sha256: str, first_lines: int = 0) -> Source:
+    url = github("munikarmanish/RNTN", _COMMIT, f"trees/{split}.txt")
+    return Source(f"{split}.txt", sha256, url, first_lines)
+
+
+DATASET = Dataset(
+    name=NAME,
+    title="SST-2 (film reviews)",
+    task=SENTIMENT.with_labels("negative", "positive"),
+    tasks={"with-neutral": SENTIMENT},
+    protocols=("binary", "with-neutral"),
+    # Accuracy weighted by the classes' support, as the paper has it, is accuracy.
+    metrics=("accuracy", "weighted_f1", "macro_f1"),
+    files=("train.txt", "dev.txt", "test.txt"),
+    read=read,
+    folder="sst2",
+    licence="none stated",
+    homepage="https://nlp.stanford.edu/sentiment/",
+    citation="Socher et al. 2013, Recursive Deep Models for Semantic Compositionality Over a Sentiment "
+    "Treebank, EMNLP",
+    sources=(
+        # This copy's train file goes on with other trees after the official 8,544.
+        _source("train", "e2f3f41b0b1e6d4dddc0effe3bfc2d27ed8928079aa9a03d652311614fc5feb7", 8544),
+        _source("dev", "0e9336aed6e4730e19f58d00a77b3f0297efdb755f7b5e598c98a05e3f97ea40"),
+        _source("test", "6e54806dee95cf80cd918e7dfb3f6770f6df24bf826f289a4d1f709e1c8f6761"),
+    ),
+)

@@ -1,0 +1,170 @@
+"""TweetEval: tweets and their sentiment, emotion, emoji or hate; four datasets of one format.
+
+Format: ``{train,val,test}_text.txt``, a tweet a line, and ``{train,val,test}_labels.txt``, the number of
+its label on the same line; ``mapping.txt`` gives the labels' names. Blank lines are tweets whose words
+are gone, and stay, for the lines align.
+
+Out come lone sentences; the owner's val is the dev split. Copies of the sentiment dataset go about
+without its train_text.txt: then the train split is empty, for a dataset that is only to be tested,
+or from which a few examples are taken, needs none.
+
+Citation: Barbieri et al., TweetEval: Unified Benchmark and Comparative Evaluation for Tweet
+Classification, Findings of EMNLP 2020.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from gsa.datasets import reading
+from gsa.datasets.dataset import Dataset, Source, Splits, github
+from gsa.errors import InputError
+from gsa.tasks.task import SENTIMENT, Task
+
+EMOJI = {
+    "red_heart": "❤",
+    "smiling_face_with_hearteyes": "😍",
+    "face_with_tears_of_joy": "😂",
+    "two_hearts": "💕",
+    "fire": "🔥",
+    "smiling_face_with_smiling_eyes": "😊",
+    "smiling_face_with_sunglasses": "😎",
+    "sparkles": "✨",
+    "blue_heart": "💙",
+    "face_blowing_a_kiss": "😘",
+    "camera": "📷",
+    "United_States": "🇺🇸",
+    "sun": "☀",
+    "purple_heart": "💜",
+    "winking_face": "😉",
+    "hundred_points": "💯",
+    "beaming_face_with_smiling_eyes": "😁",
+    "Christmas_tree": "🎄",
+    "camera_with_flash": "📸",
+    "winking_face_with_tongue": "😜",
+}
+
+
+def _task(name: str, question: str, *labels: str, words: dict[str, str] | None = None) -> Task:
+    instruction = f"Consider the semantic information of sentence to determine {question}."
+    return Task(name, 4, instruction, context=False).with_labels(*labels, words=words)
+
+
+TASKS = {
+    "hate": _task("hate", "whether it expresses hate", "not-hate", "hate"),
+    "emoji": _task("emoji", "the emoji that goes with it", *EMOJI, words=EMOJI),
+    "emotion": _task("tweet-emotion", "the emotion of its author", "anger", "joy", "optimism", "sadness"),
+    "sentiment": SENTIMENT,
+}
+"""The labels of each stand in the order of the owner's numbers."""
+
+
+def read(part: str, folder: Path, protocol: str, fold: int) -> Splits:
+    """Return the three splits of one of the four."""
+    labels = _labels(folder / "mapping.txt", TASKS[part].labels)
+    return {
+        split: reading.examples(_turns(folder, name, labels), f"tweeteval-{part}")
+        for split, name in (("train", "train"), ("dev", "val"), ("test", "test"))
+    }
+
+
+def _labels(path: Path, expected: tuple[str, ...]) -> dict[str, str]:
+    """Return the label of each number, having checked that this copy numbers them as all others do."""
+    found = {}
+    for where, line in reading.lines(path):
+        number, *names = line.rstrip("\t").split("\t")
+        name = names[-1].strip("_ ") if names else ""
+        if not number.isdecimal() or expected[int(number) : int(number) + 1] != (name,):
+            names_of = ", ".join(f"{index} {label}" for index, label in enumerate(expected))
+            raise InputError(f"{where}: expected one of {names_of}, found '{line}'")
+        found[number] = name
+    return found
+
+
+def _turns(folder: Path, name: str, labels: dict[str, str]) -> Iterator[reading.Turn]:
+    texts, numbers = folder / f"{name}_text.txt", folder / f"{name}_labels.txt"
+    if name == "train" and not texts.exists() and numbers.exists():
+        return
+    tweets, answers = reading.lines(texts), reading.lines(numbers)
+    if len(tweets) != len(answers):
+        raise InputError(f"{texts}: expected {len(answers)} lines as in {numbers.name}, found {len(tweets)}")
+    for line, ((where, tweet), (at, number)) in enumerate(zip(tweets, answers, strict=True), start=1):
+        label = reading.choose(number.strip(), labels, at)
+        yield reading.Turn(where, f"{name}_{line}", tweet, label=label)
+
+
+# Each at a commit whose files have the checksums below.
+_COMMITS = {
+    "hate": "8df207ad6fcdab017000ad5196f797cd21f9a30f",
+    "emoji": "8df207ad6fcdab017000ad5196f797cd21f9a30f",
+    "emotion": "8df207ad6fcdab017000ad5196f797cd21f9a30f",
+    "sentiment": "3eb5e91dd5070b5a5931df4e70cbab5978e3c50c",
+}
+
+SHA256 = {
+    "hate": {
+        "mapping.txt": "3fc75504ffae64ddc82e13afb5790af7798cd3167d7d35790abe78b39b991896",
+        "train_text.txt": "6572bb3a42143128a5dfa99af8debeb0668e637c34b2d1e3140dac47316fe2c2",
+        "train_labels.txt": "4e8fde025a453a25c94632794254131dedeac4e57228ad64157c41571cc88f71",
+        "val_text.txt": "1ff78b1ed4c5ce43284b9eba32eb7d60c6d45d0d1b3b4d6df456ae01640764f1",
+        "val_labels.txt": "5092badf1a0e70036ea6264bcd0b78afc07d0f4a512fa6af34c2c4973600656b",
+        "test_text.txt": "bc4762876a8dd8baa55c3cd7b03108e3231a5d691e80b8b1ef97c5be31b9da9a",
+        "test_labels.txt": "c14adca6b3627616a835c5ccea8a1cceb0235cd79417257f093eb0e16a69c62f",
+    },
+    "emoji": {
+        "mapping.txt": "ac172bfbb0972d875a832224f48602472279be365454e3bce01084689100f4d3",
+        "train_text.txt": "eacb6b0ee1fe2803d72a009c2e731fe07659f604318a979951d2f07c23c564a1",
+        "train_labels.txt": "daee7da826683dbfa50ad3a29c60bc527e498f06c70eabee3745a99cc37ab3a5",
+        "val_text.txt": "3bc3742d6af404cea792671878684d110f3bc02fd79a2e34643789a521d81a26",
+        "val_labels.txt": "21ba456f688668d049ff0fb1fa04469ee684cf4e2467c71d2c3fe5ca2ba1bd1a",
+        "test_text.txt": "e4de11de1597842c431dd67868e83322f5a432564dfd8558889ed8ac6a1a5e09",
+        "test_labels.txt": "c1662b84788f36674ab8f0106f3e2e7d3e258ddf4959086ac7cc75b1e68dd1f6",
+    },
+    "emotion": {
+        "mapping.txt": "656dea85d149716af96206ca19bec0d94e9dc6de3f5079f5c7c2a241ec76cadb",
+        "train_text.txt": "2c62f67aeb3eac1aea0e5a9c3d0f4bc337992581f3f858061786a1fb4d79d95e",
+        "train_labels.txt": "987e767d8679e18abdf7de37a6d2bcd0a40a296ddd704e8d515cf0e3033c8d9c",
+        "val_text.txt": "e2e30c86b8cbb97944d6543aedc06eace3bb275cb2f381aba787b838b4f23ca5",
+        "val_labels.txt": "313730630160b7e0a6b4235b800c76683f4aeeb72d094eb69646630cd5cfe338",
+        "test_text.txt": "7e1070f5d3e3fcece5bc73680bff9981e90d8f7b2f1009bfe7a01d059d1c6091",
+        "test_labels.txt": "245072348c711961785be6d395997f97cf7fcda3effeae7805664171dc75f913",
+    },
+    "sentiment": {
+        "mapping.txt": "c0572796fbe261d8ea5fd16c5061076fbba49bc69fc865d6abccaf60daacee24",
+        "train_labels.txt": "122bfb1732fb6995b0e5c5f726c0ba457c469c3b6e60513007ce5037f23e65d4",
+        "val_text.txt": "e5b021e6fc45064c260b09814b803d8f56cada519c4d952d72f43d48a350a964",
+        "val_labels.txt": "b4566926c72e2e4e2916c864def94e76c4cdde52446af2c7ba4fc2006e057e51",
+        "test_text.txt": "09a93a55c63fd93f97485ef7302889d7edb4091cd49733aa37da094f0bfa0675",
+        "test_labels.txt": "6afb4afe9374d1f983bcf9a7c79b108d0f37fdf020a83f30488309bed215db9d",
+    },
+}
+
+
+def _dataset(part: str, metrics: tuple[str, ...]) -> Dataset:
+    def source(name: str, sha256: str) -> Source:
+        return Source(name, sha256, github("cardiffnlp/tweeteval", _COMMITS[part], f"datasets/{part}/{name}"))
+
+    return Dataset(
+        name=f"tweeteval-{part}",
+        title=f"TweetEval {part} (tweets)",
+        task=TASKS[part],
+        metrics=metrics,
+        files=tuple(SHA256[part]),
+        # No checksum of the sentiment train text is known, so it is not downloaded, only read if there.
+        optional=() if "train_text.txt" in SHA256[part] else ("train_text.txt",),
+        read=partial(read, part),
+        folder=f"tweeteval/{part}",
+        licence="without any restrictions",
+        homepage="https://github.com/cardiffnlp/tweeteval",
+        citation="Barbieri et al. 2020, TweetEval: Unified Benchmark and Comparative Evaluation for Tweet "
+        "Classification, Findings of EMNLP",
+        sources=tuple(source(name, sha256) for name, sha256 in SHA256[part].items()),
+    )
+
+
+DATASETS = (
+    _dataset("hate", ("macro_f1", "accuracy", "weighted_f1")),
+    _dataset("emoji", ("macro_f1", "accuracy", "weighted_f1")),
+    _dataset("emotion", ("macro_f1", "accuracy", "weighted_f1")),
+    _dataset("sentiment", ("macro_recall", "accuracy", "macro_f1", "weighted_f1")),
+)

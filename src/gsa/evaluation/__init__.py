@@ -1,0 +1,1 @@
+"""Scoring, metrics, results, the forgetting matrix."""

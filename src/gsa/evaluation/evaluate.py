@@ -1,0 +1,186 @@
+"""Evaluation of a run: each level's model on each dataset, predictions and results kept in the run.
+
+    run/predictions/level-K/DATASET-SPLIT.parquet   id, gold, predicted, greedy, p_LABEL...
+    run/results.jsonl                               one row a number
+
+What is there already is not computed again.
+"""
+
+import json
+import time
+import zlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from gsa.chain.batches import draw, examples_of, metrics_of, task_of
+from gsa.chain.chain import Chain
+from gsa.chain.files import aside
+from gsa.chain.recipe import Recipe, Source
+from gsa.chain.run import read_run
+from gsa.errors import InputError, suggest
+from gsa.evaluation import results
+from gsa.evaluation.metrics import Answers, majority, measure
+from gsa.evaluation.results import Result
+from gsa.evaluation.scoring import score
+from gsa.tasks.dialogue import Example
+from gsa.tasks.encoding import Encoder
+
+Say = Callable[[str], None]
+MAJORITY = -1
+
+
+def evaluate(
+    root: Path,
+    levels: Sequence[int] | None = None,
+    datasets: Sequence[str] = (),
+    split: str = "",
+    limit: int | None = None,
+    again: bool = False,
+    say: Say = print,
+) -> list[Result]:
+    """Measure a run and return all of its rows of that split.
+
+    `levels` None is every level from untuned to last; `datasets` empty is all of the recipe; `limit` None
+    is the recipe's. Raises InputError for names and levels that the run does not have.
+    """
+    recipe, chain = read_run(root)
+    split = split or recipe.evaluation.split
+    wanted = list(range(len(chain.links) + 1)) if levels is None else list(levels)
+    sources = _sources(recipe, datasets)
+    chosen = {source.name: examples_of(source, split) for source in sources}
+    for level in wanted:
+        between = levels is None and 0 < level < len(chain.links)
+        cap = limit if limit is not None else recipe.evaluation.sample if between else recipe.evaluation.limit
+        cut = {name: draw(found, cap, zlib.crc32(name.encode())) for name, found in chosen.items()}
+        _level(recipe, chain, level, sources, cut, split, again, say)
+    for source in sources:
+        _majority(recipe, root, source, chosen[source.name], split)
+    return [row for row in results.read(root) if row.split == split]
+
+
+def _sources(recipe: Recipe, datasets: Sequence[str]) -> list[Source]:
+    known = {source.name: source for source in recipe.sources()}
+    for name in datasets:
+        if name not in known:
+            raise InputError(
+                f"dataset '{name}' is not in this run{suggest(name, known)}: expected one of {sorted(known)}"
+            )
+    return [source for name, source in known.items() if not datasets or name in datasets]
+
+
+def _level(
+    recipe: Recipe,
+    chain: Chain,
+    level: int,
+    sources: Sequence[Source],
+    examples: dict[str, list[Example]],
+    split: str,
+    again: bool,
+    say: Say,
+) -> None:
+    files = {s.name: chain.root / "predictions" / f"level-{level}" / f"{s.name}-{split}.parquet" for s in sources}
+    due = [s for s in sources if again or not _covers(files[s.name], examples[s.name])]
+    loaded = chain.load(recipe.backbone, level) if due else None
+    for source in sources:
+        if loaded is not None and source in due:
+            began = time.monotonic()
+            encoder = Encoder(loaded.tokenizer, recipe.layout, task_of(source))
+            table = predict(loaded.model, encoder, examples[source.name], recipe.training.row_tokens)
+            with aside(files[source.name]) as draft:
+                table.write_parquet(draft)
+            rate = len(table) / (time.monotonic() - began)
+        else:
+            table, rate = pl.read_parquet(files[source.name]), 0.0
+        rows = rows_of(recipe, level, source, split, table)
+        results.add(chain.root, rows)
+        agree = float((table["predicted"] == table["greedy"].fill_null("")).mean() or 0.0)  # type: ignore[arg-type]
+        speed = f"{rate:.1f} targets/s" if rate else "kept"
+        main = rows[0]
+        say(
+            f"  level {level}  {source.name:<20} {main.metric} {main.value:.1f}  n={main.n}  "
+            f"greedy decoding agrees {100 * agree:.1f}%  {speed}"
+        )
+
+
+def _covers(file: Path, examples: Sequence[Example]) -> bool:
+    """Tell whether stored predictions are of exactly these examples."""
+    return file.is_file() and pl.read_parquet(file, columns=["id"])["id"].to_list() == [e.id for e in examples]
+
+
+def predict(model: Any, encoder: Encoder, examples: Sequence[Example], row_tokens: int) -> pl.DataFrame:
+    """Return the table of predictions: one row an example, a probability column a label."""
+    labels = encoder.task.labels
+    scores = score(model, encoder.encode(examples), row_tokens)
+    columns: dict[str, list[Any]] = {
+        "id": [e.id for e in examples],
+        "gold": [e.label for e in examples],
+        "predicted": [labels[s.best] for s in scores],
+        "greedy": [None if s.greedy is None else labels[s.greedy] for s in scores],
+    }
+    columns |= {f"p_{label}": [float(s.probabilities[i]) for s in scores] for i, label in enumerate(labels)}
+    text = {name: pl.String for name in ("id", "gold", "predicted", "greedy")}
+    return pl.DataFrame(columns, schema_overrides=text)
+
+
+def rows_of(recipe: Recipe, level: int, source: Source, split: str, table: pl.DataFrame) -> list[Result]:
+    """Return the result rows of a table of predictions, the main metric first."""
+    labels = task_of(source).labels
+    gold = np.asarray([labels.index(label) for label in table["gold"]])
+    answers = Answers(labels, gold, table.select([f"p_{label}" for label in labels]).to_numpy())
+    measured = measure(answers, metrics_of(source))
+    return [
+        Result(recipe.name, recipe.seed, level, source.name, split, metric, round(value, 4), n)
+        for metric, (value, n) in measured.items()
+    ]
+
+
+def _majority(recipe: Recipe, root: Path, source: Source, examples: Sequence[Example], split: str) -> None:
+    """Add the rows of always answering the most frequent label of the training split."""
+    labels = task_of(source).labels
+    counts = Counter(example.label for example in examples_of(source, "train"))
+    common = max(range(len(labels)), key=lambda i: counts[labels[i]])
+    gold = np.asarray([labels.index(str(example.label)) for example in examples])
+    measured = measure(majority(gold, labels, common), metrics_of(source))
+    results.add(
+        root,
+        [
+            Result(recipe.name, recipe.seed, MAJORITY, source.name, split, metric, round(value, 4), n)
+            for metric, (value, n) in measured.items()
+        ],
+    )
+
+
+def matrix(root: Path, rows: Sequence[Result]) -> list[list[str]]:
+    """Return the forgetting matrix of a run's rows, header first."""
+    recipe, chain = read_run(root)
+    mains = {source.name: metrics_of(source)[0] for source in recipe.sources()}
+    names = {MAJORITY: "majority", 0: "untuned"}
+    names |= {number: f"after {link.name}" for number, link in enumerate(chain.links, 1)}
+    return results.forgetting_matrix(rows, mains, names)
+
+
+def shown(root: Path, split: str, count: int) -> list[dict[str, Any]]:
+    """Return some predictions of the last level with their texts, `count` a dataset, spread over it."""
+    recipe, chain = read_run(root)
+    rows = []
+    for source in recipe.sources():
+        file = root / "predictions" / f"level-{len(chain.links)}" / f"{source.name}-{split}.parquet"
+        if not file.is_file():
+            continue
+        by_id = {example.id: example for example in examples_of(source, split)}
+        table = pl.read_parquet(file)
+        for row in table[:: max(1, len(table) // count)][:count].iter_rows(named=True):
+            chances = {name[2:]: p for name, p in row.items() if name.startswith("p_")}
+            text = by_id[row["id"]].utterance.line()
+            rows.append({"dataset": source.name, "text": text, "probabilities": chances, **row})
+    return rows
+
+
+def as_json(rows: Sequence[Result]) -> str:
+    """Return rows as JSON lines."""
+    return "\n".join(json.dumps(row.__dict__) for row in rows)

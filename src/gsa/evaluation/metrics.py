@@ -1,0 +1,73 @@
+"""Metrics: gold labels and predictions in, one number a metric out. Knows no model.
+
+The paper (section 5.2) follows each dataset's own convention: accuracy for SST-2 (its weighted accuracy
+weighs classes by their support, which is accuracy), two-class accuracy for MOSI and MOSEI, weighted F1
+elsewhere; TweetEval has macro F1 and macro recall.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import accuracy_score, f1_score, recall_score
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Gold labels and predicted probabilities of one dataset."""
+
+    labels: tuple[str, ...]
+    gold: NDArray[np.int64]
+    """Indices into `labels`; shape (examples,)."""
+    probabilities: NDArray[np.float64]
+    """Shape (examples, labels)."""
+
+    @property
+    def predicted(self) -> NDArray[np.int64]:
+        """Most probable label of each example."""
+        return np.asarray(self.probabilities.argmax(1), dtype=np.int64)
+
+
+def measure(answers: Answers, names: Sequence[str]) -> dict[str, tuple[float, int]]:
+    """Return each metric's value in percent and the number of examples it is taken over."""
+    return {name: _one(answers, name) for name in names}
+
+
+def majority(gold: NDArray[np.int64], labels: tuple[str, ...], common: int) -> Answers:
+    """Return the answers of always saying label `common`, the training set's most frequent."""
+    probabilities = np.zeros((len(gold), len(labels)))
+    probabilities[:, common] = 1.0
+    return Answers(labels, gold, probabilities)
+
+
+def _one(answers: Answers, name: str) -> tuple[float, int]:
+    gold, predicted = answers.gold, answers.predicted
+    if name.endswith("_has0") or name.endswith("_non0"):
+        gold, predicted = _two_classes(answers, zeros=name.endswith("_has0"))
+    match name:
+        case "accuracy" | "acc2_has0" | "acc2_non0":
+            value = accuracy_score(gold, predicted)
+        case "weighted_f1" | "weighted_f1_has0":
+            value = f1_score(gold, predicted, average="weighted", zero_division=0.0)
+        case "macro_f1":
+            value = f1_score(gold, predicted, average="macro", zero_division=0.0)
+        case "macro_recall":
+            value = recall_score(gold, predicted, average="macro", zero_division=0.0)
+        case _:
+            raise ValueError(f"unknown metric '{name}'")
+    return 100.0 * float(value), len(gold)
+
+
+def _two_classes(answers: Answers, zeros: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Fold negative/neutral/positive into MOSI's and MOSEI's two conventions of two classes.
+
+    With zeros: negative against non-negative, neutral counts as the latter. Without: positive against
+    negative on examples that are not neutral, by which of the two is more probable.
+    """
+    negative, neutral, positive = (answers.labels.index(x) for x in ("negative", "neutral", "positive"))
+    p = answers.probabilities
+    if zeros:
+        return (answers.gold != negative).astype(np.int64), (p[:, neutral] + p[:, positive] > p[:, negative]).astype(np.int64)
+    keep = answers.gold != neutral
+    return (answers.gold[keep] == positive).astype(np.int64), (p[keep, positive] > p[keep, negative]).astype(np.int64)

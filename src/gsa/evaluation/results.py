@@ -1,0 +1,71 @@
+"""Results: one row a number, kept as JSON lines; tables are made from rows and nothing else."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from gsa.chain.files import write
+from gsa.errors import InputError
+
+FILE = "results.jsonl"
+
+
+@dataclass(frozen=True)
+class Result:
+    """One measured number."""
+
+    run: str
+    seed: int
+    level: int
+    """Links merged: 0 is the untuned model; -1 a majority baseline, which has no model."""
+    dataset: str
+    split: str
+    metric: str
+    value: float
+    """Percent."""
+    n: int
+    """Examples it is taken over."""
+
+
+def read(root: Path) -> list[Result]:
+    """Return a run's rows; raises InputError at a line that is not one."""
+    file = root / FILE
+    rows = []
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines() if file.is_file() else [], 1):
+        try:
+            rows.append(Result(**json.loads(line)))
+        except (ValueError, TypeError) as error:
+            raise InputError(f"{file} line {number}: not a result row: {error}") from None
+    return rows
+
+
+def add(root: Path, rows: Sequence[Result]) -> None:
+    """Store rows, each in place of an earlier one of the same level, dataset, split and metric."""
+    kept = {_key(row): row for row in [*read(root), *rows]}
+    write(root / FILE, "".join(json.dumps(asdict(row)) + "\n" for row in kept.values()))
+
+
+def _key(row: Result) -> tuple[object, ...]:
+    return row.run, row.seed, row.level, row.dataset, row.split, row.metric
+
+
+def forgetting_matrix(rows: Sequence[Result], mains: dict[str, str], names: dict[int, str]) -> list[list[str]]:
+    """Return the table of every dataset's main metric after every level, header first.
+
+    `mains` maps datasets to their main metric, `names` levels to their titles; a cell is empty where
+    nothing was measured.
+    """
+    found = {(row.dataset, row.level): row for row in rows if row.metric == mains.get(row.dataset)}
+    table = [["dataset", "metric", "n", *names.values()]]
+    for dataset, metric in mains.items():
+        cells = [found.get((dataset, level)) for level in names]
+        n = max((cell.n for cell in cells if cell), default=0)
+        table.append([dataset, metric, str(n), *(_cell(cell, n) for cell in cells)])
+    return table
+
+
+def _cell(row: Result | None, n: int) -> str:
+    if row is None:
+        return ""
+    return f"{row.value:.1f}" + ("" if row.n == n else f" (n={row.n})")

@@ -1,0 +1,1 @@
+"""Utterances, dialogues, examples; tasks, layouts, prompts. Knows no dataset and no torch."""

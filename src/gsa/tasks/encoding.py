@@ -1,0 +1,184 @@
+"""From examples to token ids: Prompts and Answers.
+
+In: a tokenizer, a Layout, a Task, Examples. Out: one Prompt each: the ids before the answer, and the ids
+of every label's answer. Prompt and answer are tokenised as one text, and the answer is what follows the
+longest prefix common to all labels, so sharing never changes what the model reads.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from gsa.errors import InputError
+from gsa.tasks.dialogue import Dialogue, Example, Utterance
+from gsa.tasks.layout import Layout
+from gsa.tasks.task import Task
+
+Ids = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One example as token ids."""
+
+    example: Example
+    ids: Ids
+    """Token ids before the answer."""
+    answers: tuple[Ids, ...]
+    """Token ids of each label's answer, in the order of the task's labels."""
+    turns: range
+    """The turns that are shown; shorter than the layout's context if turns were left out for length."""
+    gold: int | None
+    """Index of the gold label, if known."""
+    cut: bool = False
+    """Whether the target utterance itself had to be shortened: it alone is longer than a prompt may be."""
+
+
+def shared(a: Sequence[int], b: Sequence[int]) -> int:
+    """Return the length of the longest common prefix."""
+    n = min(len(a), len(b))
+    if a[:n] == b[:n]:
+        return n
+    return next((i for i in range(n) if a[i] != b[i]), n)
+
+
+class Encoder:
+    """Turns the examples of one task into Prompts, with one tokenizer and one layout."""
+
+    def __init__(self, tokenizer: Any, layout: Layout, task: Task) -> None:
+        """Work out the answers' ids; raises InputError if two labels read the same to the tokenizer."""
+        self.layout, self.task = layout, task
+        self._tokenizer = tokenizer
+        self._eos = tokenizer.eos_token_id
+        self._cost: dict[str, int] = {}
+        probe = layout.prompt(task, Dialogue("", (Utterance("It was fine."),)), 0, range(1))
+        prompt, answers = self._split(self._tokens([f"{probe} {task.word(x)}" for x in task.labels]))
+        self.ends = layout.end or any(
+            a != b and shared(a, b) == len(a) for a in answers for b in answers
+        )
+        """Whether answers are closed by the end-of-text token."""
+        if len(set(answers)) < len(answers) or not all(answers):
+            raise InputError(f"task '{task.name}': two of the labels {list(task.labels)} have the same tokens")
+        self._answers = answers
+        self._frame = len(prompt) + max(map(len, answers)) + 8
+
+    def encode(self, examples: Sequence[Example]) -> list[Prompt]:
+        """Return one Prompt per example, in order.
+
+        Raises InputError where a gold label is not one of the task's.
+        """
+        return list(self._encode(examples))
+
+    def _encode(self, examples: Sequence[Example], batch: int = 512) -> Iterator[Prompt]:
+        labels = {label: i for i, label in enumerate(self.task.labels)}
+        for example in examples:
+            if example.label is not None and example.label not in labels:
+                raise InputError(
+                    f"dataset '{example.dataset}', example '{example.id}': label '{example.label}' is not in "
+                    f"the label list of task '{self.task.name}': expected one of {list(self.task.labels)}"
+                )
+        stream = iter(examples)
+        while chunk := list(islice(stream, batch)):
+            shown = [self._shown(example) for example in chunk]
+            texts = [self.layout.prompt(self.task, d, t, turns) for d, t, turns, _ in shown]
+            words = [self.task.word(e.label or self.task.labels[0]) for e in chunk]
+            ids = self._tokens([f"{text} {word}" for text, word in zip(texts, words, strict=True)])
+            for example, one, text, (_, _, turns, cut) in zip(chunk, ids, texts, shown, strict=True):
+                gold = None if example.label is None else labels[example.label]
+                prompt, answers = self._separate(one, gold or 0, text)
+                turns = range(example.target, example.target + 1) if cut else turns
+                yield Prompt(example, prompt, answers, turns, gold, cut)
+
+    def _separate(self, ids: Ids, label: int, text: str) -> tuple[Ids, tuple[Ids, ...]]:
+        """Cut one text's ids into prompt and answer.
+
+        The seam lies behind a fixed cue, so every label's ids follow from one of them; where a
+        tokenizer breaks that, all labels are tokenised with the prompt.
+        """
+        answer = self._answers[label]
+        if ids[len(ids) - len(answer) :] == answer:
+            prompt, answers = ids[: len(ids) - len(answer)], self._answers
+        else:
+            prompt, answers = self._split(self._tokens([f"{text} {self.task.word(x)}" for x in self.task.labels]))
+        return prompt, tuple((*a, self._eos) for a in answers) if self.ends else answers
+
+    @staticmethod
+    def _split(texts: Sequence[Ids]) -> tuple[Ids, tuple[Ids, ...]]:
+        n = min(shared(texts[0], other) for other in texts)
+        # A label that is the beginning of another keeps its last token, so that no answer is empty.
+        n = min(n, *(len(ids) - 1 for ids in texts))
+        return texts[0][:n], tuple(ids[n:] for ids in texts)
+
+    def _tokens(self, texts: list[str]) -> list[Ids]:
+        # Text is never read as control tokens, whatever a user writes.
+        encoded = self._tokenizer(texts, split_special_tokens=True)["input_ids"]
+        return [tuple(ids[:-1] if ids and ids[-1] == self._eos else ids) for ids in encoded]
+
+    def _shown(self, example: Example) -> tuple[Dialogue, int, range, bool]:
+        """Choose the turns that fit; returns dialogue, target, turns, and whether the target was cut."""
+        dialogue, target = example.dialogue, example.target
+        turns = self.layout.turns(dialogue, target) if self.task.context else range(target, target + 1)
+        room = self.layout.max_tokens - self._frame
+        repeats = self.task.context and self.layout.name != "inline"
+        own = self._turn_cost(dialogue.turns[target])
+        if own * (1 + repeats) > room:
+            limit = room // (1 + repeats) - self._turn_cost(Utterance("", dialogue.turns[target].speaker))
+            cut = Utterance(self._shorten(dialogue.turns[target].text, limit), dialogue.turns[target].speaker)
+            return Dialogue(dialogue.id, (cut,)), 0, range(1), True
+        if repeats:
+            room -= own
+        return dialogue, target, self._fit(dialogue, target, turns, room), False
+
+    def _fit(self, dialogue: Dialogue, target: int, turns: range, room: int) -> range:
+        """Leave out whole turns farthest from the target until the rest fits into `room` tokens."""
+        cost = [self._turn_cost(dialogue.turns[i]) for i in turns]
+        if sum(cost) <= room:
+            return turns
+        if turns.stop == target + 1 and self.layout.context == "history":
+            return range(self._start(cost, room) + turns.start, turns.stop)
+        first, last, left = turns.start, turns.stop, sum(cost)
+        while left > room:
+            if target - first >= last - 1 - target:
+                left -= cost[first - turns.start]
+                first += 1
+            else:
+                last -= 1
+                left -= cost[last - turns.start]
+        return range(first, last)
+
+    @staticmethod
+    def _start(cost: Sequence[int], room: int) -> int:
+        """Return the first turn of the history shown to the last one.
+
+        When the history overflows, it falls back to half the room, so that the targets which follow
+        begin at the same turn and go on sharing their prefix.
+        """
+        start, used = 0, 0
+        for i, tokens in enumerate(cost):
+            used += tokens
+            if used > room:
+                while start < i and used > max(room // 2, tokens):
+                    used -= cost[start]
+                    start += 1
+        return start
+
+    def _turn_cost(self, turn: Utterance) -> int:
+        line = turn.line()
+        if line not in self._cost:
+            # One token for the line break, one for a seam that tokenises differently alone.
+            self._cost[line] = len(self._tokens([line])[0]) + 2
+        return self._cost[line]
+
+    def _shorten(self, text: str, limit: int) -> str:
+        """Keep the head and the tail of a text that alone is longer than a prompt may be."""
+        words = text.split()
+        if len(words) < 2:  # no spaces to cut at
+            words = list(text)
+        join = " " if len(text.split()) > 1 else ""
+        low, high = 1, len(words)
+        while low < high:  # the most words on either side that still fit
+            middle = (low + high + 1) // 2
+            kept = join.join([*words[:middle], "...", *words[-middle:]])
+            low, high = (middle, high) if len(self._tokens([kept])[0]) <= limit else (low, middle - 1)
+        return join.join([*words[:low], "...", *words[-low:]])

@@ -1,0 +1,1 @@
+"""TokenTrie: every prefix that the prompts of a batch share is stored, and computed, once."""

@@ -1,0 +1,49 @@
+import pytest
+
+from gsa.datasets import sst2
+from gsa.datasets.catalogue import load
+from gsa.errors import InputError
+
+
+def test_binary_leaves_neutral_out_and_escapes_are_gone(tiny):
+    splits = load("sst2", root=tiny)
+    assert [(e.id, e.utterance.text, e.label) for e in splits["train"]] == [
+        ("train_1", "A warm (if slow) kettle.", "positive"),
+        ("train_2", "It doesn't boil, and we've \"waited\".", "negative"),
+        ("train_4", "Dreadful...", "negative"),
+        ("train_5", "Superb café!", "positive"),
+    ]
+    assert [e.utterance.text for e in splits["dev"]] == ["I love the 'teapot'.", "No taste."]
+    assert [e.label for e in splits["test"]] == ["negative", "positive"]
+
+
+def test_with_neutral_keeps_all(tiny):
+    splits = load("sst2", "with-neutral", root=tiny)
+    assert {split: len(found) for split, found in splits.items()} == {"train": 5, "dev": 2, "test": 3}
+    assert splits["train"][2].utterance.text == "The cooks' tea/coffee costs $3."
+    assert splits["train"][2].label == "neutral"
+    # The no-break space belongs to the word, and the prompt folds it.
+    assert splits["test"][1].utterance.text == "Weak 2\u00a01/2 stars"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("the '70s , 'em and C'mon", "the '70s, 'em and C'mon"),
+        ("I 'll say he 'd go , 'S all", "I'll say he'd go,'S all"),
+        ("so ... no -- yes ; 100 % : ok", "so... no -- yes; 100%: ok"),
+        ("`` Analyze That '' is `` one '' .", '"Analyze That" is "one".'),
+        ("a -LSB- b -RSB- -LCB- c -RCB- \\*\\*", "a [b] {c} **"),
+        ("... an end", "... an end"),
+    ],
+)
+def test_sentences_read_as_typed(words, said):
+    assert sst2.readable(words.split(" ")) == said
+
+
+@pytest.mark.parametrize("line", ["(5 (2 A) (2 b))", "(2 (2 A) (2 b)", "A b", "(2 )", ""])
+def test_a_line_that_is_no_tree_is_refused(root, line):
+    path = root / "sst2" / "dev.txt"
+    path.write_text(f"(3 (3 Good) (2 .))\n{line}\n")
+    with pytest.raises(InputError, match=r"dev.txt line 2: expected"):
+        load("sst2", root=root)
