@@ -1,4 +1,4 @@
-"""The command `gsa`: parses and calls; whatever it does lives elsewhere. Heavy imports wait for their command."""
+"""The command `gsa`: parses and calls, nothing else; heavy imports wait for the command that needs them."""
 
 import json
 import sys
@@ -19,9 +19,13 @@ app = typer.Typer(
 data = typer.Typer(help="Fetch and describe the benchmark's datasets.", no_args_is_help=True)
 app.add_typer(data, name="data")
 
-RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="A TOML recipe, such as recipes/quick.toml.")]
+RecipePath = Annotated[
+    Path, typer.Argument(metavar="RECIPE", help="A TOML recipe, such as recipes/quick.toml.")
+]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder made by `gsa tune`.")]
-Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a recipe key.")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a recipe key.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 
@@ -33,7 +37,9 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _gsa(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")
+    ] = False,
 ) -> None:
     """One language model, tuned level by level, that does all of sentiment."""
 
@@ -67,8 +73,12 @@ def tune(
 @app.command(name="eval")
 def evaluate(
     run: RunPath,
-    level: Annotated[list[int] | None, typer.Option(help="Links to merge, 0 is untuned; all levels if not given.")] = None,
-    dataset: Annotated[list[str] | None, typer.Option(help="Only these; all of the recipe if not given.")] = None,
+    level: Annotated[
+        list[int] | None, typer.Option(help="Links to merge, 0 is untuned; all levels if not given.")
+    ] = None,
+    dataset: Annotated[
+        list[str] | None, typer.Option(help="Only these; all of the recipe if not given.")
+    ] = None,
     split: Annotated[str, typer.Option(help="dev or test; the recipe's if not given.")] = "",
     limit: Annotated[int | None, typer.Option(min=0, help="Most examples a dataset, 0 for all.")] = None,
     again: Annotated[bool, typer.Option(help="Compute what is already there once more.")] = False,
@@ -81,11 +91,15 @@ def evaluate(
 
     if split not in ("", "train", "dev", "test"):
         raise InputError(f"--split '{split}': expected dev or test")
-    rows = measuring.evaluate(run, level, dataset or [], split, limit, again, lambda text: print(text, file=sys.stderr))
+    rows = measuring.evaluate(
+        run, level, dataset or [], split, limit, again, lambda text: print(text, file=sys.stderr)
+    )
     if as_json:
         print(measuring.as_json(rows))
         return
-    print(terminal.text(measuring.matrix(run, rows), "Main metric on every dataset after every level (percent)"))
+    print(
+        terminal.text(measuring.matrix(run, rows), "Main metric on every dataset after every level (percent)")
+    )
     if examples:
         print(terminal.predictions(measuring.shown(run, rows[0].split, examples)))
 
@@ -99,7 +113,9 @@ def show(
     context: Annotated[str, typer.Option(help="dialogue, history or window.")] = "history",
     protocol: Annotated[str, typer.Option(help="Split protocol, where there are several.")] = "",
     max_tokens: Annotated[int, typer.Option(min=64, help="Longest prompt with its answer.")] = 1024,
-    backbone: Annotated[str, typer.Option(help="Whose tokenizer: a name, Hugging Face id or folder.")] = "smollm2-135m",
+    backbone: Annotated[
+        str, typer.Option(help="Whose tokenizer: a name, Hugging Face id or folder.")
+    ] = "smollm2-135m",
 ) -> None:
     """Print exactly what the model reads for one example, and how many tokens that is."""
     from gsa import terminal
@@ -116,23 +132,34 @@ def data_list() -> None:
     from gsa import terminal
     from gsa.datasets.catalogue import CATALOGUE, data_root
 
-    print(terminal.text(terminal.catalogue(CATALOGUE, data_root()), f"Datasets; files are looked for in {data_root()}"))
+    print(
+        terminal.text(
+            terminal.catalogue(CATALOGUE, data_root()), f"Datasets; files are looked for in {data_root()}"
+        )
+    )
 
 
 @data.command()
 def fetch(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Datasets, or `all`.")],
-    source: Annotated[Path | None, typer.Option("--from", metavar="DIR", help="Copy from a folder of yours.")] = None,
+    source: Annotated[
+        Path | None, typer.Option("--from", metavar="DIR", help="Copy from a folder of yours.")
+    ] = None,
 ) -> None:
     """Download datasets from their owners, pinned and checked, or copy them from a folder."""
-    from gsa.datasets.fetch import fetch_all
+    from gsa.datasets.catalogue import CATALOGUE
+    from gsa.datasets.fetch import fetch as bring
 
-    fetch_all(names, source, _say)
+    for name in CATALOGUE if names == ["all"] else names:
+        for file in bring(name, source=source, progress=sys.stderr.isatty()):
+            print(f"{file.state:<10} {file.path}" + (f"  ({file.note})" if file.note else ""))
 
 
 @data.command()
 def stats(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME...]", help="All that are here if not given.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME...]", help="All that are here if not given.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Print the paper's table 1 from the files: sizes, labels, average length."""
@@ -140,7 +167,11 @@ def stats(
     from gsa.datasets.stats import stats as count
 
     counted = count(names or [])
-    print(json.dumps(counted, ensure_ascii=False, indent=2) if as_json else terminal.text(terminal.stats(counted)))
+    print(
+        json.dumps(counted, ensure_ascii=False, indent=2)
+        if as_json
+        else terminal.text(terminal.stats(counted))
+    )
 
 
 def _say(text: str) -> None:

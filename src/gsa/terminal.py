@@ -25,7 +25,9 @@ def text(rows: Sequence[Sequence[str]], title: str = "") -> str:
     for row in body:
         table.add_row(*row)
     out = io.StringIO()
-    Console(file=out, width=max(80, sum(max(len(r[i]) for r in rows) + 1 for i in range(len(header))))).print(table)
+    Console(file=out, width=max(80, sum(max(len(r[i]) for r in rows) + 1 for i in range(len(header))))).print(
+        table
+    )
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
 
@@ -35,7 +37,9 @@ def catalogue(datasets: Mapping[str, "Dataset"], root: Path) -> list[list[str]]:
     for name, dataset in datasets.items():
         here = "no" if dataset.missing(dataset.locate(root)) else "yes"
         labels = str(len(dataset.task.labels))
-        table.append([name, str(dataset.task.level), labels, ", ".join(dataset.protocols), dataset.licence, here])
+        table.append(
+            [name, str(dataset.task.level), labels, ", ".join(dataset.protocols), dataset.licence, here]
+        )
     return table
 
 
@@ -49,7 +53,16 @@ def stats(counted: Sequence[Mapping[str, Any]]) -> list[list[str]]:
         splits = [f"{row['splits'][split]:,}" for split in ("train", "dev", "test")]
         labels = ", ".join(f"{label} {n:,}" for label, n in row["labels"].items())
         labels = labels if len(labels) < 100 else f"{len(row['labels'])} labels"
-        table.append([row["name"], str(row["level"]), *splits, f"{row['dialogues']:,}", str(row["average_words"]), labels])
+        table.append(
+            [
+                row["name"],
+                str(row["level"]),
+                *splits,
+                f"{row['dialogues']:,}",
+                str(row["average_words"]),
+                labels,
+            ]
+        )
     return table
 
 
@@ -81,9 +94,10 @@ def plan(recipe: "Recipe", made: "Plan") -> str:
     total = sum(level.seconds for level in made.levels)
     lines = [
         text(table, f"Plan of {recipe.name}"),
-        f"backbone {recipe.backbone.name}: {made.parameters / 1e6:,.0f}M parameters in {recipe.backbone.dtype}; "
+        f"backbone {recipe.backbone.name}: {made.parameters / 1e6:,.0f}M parameters; "
         f"a link has {made.levels[0].trainable / 1e6:.2f}M",
-        f"about {duration(total)} on this CPU ({made.gflops:.0f} GFLOP/s), memory about {made.memory / 2**30:.1f} GiB",
+        f"about {duration(total)} on this CPU ({made.gflops:.0f} GFLOP/s), "
+        f"memory about {made.memory / 2**30:.1f} GiB",
         *made.notes,
     ]
     return "\n".join(lines)

@@ -32,7 +32,9 @@ def task_of(source: Source) -> Task:
     if source.instruction:
         name = source.task or source.name
         known = TASKS.get(source.task, SENTIMENT)
-        task = Task(name, known.level if source.task in TASKS else 4, source.instruction, context=known.context)
+        task = Task(
+            name, known.level if source.task in TASKS else 4, source.instruction, context=known.context
+        )
     else:
         task = TASKS[source.task]
     return task.with_labels(*source.labels)
@@ -51,7 +53,9 @@ def examples_of(source: Source, split: str) -> list[Example]:
         splits = load(source.name, source.protocol, source.fold)
     if not splits[split]:
         sizes = {name: len(examples) for name, examples in splits.items()}
-        raise InputError(f"dataset '{source.name}': its {split} split is empty: expected examples, found {sizes}")
+        raise InputError(
+            f"dataset '{source.name}': its {split} split is empty: expected examples, found {sizes}"
+        )
     return splits[split]
 
 

@@ -13,8 +13,9 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from peft.utils import get_peft_model_state_dict
 
-from gsa.chain.backbone import Loaded, load_backbone, sha256
-from gsa.chain.files import aside, write
+from gsa.chain.backbone import Loaded, load_backbone
+from gsa.chain.files import aside, sha256, write
+from gsa.chain.quiet import quiet
 from gsa.chain.recipe import Backbone, Lora
 from gsa.errors import InputError
 
@@ -56,7 +57,9 @@ class Chain:
             raise InputError(f"'{file}' is not a chain: {type(error).__name__} {error}") from None
         for link in links:
             if Path(link.folder).name != link.folder or link.folder in (".", ".."):
-                raise InputError(f"'{file}': link folder '{link.folder}' points elsewhere: expected a plain name")
+                raise InputError(
+                    f"'{file}': link folder '{link.folder}' points elsewhere: expected a plain name"
+                )
         return chain
 
     def write(self) -> None:
@@ -71,7 +74,9 @@ class Chain:
         """
         level = len(self.links) if level is None else level
         if not 0 <= level <= len(self.links):
-            raise InputError(f"level {level}: expected 0 (untuned) to {len(self.links)}, the links in '{self.root}'")
+            raise InputError(
+                f"level {level}: expected 0 (untuned) to {len(self.links)}, the links in '{self.root}'"
+            )
         loaded = load_backbone(backbone, device)
         if loaded.identity != self.base:
             raise InputError(
@@ -79,7 +84,9 @@ class Chain:
             )
         model = loaded.model
         for link in self.links[:level]:
-            model = merge(PeftModel.from_pretrained(model, self._checked(link)))
+            with quiet():
+                linked = PeftModel.from_pretrained(model, self._checked(link))
+            model = merge(linked)
         return Loaded(model, loaded.tokenizer, loaded.identity)
 
     def extended(self, name: str, model: Any, base_name: str) -> "Chain":
@@ -101,7 +108,9 @@ class Chain:
             raise InputError(f"link '{link.name}': '{path / WEIGHTS}' is missing")
         found = sha256(path / WEIGHTS)
         if found != link.sha256:
-            raise InputError(f"link '{link.name}': '{path / WEIGHTS}' is damaged: sha256 {found}, expected {link.sha256}")
+            raise InputError(
+                f"link '{link.name}': '{path / WEIGHTS}' is damaged: sha256 {found}, expected {link.sha256}"
+            )
         return path
 
 
@@ -117,9 +126,12 @@ def fresh_link(model: Any, lora: Lora, seed: int) -> Any:
         task_type="CAUSAL_LM",
     )
     try:
-        return get_peft_model(model, config)
+        with quiet():
+            return get_peft_model(model, config)
     except ValueError as error:
-        raise InputError(f"lora.targets: {list(lora.targets)} do not fit this model: {str(error).splitlines()[0]}") from None
+        raise InputError(
+            f"lora.targets: {list(lora.targets)} do not fit this model: {str(error).splitlines()[0]}"
+        ) from None
 
 
 def merge(model: Any) -> Any:

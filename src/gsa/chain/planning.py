@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig
 
-from gsa.chain.backbone import DEFAULT, load_config, refuse_unsuitable
+from gsa.chain import smollm2
+from gsa.chain.backbone import load_config, refuse_unsuitable
 from gsa.chain.batches import lessons
 from gsa.chain.chain import fresh_link
 from gsa.chain.recipe import Backbone, Recipe
@@ -81,7 +82,9 @@ def make_plan(recipe: Recipe) -> Plan:
         levels.append(LevelPlan(level.name, counts, flat, tokens, plan.steps, link, seconds))
     width = getattr(torch, recipe.backbone.dtype).itemsize
     row = recipe.training.row_tokens
-    activations = row * config.num_hidden_layers * width * (10 * config.hidden_size + 4 * config.intermediate_size)
+    activations = (
+        row * config.num_hidden_layers * width * (10 * config.hidden_size + 4 * config.intermediate_size)
+    )
     memory = parameters * width + 16.0 * link * len(recipe.levels) + activations
     return Plan(tuple(levels), parameters, memory, gflops, tuple(notes))
 
@@ -106,6 +109,6 @@ def _describe(backbone: Backbone) -> tuple[Any, Any, list[str]]:
     except InputError:
         if backbone.name not in KNOWN:
             raise
-    _, tokenizer = load_config(Backbone(name=DEFAULT))
-    note = f"{backbone.name} is out of reach: tokens are counted with {DEFAULT}'s tokenizer, an estimate"
+    _, tokenizer = load_config(Backbone(name=smollm2.NAME))
+    note = f"{backbone.name} is out of reach: tokens are counted with {smollm2.NAME}'s tokenizer, an estimate"
     return LlamaConfig(**KNOWN[backbone.name]), tokenizer, [note]

@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from gsa.errors import InputError, suggest
 from gsa.tasks.layout import Layout
@@ -37,7 +45,7 @@ class Lora(_Part):
     """One link's shape (paper, equation 1 and section 5.3)."""
 
     rank: int = Field(default=16, ge=1, le=1024)
-    alpha: float = Field(default=32.0, gt=0)
+    alpha: float = Field(default=16.0, gt=0)
     """The update is scaled by alpha / rank."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
     targets: tuple[str, ...] = Field(default=("q_proj", "k_proj", "v_proj", "o_proj"), min_length=1)
@@ -47,7 +55,7 @@ class Lora(_Part):
 class Training(_Part):
     """How each level is tuned."""
 
-    row_tokens: int = Field(default=1024, ge=64)
+    row_tokens: int = Field(default=768, ge=64)
     """Tokens a row after sharing; also bounds memory."""
     rows_per_step: int = Field(default=1, ge=1)
     """Rows whose gradients are added up before an optimizer step."""
@@ -157,7 +165,10 @@ class Recipe(_Part):
                     "expected one meaning of a name in a recipe"
                 )
         pair = [s for s in self.sources() if s.name in ("mustard", "mustardpp")]
-        if len(pair) == 2 and (pair[0].protocol or "folds", pair[0].fold) != (pair[1].protocol or "folds", pair[1].fold):
+        if len(pair) == 2 and (pair[0].protocol or "folds", pair[0].fold) != (
+            pair[1].protocol or "folds",
+            pair[1].fold,
+        ):
             raise ValueError(
                 "mustard and mustardpp share items: expected the same protocol and fold for both, "
                 "or training on one leaks into testing on the other"
@@ -167,7 +178,8 @@ class Recipe(_Part):
     def sources(self, every: bool = False) -> list[Source]:
         """Return the datasets of all levels in order, each name once unless `every`."""
         found = [source for level in self.levels for source in level.datasets]
-        return found if every else list({source.name: source for source in reversed(found)}.values())[::-1]
+        first = {source.name: source for source in reversed(found)}
+        return found if every else [first[name] for name in dict.fromkeys(source.name for source in found)]
 
     def toml(self) -> str:
         """Return the recipe as resolved: every key with its value."""
@@ -183,11 +195,15 @@ def load_recipe(path: Path, overrides: Sequence[str] = (), seed: int | None = No
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"recipe '{path}' does not exist: expected a TOML file, such as recipes/demo.toml") from None
+        raise InputError(
+            f"recipe '{path}' does not exist: expected a TOML file, such as recipes/demo.toml"
+        ) from None
     except IsADirectoryError:
         raise InputError(f"recipe '{path}' is a folder: expected a TOML file") from None
     except UnicodeDecodeError as error:
-        raise InputError(f"recipe '{path}' is not UTF-8 text (byte {error.start}): expected a TOML file") from None
+        raise InputError(
+            f"recipe '{path}' is not UTF-8 text (byte {error.start}): expected a TOML file"
+        ) from None
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"recipe '{path}' is not valid TOML: {error}") from None
     for override in overrides:
@@ -243,12 +259,16 @@ def _index(items: list[Any], part: str, override: str) -> int:
         return names.index(part)
     if part.isdigit() and int(part) < len(items):
         return int(part)
-    raise InputError(f"--set '{override}': found no '{part}': expected a number below {len(items)} or one of {names}")
+    raise InputError(
+        f"--set '{override}': found no '{part}': expected a number below {len(items)} or one of {names}"
+    )
 
 
 def _sentence(error: ValidationError) -> str:
     """Say the first mistake in one sentence: key, what was found, what was expected."""
-    first = error.errors(include_url=False)[0]
+    # A misspelt key is also a missing one: the first says more.
+    mistakes = error.errors(include_url=False)
+    first = next((m for m in mistakes if m["type"] == "extra_forbidden"), mistakes[0])
     key = ".".join(str(part) for part in first["loc"]) or "recipe"
     if first["type"] == "extra_forbidden":
         return f"{key}: unknown key{suggest(str(first['loc'][-1]), _keys(first['loc'][:-1]))}"

@@ -1,10 +1,10 @@
 """A run: recipe in, a folder with the tuned chain out; the same call resumes it.
 
-    run/recipe.toml     the recipe as resolved
-    run/run.json        seed, versions, commit, checksums of the training examples
-    run/chain.json      base and links; grows as levels finish
-    run/links/          one PEFT adapter folder a level
-    run/log.jsonl       one line a step
+run/recipe.toml     the recipe as resolved
+run/run.json        seed, versions, commit, checksums of the training examples
+run/chain.json      base and links; grows as levels finish
+run/links/          one PEFT adapter folder a level
+run/log.jsonl       one line a step
 """
 
 import json
@@ -23,7 +23,7 @@ from gsa.chain.batches import Lessons, lessons
 from gsa.chain.chain import MANIFEST, Chain, fresh_link, merge
 from gsa.chain.files import write
 from gsa.chain.recipe import Level, Recipe, load_recipe
-from gsa.chain.tuning import token_count, tune_link
+from gsa.chain.tuning import reached, token_count, tune_link
 from gsa.errors import InputError
 
 Say = Callable[[str], None]
@@ -78,10 +78,11 @@ def _tune_level(
     say(f"level {number} {level.name}: {counts}; {plan.steps} steps over {tokens} tokens")
     scratch = chain.root / SCRATCH / f"{number}-{level.name}"
     linked = fresh_link(model, recipe.lora, zlib.crc32(f"{recipe.seed}/{number}".encode()))
+    _rewind(chain.root / LOG, number, reached(scratch))
     progress = _Progress(chain.root / LOG, number, level.name, plan, say)
     tune_link(linked, plan, recipe, level, scratch, progress)
     chain = chain.extended(level.name, linked, recipe.backbone.name)
-    shutil.rmtree(scratch, ignore_errors=True)
+    shutil.rmtree(chain.root / SCRATCH)
     say(f"level {number} {level.name}: done in {progress.seconds():.0f} s")
     return merge(linked), chain
 
@@ -114,6 +115,14 @@ class _Progress:
             )
 
 
+def _rewind(log: Path, level: int, step: int) -> None:
+    """Drop the log's lines of steps that a resumed level takes again."""
+    if log.is_file():
+        lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+        kept = [line for line in lines if (line["level"], line["step"]) <= (level, step)]
+        write(log, "".join(json.dumps(line) + "\n" for line in kept))
+
+
 def _claim(recipe: Recipe, root: Path) -> None:
     """Make the run folder, or check that it is this recipe's."""
     stored = root / STORED_RECIPE
@@ -136,7 +145,10 @@ def _note(recipe: Recipe, root: Path, plans: dict[str, Lessons]) -> None:
     """Store what the run was made with and from."""
     packages = ("gsa-llm", "torch", "transformers", "peft", "accelerate", "tokenizers")
     data = {
-        f"{level}/{name}": {"examples": len(prompts), "crc32": zlib.crc32(repr([p.ids for p in prompts]).encode())}
+        f"{level}/{name}": {
+            "examples": len(prompts),
+            "crc32": zlib.crc32(repr([p.ids for p in prompts]).encode()),
+        }
         for level, plan in plans.items()
         for name, prompts in plan.prompts.items()
     }
@@ -157,7 +169,9 @@ def _commit() -> str:
     """Return the commit of the source tree, or an empty string for an installed package."""
     here = Path(__file__).parent
     try:
-        done = subprocess.run(["git", "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["git", "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+        )
     except OSError:
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""

@@ -76,10 +76,14 @@ class _Progress(TrainerCallback):  # type: ignore[misc]
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         if logs and "loss" in logs:
-            self.report({"step": state.global_step, **{k: logs[k] for k in ("loss", "grad_norm", "learning_rate")}})
+            self.report(
+                {"step": state.global_step, **{k: logs[k] for k in ("loss", "grad_norm", "learning_rate")}}
+            )
 
 
-def tune_link(model: Any, lessons: Lessons, recipe: Recipe, level: Level, scratch: Path, report: Report) -> None:
+def tune_link(
+    model: Any, lessons: Lessons, recipe: Recipe, level: Level, scratch: Path, report: Report
+) -> None:
     """Train the active link of `model` in place, resuming from the newest checkpoint in `scratch`.
 
     Only the link's A and B get gradients. Raises InputError if the loss stops being a number.
@@ -119,9 +123,14 @@ def tune_link(model: Any, lessons: Lessons, recipe: Recipe, level: Level, scratc
     for callback in list(trainer.callback_handler.callbacks):
         if type(callback).__name__ == "PrinterCallback":
             trainer.remove_callback(callback)
-    checkpoints = sorted(scratch.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
-    trainer.train(resume_from_checkpoint=str(checkpoints[-1]) if checkpoints else None)
+    step = reached(scratch)
+    trainer.train(resume_from_checkpoint=str(scratch / f"checkpoint-{step}") if step else None)
     model.eval()
+
+
+def reached(scratch: Path) -> int:
+    """Return the step of the newest checkpoint in `scratch`, 0 if there is none."""
+    return max((int(path.name.split("-")[1]) for path in scratch.glob("checkpoint-*")), default=0)
 
 
 def token_count(rows: list[Row]) -> int:

@@ -4,8 +4,9 @@ Format: ``label.csv`` with ``video_id, clip_id, text, label, mode``: a score fro
 valid or test; the same as MOSI's.
 
 Out come lone sentences labelled by the sign of the score: negative (<0), neutral (0), positive (>0),
-so that both two-class conventions, with and without zeros, can be computed from predictions. The texts
-are the owner's as they are.
+so that both two-class conventions, with and without zeros, can be computed from predictions. Asked are
+two labels, a score of 0 as positive (negative against non-negative); by ``three-class``, all three.
+The texts are the owner's as they are.
 
 Citation: Zadeh et al., Multimodal Language Analysis in the Wild: CMU-MOSEI Dataset and Interpretable
 Dynamic Fusion Graph, ACL 2018.
@@ -14,7 +15,7 @@ Dynamic Fusion Graph, ACL 2018.
 from pathlib import Path
 
 from gsa.datasets.dataset import Dataset, Source, Splits, github
-from gsa.datasets.mosi import METRICS, split_by_mode
+from gsa.datasets.mosi import METRICS, TWO_CLASSES, split_by_mode
 from gsa.tasks.task import SENTIMENT
 
 NAME = "mosei"
@@ -30,7 +31,9 @@ _COMMIT = "0c3bbfaf149fb02e5149663f2e9b32823109869f"
 DATASET = Dataset(
     name=NAME,
     title="CMU-MOSEI (spoken opinions)",
-    task=SENTIMENT,
+    task=TWO_CLASSES,
+    protocols=("two-class", "three-class"),
+    tasks={"three-class": SENTIMENT},
     metrics=METRICS,
     files=("label.csv",),
     read=read,

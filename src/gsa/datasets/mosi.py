@@ -4,8 +4,9 @@ Format: ``label.csv`` with ``video_id, clip_id, text, label, mode``: a score fro
 valid or test. The texts are all capitals without punctuation.
 
 Out come lone sentences labelled by the sign of the score: negative (<0), neutral (0), positive (>0),
-so that both two-class conventions, with and without zeros, can be computed from predictions. The words
-are the owner's; a text in capitals is put in sentence case (see ``sentence_case``).
+so that both two-class conventions, with and without zeros, can be computed from predictions. Asked are
+two labels, a score of 0 as positive (negative against non-negative); by ``three-class``, all three.
+The words are the owner's; a text in capitals is put in sentence case (see ``sentence_case``).
 
 Citation: Zadeh et al., Multimodal Sentiment Intensity Analysis in Videos: Facial Gestures and Verbal
 Messages, IEEE Intelligent Systems 2016.
@@ -13,6 +14,7 @@ Messages, IEEE Intelligent Systems 2016.
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from gsa.tasks.task import SENTIMENT
 NAME = "mosi"
 COLUMNS = ("video_id", "clip_id", "text", "label", "mode")
 MODES = {"train": "train", "valid": "dev", "test": "test"}
+TWO_CLASSES = replace(SENTIMENT.with_labels("negative", "positive"), merged={"neutral": "positive"})
 METRICS = ("acc2_has0", "acc2_non0", "weighted_f1_has0", "weighted_f1")
 
 
@@ -72,7 +75,9 @@ def sentence_case(text: str) -> str:
 DATASET = Dataset(
     name=NAME,
     title="CMU-MOSI (spoken film opinions)",
-    task=SENTIMENT,
+    task=TWO_CLASSES,
+    protocols=("two-class", "three-class"),
+    tasks={"three-class": SENTIMENT},
     metrics=METRICS,
     files=("label.csv",),
     read=read,

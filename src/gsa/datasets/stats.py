@@ -32,13 +32,14 @@ def _row(dataset: Dataset, root: Path) -> dict[str, Any]:
         return {"name": dataset.name, "missing": sentence}
     splits = load(dataset.name, root=root)
     every = [(split, example) for split, examples in splits.items() for example in examples]
-    by_split = _labels(splits, dataset.task.labels)
+    labels = (*dataset.task.labels, *dataset.task.merged)
+    by_split = _labels(splits, labels)
     row: dict[str, Any] = {
         "name": dataset.name,
         "level": dataset.task.level,
         "splits": _sizes(splits),
         "total": len(every),
-        "labels": {label: sum(found[label] for found in by_split.values()) for label in dataset.task.labels},
+        "labels": {label: sum(found[label] for found in by_split.values()) for label in labels},
         "labels_by_split": by_split,
         "dialogues": len({(split, example.dialogue.id) for split, example in every}),
         "average_words": round(fmean(len(example.utterance.text.split()) for _, example in every), 1),

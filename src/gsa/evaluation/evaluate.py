@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from gsa.chain.batches import draw, examples_of, metrics_of, task_of
 from gsa.chain.chain import Chain
@@ -24,11 +25,12 @@ from gsa.chain.recipe import Recipe, Source
 from gsa.chain.run import read_run
 from gsa.errors import InputError, suggest
 from gsa.evaluation import results
-from gsa.evaluation.metrics import Answers, majority, measure
+from gsa.evaluation.metrics import Answers, measure
 from gsa.evaluation.results import Result
 from gsa.evaluation.scoring import score
 from gsa.tasks.dialogue import Example
 from gsa.tasks.encoding import Encoder
+from gsa.tasks.task import Task
 
 Say = Callable[[str], None]
 MAJORITY = -1
@@ -83,7 +85,9 @@ def _level(
     again: bool,
     say: Say,
 ) -> None:
-    files = {s.name: chain.root / "predictions" / f"level-{level}" / f"{s.name}-{split}.parquet" for s in sources}
+    files = {
+        s.name: chain.root / "predictions" / f"level-{level}" / f"{s.name}-{split}.parquet" for s in sources
+    }
     due = [s for s in sources if again or not _covers(files[s.name], examples[s.name])]
     loaded = chain.load(recipe.backbone, level) if due else None
     for source in sources:
@@ -109,7 +113,9 @@ def _level(
 
 def _covers(file: Path, examples: Sequence[Example]) -> bool:
     """Tell whether stored predictions are of exactly these examples."""
-    return file.is_file() and pl.read_parquet(file, columns=["id"])["id"].to_list() == [e.id for e in examples]
+    return file.is_file() and pl.read_parquet(file, columns=["id"])["id"].to_list() == [
+        e.id for e in examples
+    ]
 
 
 def predict(model: Any, encoder: Encoder, examples: Sequence[Example], row_tokens: int) -> pl.DataFrame:
@@ -123,36 +129,38 @@ def predict(model: Any, encoder: Encoder, examples: Sequence[Example], row_token
         "greedy": [None if s.greedy is None else labels[s.greedy] for s in scores],
     }
     columns |= {f"p_{label}": [float(s.probabilities[i]) for s in scores] for i, label in enumerate(labels)}
-    text = {name: pl.String for name in ("id", "gold", "predicted", "greedy")}
+    text = dict.fromkeys(("id", "gold", "predicted", "greedy"), pl.String)
     return pl.DataFrame(columns, schema_overrides=text)
 
 
 def rows_of(recipe: Recipe, level: int, source: Source, split: str, table: pl.DataFrame) -> list[Result]:
     """Return the result rows of a table of predictions, the main metric first."""
-    labels = task_of(source).labels
-    gold = np.asarray([labels.index(label) for label in table["gold"]])
-    answers = Answers(labels, gold, table.select([f"p_{label}" for label in labels]).to_numpy())
-    measured = measure(answers, metrics_of(source))
-    return [
-        Result(recipe.name, recipe.seed, level, source.name, split, metric, round(value, 4), n)
-        for metric, (value, n) in measured.items()
-    ]
+    task = task_of(source)
+    probabilities = table.select([f"p_{label}" for label in task.labels]).to_numpy()
+    return _results(recipe, level, source, split, _answers(task, table["gold"].to_list(), probabilities))
 
 
 def _majority(recipe: Recipe, root: Path, source: Source, examples: Sequence[Example], split: str) -> None:
     """Add the rows of always answering the most frequent label of the training split."""
-    labels = task_of(source).labels
-    counts = Counter(example.label for example in examples_of(source, "train"))
-    common = max(range(len(labels)), key=lambda i: counts[labels[i]])
-    gold = np.asarray([labels.index(str(example.label)) for example in examples])
-    measured = measure(majority(gold, labels, common), metrics_of(source))
-    results.add(
-        root,
-        [
-            Result(recipe.name, recipe.seed, MAJORITY, source.name, split, metric, round(value, 4), n)
-            for metric, (value, n) in measured.items()
-        ],
-    )
+    task = task_of(source)
+    counts = Counter(task.asked(str(example.label)) for example in examples_of(source, "train"))
+    always = np.zeros((len(examples), len(task.labels)))
+    always[:, max(range(len(task.labels)), key=lambda i: counts[task.labels[i]])] = 1.0
+    answers = _answers(task, [str(example.label) for example in examples], always)
+    results.add(root, _results(recipe, MAJORITY, source, split, answers))
+
+
+def _answers(task: Task, gold: Sequence[str], probabilities: NDArray[np.float64]) -> Answers:
+    indices = np.asarray([task.labels.index(task.asked(label)) for label in gold], dtype=np.int64)
+    neutral = np.asarray([label == "neutral" for label in gold]) if "neutral" in task.merged else None
+    return Answers(task.labels, indices, probabilities, neutral)
+
+
+def _results(recipe: Recipe, level: int, source: Source, split: str, answers: Answers) -> list[Result]:
+    return [
+        Result(recipe.name, recipe.seed, level, source.name, split, metric, round(value, 4), n)
+        for metric, (value, n) in measure(answers, metrics_of(source)).items()
+    ]
 
 
 def matrix(root: Path, rows: Sequence[Result]) -> list[list[str]]:

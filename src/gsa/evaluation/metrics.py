@@ -22,6 +22,8 @@ class Answers:
     """Indices into `labels`; shape (examples,)."""
     probabilities: NDArray[np.float64]
     """Shape (examples, labels)."""
+    neutral: NDArray[np.bool_] | None = None
+    """For MOSI and MOSEI asked with two labels: which gold scores are 0; shape (examples,)."""
 
     @property
     def predicted(self) -> NDArray[np.int64]:
@@ -34,16 +36,9 @@ def measure(answers: Answers, names: Sequence[str]) -> dict[str, tuple[float, in
     return {name: _one(answers, name) for name in names}
 
 
-def majority(gold: NDArray[np.int64], labels: tuple[str, ...], common: int) -> Answers:
-    """Return the answers of always saying label `common`, the training set's most frequent."""
-    probabilities = np.zeros((len(gold), len(labels)))
-    probabilities[:, common] = 1.0
-    return Answers(labels, gold, probabilities)
-
-
 def _one(answers: Answers, name: str) -> tuple[float, int]:
     gold, predicted = answers.gold, answers.predicted
-    if name.endswith("_has0") or name.endswith("_non0"):
+    if name.endswith(("_has0", "_non0")):
         gold, predicted = _two_classes(answers, zeros=name.endswith("_has0"))
     match name:
         case "accuracy" | "acc2_has0" | "acc2_non0":
@@ -60,14 +55,16 @@ def _one(answers: Answers, name: str) -> tuple[float, int]:
 
 
 def _two_classes(answers: Answers, zeros: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Fold negative/neutral/positive into MOSI's and MOSEI's two conventions of two classes.
+    """Return gold and predicted 0 (negative) or 1 in MOSI's and MOSEI's two conventions.
 
     With zeros: negative against non-negative, neutral counts as the latter. Without: positive against
     negative on examples that are not neutral, by which of the two is more probable.
     """
-    negative, neutral, positive = (answers.labels.index(x) for x in ("negative", "neutral", "positive"))
-    p = answers.probabilities
+    negative, positive = answers.labels.index("negative"), answers.labels.index("positive")
+    p, gold = answers.probabilities, (answers.gold != negative).astype(np.int64)
     if zeros:
-        return (answers.gold != negative).astype(np.int64), (p[:, neutral] + p[:, positive] > p[:, negative]).astype(np.int64)
-    keep = answers.gold != neutral
-    return (answers.gold[keep] == positive).astype(np.int64), (p[keep, positive] > p[keep, negative]).astype(np.int64)
+        return gold, (p[:, negative] < p.sum(1) - p[:, negative]).astype(np.int64)
+    neutral = answers.neutral
+    if neutral is None:
+        neutral = answers.gold == answers.labels.index("neutral")
+    return gold[~neutral], (p[~neutral, positive] > p[~neutral, negative]).astype(np.int64)

@@ -50,7 +50,9 @@ def _key(row: Result) -> tuple[object, ...]:
     return row.run, row.seed, row.level, row.dataset, row.split, row.metric
 
 
-def forgetting_matrix(rows: Sequence[Result], mains: dict[str, str], names: dict[int, str]) -> list[list[str]]:
+def forgetting_matrix(
+    rows: Sequence[Result], mains: dict[str, str], names: dict[int, str]
+) -> list[list[str]]:
     """Return the table of every dataset's main metric after every level, header first.
 
     `mains` maps datasets to their main metric, `names` levels to their titles; a cell is empty where

@@ -34,7 +34,10 @@ class Score:
 
 
 def score(
-    model: Any, prompts: Sequence[Prompt], row_tokens: int = 1024, progress: Callable[[int], None] | None = None
+    model: Any,
+    prompts: Sequence[Prompt],
+    row_tokens: int = 1024,
+    progress: Callable[[int], None] | None = None,
 ) -> list[Score]:
     """Score prompts in order; neighbours of one dialogue share their prefixes.
 

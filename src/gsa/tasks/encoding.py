@@ -5,7 +5,7 @@ of every label's answer. Prompt and answer are tokenised as one text, and the an
 longest prefix common to all labels, so sharing never changes what the model reads.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -54,12 +54,12 @@ class Encoder:
         self._cost: dict[str, int] = {}
         probe = layout.prompt(task, Dialogue("", (Utterance("It was fine."),)), 0, range(1))
         prompt, answers = self._split(self._tokens([f"{probe} {task.word(x)}" for x in task.labels]))
-        self.ends = layout.end or any(
-            a != b and shared(a, b) == len(a) for a in answers for b in answers
-        )
+        self.ends = layout.end or any(a != b and shared(a, b) == len(a) for a in answers for b in answers)
         """Whether answers are closed by the end-of-text token."""
         if len(set(answers)) < len(answers) or not all(answers):
-            raise InputError(f"task '{task.name}': two of the labels {list(task.labels)} have the same tokens")
+            raise InputError(
+                f"task '{task.name}': two of the labels {list(task.labels)} have the same tokens"
+            )
         self._answers = answers
         self._frame = len(prompt) + max(map(len, answers)) + 8
 
@@ -72,6 +72,7 @@ class Encoder:
 
     def _encode(self, examples: Sequence[Example], batch: int = 512) -> Iterator[Prompt]:
         labels = {label: i for i, label in enumerate(self.task.labels)}
+        labels |= {label: labels[other] for label, other in self.task.merged.items()}
         for example in examples:
             if example.label is not None and example.label not in labels:
                 raise InputError(
@@ -82,7 +83,7 @@ class Encoder:
         while chunk := list(islice(stream, batch)):
             shown = [self._shown(example) for example in chunk]
             texts = [self.layout.prompt(self.task, d, t, turns) for d, t, turns, _ in shown]
-            words = [self.task.word(e.label or self.task.labels[0]) for e in chunk]
+            words = [self.task.word(self.task.asked(e.label or self.task.labels[0])) for e in chunk]
             ids = self._tokens([f"{text} {word}" for text, word in zip(texts, words, strict=True)])
             for example, one, text, (_, _, turns, cut) in zip(chunk, ids, texts, shown, strict=True):
                 gold = None if example.label is None else labels[example.label]
@@ -100,7 +101,9 @@ class Encoder:
         if ids[len(ids) - len(answer) :] == answer:
             prompt, answers = ids[: len(ids) - len(answer)], self._answers
         else:
-            prompt, answers = self._split(self._tokens([f"{text} {self.task.word(x)}" for x in self.task.labels]))
+            prompt, answers = self._split(
+                self._tokens([f"{text} {self.task.word(x)}" for x in self.task.labels])
+            )
         return prompt, tuple((*a, self._eos) for a in answers) if self.ends else answers
 
     @staticmethod

@@ -25,7 +25,7 @@ class Layout(BaseModel):
     """``paper``: dialogue, target, instruction, labels (section 4.1). ``instruction_first``: instruction,
     labels, dialogue, target. ``inline``: instruction, labels, the dialogue up to and with the target."""
     context: Context = "history"
-    """``dialogue``: all turns. ``history``: the turns up to the target. ``window``: the last `window` ones."""
+    """``dialogue``: all turns. ``history``: the turns up to the target. ``window``: the last few."""
     window: int = Field(default=8, ge=1)
     """Turns shown before the target when context is ``window``."""
     max_tokens: int = Field(default=1024, ge=64)

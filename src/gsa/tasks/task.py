@@ -23,6 +23,8 @@ class Task:
     """Names of the classes, in the order in which prompts list them."""
     words: Mapping[str, str] = field(default_factory=dict)
     """What the model reads and answers for a label, where that is not the label itself."""
+    merged: Mapping[str, str] = field(default_factory=dict)
+    """Gold labels that are asked as another label: MOSI's neutral counts as positive with two classes."""
     context: bool = True
     """Whether the dialogue around the target is shown; sentiment analysis sees the sentence alone."""
 
@@ -30,8 +32,12 @@ class Task:
         """Return the answer words of a label."""
         return self.words.get(label, label)
 
+    def asked(self, label: str) -> str:
+        """Return the label that is asked for a gold label: itself, or the one it is merged into."""
+        return self.merged.get(label, label)
+
     def with_labels(self, *labels: str, words: Mapping[str, str] | None = None) -> "Task":
-        """Return the same question over other labels; raises InputError unless there are two distinct ones."""
+        """Return the same question over other labels; raises InputError for fewer than two."""
         task = replace(self, labels=tuple(labels), words=dict(words or {}))
         answers = [task.word(label) for label in labels]
         if len(labels) < 2 or len(set(answers)) < len(answers) or not all(a.strip() for a in answers):

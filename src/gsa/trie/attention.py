@@ -12,6 +12,7 @@ conversation with its answers) is served by the same rule.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from gsa.trie.trie import TokenTrie
 
 NAME = "gsa_trie"
 OVERHEAD = 4096
-"""What starting one more run costs, in query-key pairs; a sweep in `benchmarks/` finds it flat around here."""
+"""What starting one more run costs, in query-key pairs."""
 LONGEST = 384
 """Longest run considered, in nodes."""
 
@@ -68,7 +69,7 @@ def plan(trie: TokenTrie, dtype: torch.dtype = torch.float32, device: str | torc
     """Return the runs of a trie; `dtype` is the one of the attention scores."""
     bounds = cuts(trie.depth)
     runs = []
-    for start, stop in zip(bounds, bounds[1:], strict=False):
+    for start, stop in pairwise(bounds):
         ancestors = trie.path(int(trie.parent[start]))
         keys = np.concatenate([np.asarray(ancestors, np.int64), np.arange(start, stop)])
         queries = np.arange(start, stop)[:, None]
@@ -139,9 +140,10 @@ def trie_attention(
     (1, nodes, heads, size). Raises InputError for attention variants that a trie cannot express.
     """
     if trie_plan is None:
-        return sdpa_attention_forward(
+        plain: tuple[Tensor, None] = sdpa_attention_forward(
             module, query, key, value, attention_mask, scaling=scaling, dropout=dropout, **kwargs
         )
+        return plain
     odd = [name for name in ("sliding_window", "softcap", "s_aux") if kwargs.get(name) is not None]
     if odd or dropout:
         raise InputError(
@@ -152,8 +154,8 @@ def trie_attention(
     kv = key.shape[1]
     q = query[0].reshape(kv, heads // kv, nodes, size)
     scale = size**-0.5 if scaling is None else scaling
-    out = _TrieAttention.apply(q, key[0], value[0], trie_plan, scale)
-    return out.reshape(1, heads, nodes, size).transpose(1, 2), None  # type: ignore[no-untyped-call]
+    out: Tensor = _TrieAttention.apply(q, key[0], value[0], trie_plan, scale)
+    return out.reshape(1, heads, nodes, size).transpose(1, 2), None
 
 
 AttentionInterface.register(NAME, trie_attention)

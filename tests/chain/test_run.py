@@ -1,0 +1,136 @@
+"""Runs: the same command resumes, to the same bytes; another recipe's folder is left alone."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from gsa.chain import run as running
+from gsa.chain import tuning
+from gsa.chain.chain import Chain
+from gsa.chain.recipe import Recipe, load_recipe
+from gsa.chain.run import tune
+from gsa.chain.tuning import ChainTrainer
+from gsa.errors import InputError
+
+
+def silent(_: str) -> None:
+    pass
+
+
+def links(root: Path) -> list[tuple[str, str]]:
+    return [(link.name, link.sha256) for link in Chain.read(root).links]
+
+
+def steps(root: Path) -> list[tuple[int, int, float]]:
+    rows = [json.loads(line) for line in (root / "log.jsonl").read_text().splitlines()]
+    return [(row["level"], row["step"], row["loss"]) for row in rows]
+
+
+@pytest.fixture(scope="session")
+def recipe(recipe_file: Path) -> Recipe:
+    return load_recipe(recipe_file)
+
+
+def test_a_tiny_runs_losses_are_pinned(tuned: Path) -> None:
+    log = steps(tuned)
+    assert [(level, step) for level, step, _ in log] == [
+        (k, i) for k, n in ((1, 4), (2, 3), (3, 4)) for i in range(1, n + 1)
+    ]
+    first = {level: loss for level, step, loss in log if step == 1}
+    assert first == pytest.approx({1: 5.954, 2: 5.190, 3: 4.614}, abs=0.05)
+    assert log[2][2] < log[0][2]
+
+
+def test_a_run_notes_what_it_was_made_with(tuned: Path, recipe: Recipe) -> None:
+    assert load_recipe(tuned / "recipe.toml") == recipe
+    note = json.loads((tuned / "run.json").read_text())
+    assert note["seed"] == 0
+    assert set(note["versions"]) >= {"torch", "transformers", "peft", "gsa-llm"}
+    assert note["data"]["SA/sampler-sentiment"]["examples"] == 30
+    assert set(note["data"]) == {"SA/sampler-sentiment", "ERC/sampler-emotion", "SD/sampler-sarcasm"}
+    assert not list(tuned.rglob("checkpoint*"))
+    assert not list(tuned.rglob(".*"))
+
+
+def test_a_finished_run_is_not_tuned_again(tuned: Path, recipe: Recipe) -> None:
+    before = (tuned / "chain.json").stat().st_mtime_ns
+    said: list[str] = []
+    tune(recipe, tuned, said.append)
+    assert said == [f"{tuned}: all 3 levels are tuned already"]
+    assert (tuned / "chain.json").stat().st_mtime_ns == before
+
+
+def test_the_same_recipe_gives_the_same_bytes(tuned: Path, recipe: Recipe, tmp_path: Path) -> None:
+    tune(recipe, tmp_path / "again", silent)
+    assert links(tmp_path / "again") == links(tuned)
+    assert steps(tmp_path / "again") == steps(tuned)
+
+
+@pytest.mark.parametrize("stop", [1, 3, 4, 5, 7, 9, 11])
+def test_a_stopped_run_resumes_to_the_same_bytes(
+    tuned: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int
+) -> None:
+    """Stop before the n-th step of the whole run, in each level, with and without a checkpoint."""
+    calls = 0
+    plain = ChainTrainer.compute_loss
+
+    def stopping(self: ChainTrainer, *args: object, **kwargs: object) -> torch.Tensor:
+        nonlocal calls
+        calls += 1
+        if calls == stop:
+            raise KeyboardInterrupt
+        return plain(self, *args, **kwargs)
+
+    monkeypatch.setattr(ChainTrainer, "compute_loss", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        tune(recipe, tmp_path / "run", silent)
+    tune(recipe, tmp_path / "run", silent)
+    assert links(tmp_path / "run") == links(tuned)
+    assert steps(tmp_path / "run") == steps(tuned)
+    assert set(json.loads((tmp_path / "run" / "run.json").read_text())["data"]) == {
+        "SA/sampler-sentiment", "ERC/sampler-emotion", "SD/sampler-sarcasm",
+    }  # fmt: skip
+
+
+def test_another_recipe_or_folder_is_refused(tuned: Path, recipe: Recipe, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"holds a run of another recipe \('seed' differs\)"):
+        tune(recipe.model_copy(update={"seed": 3}), tuned, silent)
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(InputError, match="is not a run"):
+        tune(recipe, tmp_path, silent)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_loss_that_is_no_number_stops_with_the_step(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = iter([1.0, 1.0, float("nan")])
+    monkeypatch.setattr(tuning, "answer_loss", lambda *_: torch.tensor(next(losses), requires_grad=True))
+    with pytest.raises(InputError, match=r"step 3: the loss is nan"):
+        tune(recipe, tmp_path / "run", silent)
+
+
+def test_bad_data_costs_no_training(recipe_file: Path, tmp_path: Path) -> None:
+    wrong = load_recipe(recipe_file, ["levels.SD.datasets.0.name=sampler-sarcsm"])
+    with pytest.raises(InputError, match="sampler-sarcasm"):
+        tune(wrong, tmp_path / "run", silent)
+    assert not (tmp_path / "run" / "links").exists()
+
+
+def test_progress_is_told_with_rate_and_time_left(tuned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert running.LOG == "log.jsonl"
+    clock = iter(range(0, 1000, 7))
+    monkeypatch.setattr(running.time, "monotonic", lambda: float(next(clock)))
+    said: list[str] = []
+
+    class Plan:
+        steps, rows = 4, ()
+
+    monkeypatch.setattr(running, "token_count", lambda rows: 400)
+    progress = running._Progress(tuned.parent / "log.jsonl", 1, "SA", Plan(), said.append)  # type: ignore[arg-type]
+    for step in (1, 2, 3, 4):
+        progress({"step": step, "loss": 0.5})
+    assert said[0].startswith("  SA step 2/4  loss 0.5000  14 tokens/s  14 s left")
+    assert "4/4" in said[-1]

@@ -1,0 +1,83 @@
+"""What tests share: tiny backbones, a tiny recipe and its finished run."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach for the network
+
+import pytest
+import torch
+from tiny import byte_tokenizer, tiny_llama
+from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+
+torch.set_num_threads(1)  # tiny models only wait for a second thread
+
+
+@pytest.fixture(scope="session")
+def tokenizer() -> PreTrainedTokenizerFast:
+    return byte_tokenizer()
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A local backbone folder, as a user would name one in a recipe."""
+    folder = tmp_path_factory.mktemp("backbone") / "tiny"
+    tiny_llama().save_pretrained(folder)
+    byte_tokenizer().save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def model() -> LlamaForCausalLM:
+    """A fresh random model that attends by trie."""
+    from gsa.trie import attention
+
+    tiny = tiny_llama().requires_grad_(False)
+    tiny.set_attn_implementation(attention.NAME)
+    return tiny
+
+
+RECIPE = """
+name = "tiny"
+[backbone]
+name = "{backbone}"
+[training]
+row_tokens = 800
+checkpoint_steps = 2
+[lora]
+rank = 2
+[[levels]]
+name = "SA"
+datasets = [{{ name = "sampler-sentiment", limit = 30 }}]
+learning_rate = 1e-2
+[[levels]]
+name = "ERC"
+datasets = [{{ name = "sampler-emotion", limit = 20 }}]
+learning_rate = 1e-2
+[[levels]]
+name = "SD"
+datasets = [{{ name = "sampler-sarcasm", limit = 8 }}]
+learning_rate = 1e-2
+[evaluation]
+limit = 12
+sample = 6
+"""
+
+
+@pytest.fixture(scope="session")
+def recipe_file(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three small levels on the random Llama."""
+    path = tmp_path_factory.mktemp("recipe") / "tiny.toml"
+    path.write_text(RECIPE.format(backbone=tiny_folder.as_posix()), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def tuned(recipe_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of three levels; not to be changed."""
+    from gsa.chain.recipe import load_recipe
+    from gsa.chain.run import tune
+
+    root = tmp_path_factory.mktemp("runs") / "tiny"
+    tune(load_recipe(recipe_file), root, lambda _: None)
+    return root

@@ -1,0 +1,146 @@
+"""The command as a user meets it: each command, its help, and what it says of bad input."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import gsa
+from gsa import cli
+
+COMMANDS = (["tune"], ["eval"], ["show"], ["data", "list"], ["data", "fetch"], ["data", "stats"])
+FIXTURES = Path(__file__).parent / "datasets" / "fixtures"
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Call `gsa` with words; returns exit code, standard output, standard error."""
+
+    def call(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["gsa", *map(str, words)])
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        out = capsys.readouterr()
+        return code, out.out, out.err
+
+    return call
+
+
+@pytest.fixture(autouse=True)
+def data(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GSA_DATA", str(FIXTURES))
+    monkeypatch.setenv("COLUMNS", "120")
+
+
+def test_the_face() -> None:
+    assert gsa.__all__ == ["__version__"]
+    assert gsa.__version__ == "0.1.0"
+
+
+def test_import_and_help_load_no_torch() -> None:
+    code = (
+        "import sys, gsa.cli\n"
+        "sys.argv = ['gsa', '--help']\n"
+        "try: gsa.cli.main()\n"
+        "except SystemExit: pass\n"
+        "assert not {'torch', 'transformers', 'polars', 'sklearn', 'peft'} & set(sys.modules), 'heavy'"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_each_command_has_help(run, words: list[str]) -> None:
+    code, out, _ = run(*words, "--help")
+    assert code == 0
+    assert len(out.splitlines()) > 5
+
+
+def test_the_listed_commands_are_all_there_is(run) -> None:
+    names = {command.callback.__name__ for command in cli.app.registered_commands}
+    assert names == {"tune", "evaluate", "show"}
+    below = {command.callback.__name__ for command in cli.data.registered_commands}
+    assert below == {"data_list", "fetch", "stats"}
+    assert run("--version") == (0, f"gsa {gsa.__version__}\n", "")
+
+
+def test_tune_and_eval_from_the_shell(run, recipe_file: Path, tmp_path: Path) -> None:
+    root = tmp_path / "run"
+    short = ("--set", "levels.0.datasets.0.limit=4", "--set", "levels.1.datasets.0.limit=4",
+             "--set", "levels.2.datasets.0.limit=2")  # fmt: skip
+    code, out, _ = run("tune", recipe_file, "--out", root, "--seed", 7, *short)
+    assert code == 0
+    assert "seed = 7" in out
+    assert "level 3 SD: sampler-sarcasm 2;" in out
+    assert f"gsa eval {root}" in out
+    code, out, err = run("eval", root, "--limit", 5, "--examples", 1)
+    assert code == 0
+    assert "after SD" in out
+    assert "sampler-emotion" in out
+    assert "Predictions of the last level" in out
+    assert "greedy decoding agrees" in err
+    code, out, _ = run("eval", root, "--level", 3, "--dataset", "sampler-emotion", "--limit", 5, "--json")
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert {"run", "seed", "level", "dataset", "split", "metric", "value", "n"} == set(rows[0])
+
+
+def test_plan_needs_no_weights(run, recipe_file: Path) -> None:
+    code, out, _ = run("tune", recipe_file, "--plan")
+    assert code == 0
+    assert "tokens shared" in out
+
+
+def test_show_prints_what_the_model_reads(run, tiny_folder: Path) -> None:
+    code, out, _ = run("show", "meld", "--index", 1, "--backbone", tiny_folder, "--layout", "paper",
+                       "--context", "dialogue", "--max-tokens", 4000)  # fmt: skip
+    assert code == 0
+    assert "Consider both the semantic information of the target utterance itself" in out
+    assert "Labels: neutral, joy, surprise, anger, sadness, disgust, fear" in out
+    assert "tokens before the answer, 3 to 8 in it" in out
+    code, out, _ = run("show", "meld", "--index", 1, "--backbone", tiny_folder, "--max-tokens", 260)
+    assert "turns left out for length" in out or "was shortened" in out
+
+
+def test_data_commands(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code, out, _ = run("data", "list")
+    assert code == 0
+    assert out.count("yes") == 15
+    code, out, _ = run("data", "stats", "--json")
+    assert len(json.loads(out)) == 15
+    code, out, _ = run("data", "stats", "meld", "sst2")
+    assert "average words" in out
+    monkeypatch.setenv("GSA_DATA", str(tmp_path))
+    code, out, _ = run("data", "stats")
+    assert "run 'gsa data fetch" in out
+    code, out, _ = run("data", "fetch", "sst2", "--from", FIXTURES)
+    assert code == 0
+    assert out.count("copied") == 3
+    assert (tmp_path / "sst2" / "train.txt").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["tune", "nowhere.toml"], "recipe 'nowhere.toml' does not exist"),
+        (["eval", "nowhere"], "run 'nowhere' does not exist"),
+        (["eval", "nowhere", "--split", "trian"], "--split 'trian': expected"),
+        (["show", "meldd"], "did you mean 'meld'"),
+        (["show", "meld", "--split", "tset"], "--split 'tset': expected one of"),
+        (["show", "meld", "--index", "999999"], "--index 999999: meld has"),
+        (["show", "meld", "--layout", "inlin"], "name: input should be 'paper', 'instruction_first'"),
+        (["show", "meld", "--context", "dialogue"], "layout 'inline' ends the prompt at the target"),
+        (["data", "fetch", "iemocap"], "signs the release form"),
+        (["data", "stats", "nothing"], "'nothing'"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_sentence_and_exit_code_2(run, words: list[str], says: str) -> None:
+    code, out, err = run(*words)
+    assert code == 2
+    assert says in err
+    assert err.startswith("gsa: ")
+    assert err.count("\n") == 1
+    assert "Traceback" not in err + out
