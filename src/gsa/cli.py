@@ -79,7 +79,7 @@ def evaluate(
     dataset: Annotated[
         list[str] | None, typer.Option(help="Only these; all of the recipe if not given.")
     ] = None,
-    split: Annotated[str, typer.Option(help="dev or test; the recipe's if not given.")] = "",
+    split: Annotated[str, typer.Option(help="train, dev or test; the recipe's if not given.")] = "",
     limit: Annotated[int | None, typer.Option(min=0, help="Most examples a dataset, 0 for all.")] = None,
     again: Annotated[bool, typer.Option(help="Compute what is already there once more.")] = False,
     examples: Annotated[int, typer.Option(min=0, help="Show this many predictions a dataset.")] = 0,
@@ -90,7 +90,7 @@ def evaluate(
     from gsa.evaluation import evaluate as measuring
 
     if split not in ("", "train", "dev", "test"):
-        raise InputError(f"--split '{split}': expected dev or test")
+        raise InputError(f"--split '{split}': expected train, dev or test")
     rows = measuring.evaluate(
         run, level, dataset or [], split, limit, again, lambda text: print(text, file=sys.stderr)
     )

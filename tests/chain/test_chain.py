@@ -72,7 +72,7 @@ def test_merging_low_precision_weights_adds_in_float32() -> None:
     a, b = (found[f"{start}{x}.default.weight"].float() for x in "AB")
     merged = merge(linked).model.layers[0].self_attn.q_proj.weight
     assert merged.dtype == torch.bfloat16
-    assert torch.equal(merged, (weight.float() + (b @ a) * (32 / 3)).to(torch.bfloat16))
+    assert torch.equal(merged, (weight.float() + (b @ a) * (16 / 3)).to(torch.bfloat16))
 
 
 def test_only_the_newest_link_gets_a_gradient() -> None:

@@ -47,6 +47,18 @@ def test_a_known_model_out_of_reach_is_planned_on_the_meta_device(
     assert "out of reach" in plan.notes[0]
 
 
+def test_datasets_that_are_not_here_are_left_out_in_words(
+    recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GSA_DATA", str(tmp_path))
+    added = load_recipe(recipe_file, ['levels.ERC.datasets=["sampler-emotion", "iemocap"]'])
+    plan = planning.make_plan(added)
+    assert set(plan.levels[1].examples) == {"sampler-emotion"}
+    assert any("left out of the plan: dataset 'iemocap'" in note for note in plan.notes)
+    with pytest.raises(InputError, match="level 'ERC': dataset 'iemocap'"):
+        planning.make_plan(load_recipe(recipe_file, ['levels.ERC.datasets=["iemocap"]']))
+
+
 def test_an_unknown_model_out_of_reach_is_refused(recipe_file: Path) -> None:
     with pytest.raises(InputError, match="'nobody/nothing' cannot be loaded"):
         planning.make_plan(load_recipe(recipe_file, ["backbone.name=nobody/nothing"]))

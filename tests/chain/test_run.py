@@ -39,7 +39,7 @@ def test_a_tiny_runs_losses_are_pinned(tuned: Path) -> None:
         (k, i) for k, n in ((1, 4), (2, 3), (3, 4)) for i in range(1, n + 1)
     ]
     first = {level: loss for level, step, loss in log if step == 1}
-    assert first == pytest.approx({1: 5.954, 2: 5.190, 3: 4.614}, abs=0.05)
+    assert first == pytest.approx({1: 5.955, 2: 5.368, 3: 4.773}, abs=0.01)
     assert log[2][2] < log[0][2]
 
 
@@ -116,7 +116,7 @@ def test_bad_data_costs_no_training(recipe_file: Path, tmp_path: Path) -> None:
     wrong = load_recipe(recipe_file, ["levels.SD.datasets.0.name=sampler-sarcsm"])
     with pytest.raises(InputError, match="sampler-sarcasm"):
         tune(wrong, tmp_path / "run", silent)
-    assert not (tmp_path / "run" / "links").exists()
+    assert not (tmp_path / "run").exists(), "nothing half-written stays"
 
 
 def test_progress_is_told_with_rate_and_time_left(tuned: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,8 +15,9 @@ from gsa.chain import smollm2
 from gsa.chain.backbone import load_config, refuse_unsuitable
 from gsa.chain.batches import lessons
 from gsa.chain.chain import fresh_link
-from gsa.chain.recipe import Backbone, Recipe
+from gsa.chain.recipe import Backbone, Level, Recipe
 from gsa.chain.tuning import token_count
+from gsa.datasets.catalogue import absence, data_root, get
 from gsa.errors import InputError
 from gsa.trie.rows import branches
 
@@ -72,7 +73,8 @@ def make_plan(recipe: Recipe) -> Plan:
         link = sum(p.numel() for p in fresh_link(model, recipe.lora, 0).parameters() if p.requires_grad)
     gflops = matmul_gflops(config.hidden_size)
     levels = []
-    for level in recipe.levels:
+    for wanted in recipe.levels:
+        level = _present(wanted, notes)
         plan = lessons(recipe, level, tokenizer)
         tokens = token_count(plan.rows)
         flat = sum(len(b) for row in plan.rows for p in row.prompts for b in branches(p, score=False))
@@ -87,6 +89,16 @@ def make_plan(recipe: Recipe) -> Plan:
     )
     memory = parameters * width + 16.0 * link * len(recipe.levels) + activations
     return Plan(tuple(levels), parameters, memory, gflops, tuple(notes))
+
+
+def _present(level: Level, notes: list[str]) -> Level:
+    """Return a level without the benchmark's datasets whose files are not here, noting them."""
+    gaps = {s.name: absence(get(s.name), data_root()) for s in level.datasets if not s.path}
+    missing = {name: sentence for name, sentence in gaps.items() if sentence}
+    if len(missing) == len(level.datasets):
+        raise InputError(f"level '{level.name}': {next(iter(missing.values()))}")
+    notes += [f"left out of the plan: {sentence}" for sentence in missing.values()]
+    return level.model_copy(update={"datasets": tuple(s for s in level.datasets if s.name not in missing)})
 
 
 def matmul_gflops(hidden: int, rows: int = 1024) -> float:

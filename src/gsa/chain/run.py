@@ -18,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from gsa.chain.backbone import Loaded, load_backbone
+from gsa.chain.backbone import Loaded, load_backbone, load_config
 from gsa.chain.batches import Lessons, lessons
 from gsa.chain.chain import MANIFEST, Chain, fresh_link, merge
 from gsa.chain.files import write
@@ -33,22 +33,24 @@ STORED_RECIPE, LOG, SCRATCH = "recipe.toml", "log.jsonl", "checkpoints"
 def tune(recipe: Recipe, root: Path, say: Say = print) -> Chain:
     """Tune every level of a recipe that `root` does not hold yet, one link each.
 
-    Raises InputError if `root` holds a run of another recipe, or anything that is not a run. All
-    datasets are read before the backbone is loaded, so bad data costs no time.
+    Raises InputError if `root` holds a run of another recipe, or anything that is not a run. All data is
+    read before weights are loaded and before anything is written, so bad data costs no time.
     """
-    _claim(recipe, root)
-    finished = len(Chain.read(root).links) if (root / MANIFEST).is_file() else 0
-    if finished == len(recipe.levels):
+    _check(recipe, root)
+    chain = Chain.read(root) if (root / MANIFEST).is_file() else None
+    finished = len(chain.links) if chain else 0
+    if chain and finished == len(recipe.levels):
         say(f"{root}: all {finished} levels are tuned already")
-        return Chain.read(root)
-    if finished:
-        chain = Chain.read(root)
-        loaded = chain.load(recipe.backbone)
+        return chain
+    _, tokenizer = load_config(recipe.backbone)
+    plans = {level.name: lessons(recipe, level, tokenizer) for level in recipe.levels[finished:]}
+    if chain:
         say(f"{root}: {finished} of {len(recipe.levels)} levels are tuned already")
+        loaded = chain.load(recipe.backbone)
     else:
         loaded = load_backbone(recipe.backbone)
         chain = Chain(root, loaded.identity)
-    plans = {level.name: lessons(recipe, level, loaded.tokenizer) for level in recipe.levels[finished:]}
+    write(root / STORED_RECIPE, recipe.toml())
     _note(recipe, root, plans)
     chain.write()
     model = loaded.model
@@ -123,22 +125,19 @@ def _rewind(log: Path, level: int, step: int) -> None:
         write(log, "".join(json.dumps(line) + "\n" for line in kept))
 
 
-def _claim(recipe: Recipe, root: Path) -> None:
-    """Make the run folder, or check that it is this recipe's."""
+def _check(recipe: Recipe, root: Path) -> None:
+    """Raise InputError unless `root` is new, empty, or a run of this recipe."""
     stored = root / STORED_RECIPE
     if stored.is_file():
         before = load_recipe(stored)
-        if before != recipe:
-            key = next(k for k in Recipe.model_fields if getattr(before, k) != getattr(recipe, k))
+        differs = [key for key in Recipe.model_fields if getattr(before, key) != getattr(recipe, key)]
+        if differs:
             raise InputError(
-                f"'{root}' holds a run of another recipe ('{key}' differs): expected the same recipe, "
+                f"'{root}' holds a run of another recipe ('{differs[0]}' differs): expected the same recipe, "
                 "or another --out"
             )
-        return
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+    elif root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise InputError(f"'{root}' is there and is not a run: expected a new or empty folder for --out")
-    root.mkdir(parents=True, exist_ok=True)
-    write(stored, recipe.toml())
 
 
 def _note(recipe: Recipe, root: Path, plans: dict[str, Lessons]) -> None:
