@@ -145,8 +145,11 @@ def test_the_order_of_labels_makes_no_difference(model, tokenizer):
 def test_probabilities_sum_to_one_however_unlikely_the_labels(small):
     model = small(0, attention.NAME)
     with torch.no_grad():
-        model.lm_head.weight.mul_(300)  # log probabilities of minus thousands
-    answers = [(0,) * 40, (1,) * 25, (2, 3) * 30]
+        model.lm_head.weight.mul_(3000)
+    log_p = next_log_p(model, [1, 2, 3])
+    never = int(log_p.argmin())
+    assert np.exp(float(log_p[never])) == 0  # beyond what a float can hold
+    answers = [(never, 0, 1), (never, never), (never, 2, 3, 4)]
     (found,) = score(model, [prompt([1, 2, 3], answers)])
     assert np.isfinite(found.probabilities).all()
     assert abs(found.probabilities.sum() - 1) < 1e-12

@@ -2,6 +2,7 @@
 
 import itertools
 import warnings
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import numpy as np
@@ -57,6 +58,16 @@ def eager_cuts(monkeypatch):
     monkeypatch.setattr(attention, "OVERHEAD", 1)
 
 
+@contextmanager
+def run_costs(overhead):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(attention, "OVERHEAD", overhead)
+        yield
+
+
+overheads = st.sampled_from([1, 20, 4096])  # many runs, some runs, one run
+
+
 def off(found, expected):
     """Relative difference of two tensors."""
     return float((found - expected).norm() / expected.norm())
@@ -98,8 +109,7 @@ def cost(depth, bounds, overhead):
 @given(bushes(), st.sampled_from([0, 1, 5, 30, 4096]))
 def test_cuts_are_boundaries_of_the_cheapest_runs(several, overhead):
     depth = [int(d) for d in TokenTrie.build(several).depth][:9]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(attention, "OVERHEAD", overhead)
+    with run_costs(overhead):
         found = cuts(depth)
     n = len(depth)
     assert found[0] == 0
@@ -134,12 +144,14 @@ def test_no_run_is_longer_than_the_longest(monkeypatch):
 # Plans.
 
 
-@given(bushes())
-def test_a_plan_says_of_every_pair_what_the_mask_says(several):
+@given(bushes(), overheads)
+def test_a_plan_says_of_every_pair_what_the_mask_says(several, overhead):
     trie = TokenTrie.build(several)
     seen = np.zeros((len(trie), len(trie)), bool)
     covered = []
-    for run in plan(trie):
+    with run_costs(overhead):
+        runs = plan(trie)
+    for run in runs:
         covered += range(run.start, run.stop)
         keys = run.keys.numpy()
         assert run.bias.shape == (run.stop - run.start, len(keys))
@@ -161,11 +173,12 @@ def test_a_plan_is_made_for_the_dtype_of_the_scores():
 
 @pytest.mark.parametrize("family", FAMILIES)
 @settings(deadline=None, max_examples=20)
-@given(bushes())
-def test_logits_at_every_node_equal_those_of_its_own_sequence(models, family, several):
+@given(bushes(), overheads)
+def test_logits_at_every_node_equal_those_of_its_own_sequence(models, family, several, overhead):
     by_trie, plain = models[family]
     trie = TokenTrie.build(several)
-    found, dense = logits(by_trie, trie), logits(plain, trie)
+    with run_costs(overhead):
+        found, dense = logits(by_trie, trie), logits(plain, trie)
     assert off(found, dense) <= CLOSE
     for ids, leaf in zip(several, trie.leaf, strict=True):
         expected, path = alone(plain, ids), trie.path(int(leaf))
@@ -283,8 +296,10 @@ def test_arguments_that_change_nothing_are_taken():
 # The backward pass.
 
 
+@pytest.mark.parametrize("overhead", [1, 4096])
 @pytest.mark.parametrize("several", [[[1, 2, 3], [1, 2, 4, 5], [1, 6], [7]], [[1, 2, 3, 4]], [[1], [2]]])
-def test_gradients_are_those_of_finite_differences(several):
+def test_gradients_are_those_of_finite_differences(several, overhead, monkeypatch):
+    monkeypatch.setattr(attention, "OVERHEAD", overhead)
     trie = TokenTrie.build(several)
     runs = plan(trie, torch.float64)
     torch.manual_seed(0)
@@ -328,11 +343,12 @@ def gradients(model, loss):
 
 
 @settings(deadline=None, max_examples=25)
-@given(lessons())
-def test_loss_and_gradients_equal_those_of_one_sequence_a_prompt(linked, prompts):
+@given(lessons(), overheads)
+def test_loss_and_gradients_equal_those_of_one_sequence_a_prompt(linked, prompts, overhead):
     row = Row(prompts, score=False)
     linked.get_base_model().set_attn_implementation(attention.NAME)
-    inputs, targets = row_inputs(row, linked)
+    with run_costs(overhead):
+        inputs, targets = row_inputs(row, linked)
     assert "trie_plan" in inputs
     found = answer_loss(linked, inputs, targets)
     found_gradients = gradients(linked, found)

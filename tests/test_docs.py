@@ -1,0 +1,90 @@
+"""Each command of README and docs runs, each recipe in them is valid, each link leads somewhere."""
+
+import contextlib
+import json
+import re
+import shlex
+import shutil
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from gsa import cli
+from gsa.chain import smollm2
+from gsa.chain.recipe import Recipe, validate
+
+ROOT = Path(__file__).parents[1]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "CHANGELOG.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
+
+
+def blocks(page: Path, kind: str) -> list[str]:
+    return re.findall(rf"```{kind}\n(.*?)```", page.read_text(encoding="utf-8"), re.S)
+
+
+def commands() -> list[str]:
+    lines = [line for page in PAGES for block in blocks(page, "bash") for line in block.splitlines()]
+    return [line.split("  #")[0].strip() for line in lines if line.startswith("gsa ")]
+
+
+def test_the_commands_of_the_pages_run_in_their_order(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a tiny backbone in the default one's place and invented files in the benchmark's."""
+    monkeypatch.setattr(smollm2, "folder", lambda: tiny_folder)
+    monkeypatch.setenv("GSA_DATA", str(ROOT / "tests" / "datasets" / "fixtures"))
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(ROOT / "recipes", tmp_path / "recipes")
+    found = commands()
+    assert len(found) >= 6
+    for command in found:
+        monkeypatch.setattr("sys.argv", shlex.split(command))
+        with contextlib.suppress(SystemExit):
+            cli.main()
+        said = capsys.readouterr()
+        assert said.out.strip(), f"{command}: {said.err}"
+        assert "gsa: " not in said.err
+
+
+def test_make_has_the_targets_that_pages_name() -> None:
+    rules = (ROOT / "Makefile").read_text()
+    pages = [page.read_text(encoding="utf-8") for page in PAGES]
+    named = {word for page in pages for word in re.findall(r"(?:^|`)make ([a-z]+)\b", page, re.M)}
+    assert {"demo", "test", "check"} <= named
+    for name in named:
+        assert re.search(rf"^{name}:", rules, re.M), f"make {name}"
+    assert "make check" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_recipes_in_the_pages_are_valid() -> None:
+    found = [block for page in PAGES for block in blocks(page, "toml")]
+    assert len(found) >= 2
+    for block in found:
+        validate(tomllib.loads(block), "page")
+
+
+def test_json_in_the_pages_is_json() -> None:
+    lines = [line for page in PAGES for block in blocks(page, "json") for line in block.splitlines()]
+    assert len(lines) >= 2
+    assert all(json.loads(line) for line in lines)
+
+
+def test_links_in_the_pages_lead_somewhere() -> None:
+    for page in PAGES:
+        for link in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+            assert link.startswith("http") or (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_every_recipe_key_is_documented() -> None:
+    text = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
+    for name, field in Recipe.model_fields.items():
+        part = field.annotation
+        keys = getattr(part, "model_fields", {})
+        assert f"`{name}" in text
+        for key in keys:
+            assert f"{name}.{key}`" in text or f"`{key}`" in text, f"{name}.{key}"
