@@ -40,6 +40,8 @@ def _one(answers: Answers, name: str) -> tuple[float, int]:
     gold, predicted = answers.gold, answers.predicted
     if name.endswith(("_has0", "_non0")):
         gold, predicted = _two_classes(answers, zeros=name.endswith("_has0"))
+    if not len(gold):
+        return 0.0, 0
     match name:
         case "accuracy" | "acc2_has0" | "acc2_non0":
             value = accuracy_score(gold, predicted)

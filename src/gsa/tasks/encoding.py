@@ -17,6 +17,11 @@ from gsa.tasks.task import Task
 
 Ids = tuple[int, ...]
 
+ENDINGS = (*".,!?:)'\"*~a7é\u2019\u2026\u3002", "\U0001f600")
+"""Ends of a text that are tried, to find out whether a tokenizer merges them with what follows."""
+SMALLEST = 32
+"""Tokens that must be left for what an example says."""
+
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
@@ -47,13 +52,16 @@ class Encoder:
     """Turns the examples of one task into Prompts, with one tokenizer and one layout."""
 
     def __init__(self, tokenizer: Any, layout: Layout, task: Task) -> None:
-        """Work out the answers' ids; raises InputError if two labels read the same to the tokenizer."""
+        """Work out the answers' ids.
+
+        Raises InputError if two labels read the same to the tokenizer, or if the layout's `max_tokens`
+        leaves no room beside the instruction and labels.
+        """
         self.layout, self.task = layout, task
         self._tokenizer = tokenizer
         self._eos = tokenizer.eos_token_id
         self._cost: dict[str, int] = {}
-        probe = layout.prompt(task, Dialogue("", (Utterance("It was fine."),)), 0, range(1))
-        prompt, answers = self._split(self._tokens([f"{probe} {task.word(x)}" for x in task.labels]))
+        prompt, answers = self._split(self._tokens(self._probe("It was fine.")))
         self.ends = layout.end or any(a != b and shared(a, b) == len(a) for a in answers for b in answers)
         """Whether answers are closed by the end-of-text token."""
         if len(set(answers)) < len(answers) or not all(answers):
@@ -61,7 +69,14 @@ class Encoder:
                 f"task '{task.name}': two of the labels {list(task.labels)} have the same tokens"
             )
         self._answers = answers
-        self._frame = len(prompt) + max(map(len, answers)) + 8
+        self._local = self._seam_is_fixed(answers)
+        frame = len(prompt) + max(map(len, answers)) + 8
+        self._room = layout.max_tokens - frame
+        if self._room < SMALLEST:
+            raise InputError(
+                f"layout.max_tokens: {layout.max_tokens} leaves no room beside the instruction and labels of "
+                f"task '{task.name}', which take {frame}: expected at least {frame + SMALLEST}"
+            )
 
     def encode(self, examples: Sequence[Example]) -> list[Prompt]:
         """Return one Prompt per example, in order.
@@ -83,7 +98,10 @@ class Encoder:
         while chunk := list(islice(stream, batch)):
             shown = [self._shown(example) for example in chunk]
             texts = [self.layout.prompt(self.task, d, t, turns) for d, t, turns, _ in shown]
-            words = [self.task.word(self.task.asked(e.label or self.task.labels[0])) for e in chunk]
+            words = [
+                self.task.word(self.task.asked(self.task.labels[0] if e.label is None else e.label))
+                for e in chunk
+            ]
             ids = self._tokens([f"{text} {word}" for text, word in zip(texts, words, strict=True)])
             for example, one, text, (_, _, turns, cut) in zip(chunk, ids, texts, shown, strict=True):
                 gold = None if example.label is None else labels[example.label]
@@ -94,17 +112,28 @@ class Encoder:
     def _separate(self, ids: Ids, label: int, text: str) -> tuple[Ids, tuple[Ids, ...]]:
         """Cut one text's ids into prompt and answer.
 
-        The seam lies behind a fixed cue, so every label's ids follow from one of them; where a
-        tokenizer breaks that, all labels are tokenised with the prompt.
+        The seam lies behind a fixed cue, so every label's ids follow from one of them; for a tokenizer
+        that merges across words, all labels are tokenised with the prompt.
         """
         answer = self._answers[label]
-        if ids[len(ids) - len(answer) :] == answer:
+        if self._local and ids[len(ids) - len(answer) :] == answer:
             prompt, answers = ids[: len(ids) - len(answer)], self._answers
         else:
-            prompt, answers = self._split(
-                self._tokens([f"{text} {self.task.word(x)}" for x in self.task.labels])
-            )
+            prompt, answers = self._split(self._tokens(self._texts(text)))
         return prompt, tuple((*a, self._eos) for a in answers) if self.ends else answers
+
+    def _probe(self, said: str) -> list[str]:
+        dialogue = Dialogue("", (Utterance(said),))
+        return self._texts(self.layout.prompt(self.task, dialogue, 0, range(1)))
+
+    def _seam_is_fixed(self, answers: tuple[Ids, ...]) -> bool:
+        """Tell whether the answers' ids stay the same whatever a text ends with."""
+        ids = self._tokens([text for end in ENDINGS for text in self._probe(f"It was fine{end}")])
+        n = len(answers)
+        return all(self._split(ids[i : i + n])[1] == answers for i in range(0, len(ids), n))
+
+    def _texts(self, prompt: str) -> list[str]:
+        return [f"{prompt} {self.task.word(label)}" for label in self.task.labels]
 
     @staticmethod
     def _split(texts: Sequence[Ids]) -> tuple[Ids, tuple[Ids, ...]]:
@@ -122,23 +151,22 @@ class Encoder:
         """Choose the turns that fit; returns dialogue, target, turns, and whether the target was cut."""
         dialogue, target = example.dialogue, example.target
         turns = self.layout.turns(dialogue, target) if self.task.context else range(target, target + 1)
-        room = self.layout.max_tokens - self._frame
         repeats = self.task.context and self.layout.name != "inline"
         own = self._turn_cost(dialogue.turns[target])
-        if own * (1 + repeats) > room:
-            limit = room // (1 + repeats) - self._turn_cost(Utterance("", dialogue.turns[target].speaker))
-            cut = Utterance(self._shorten(dialogue.turns[target].text, limit), dialogue.turns[target].speaker)
-            return Dialogue(dialogue.id, (cut,)), 0, range(1), True
-        if repeats:
-            room -= own
-        return dialogue, target, self._fit(dialogue, target, turns, room), False
+        if own * (1 + repeats) > self._room:
+            line = self._shorten(dialogue.turns[target].line(), self._room // (1 + repeats) - 2)
+            return Dialogue(dialogue.id, (Utterance(line),)), 0, range(1), True
+        return dialogue, target, self._fit(dialogue, target, turns, own if repeats else 0), False
 
-    def _fit(self, dialogue: Dialogue, target: int, turns: range, room: int) -> range:
-        """Leave out whole turns farthest from the target until the rest fits into `room` tokens."""
+    def _fit(self, dialogue: Dialogue, target: int, turns: range, repeated: int) -> range:
+        """Leave out whole turns farthest from the target until the rest fits beside `repeated` tokens."""
         cost = [self._turn_cost(dialogue.turns[i]) for i in turns]
+        room = self._room - repeated
         if sum(cost) <= room:
             return turns
         if turns.stop == target + 1 and self.layout.context == "history":
+            if repeated:  # the same room for targets of common length, so that they begin at one turn
+                room = self._room - max(repeated, self._room // 4)
             return range(self._start(cost, room) + turns.start, turns.stop)
         first, last, left = turns.start, turns.stop, sum(cost)
         while left > room:
@@ -173,15 +201,15 @@ class Encoder:
             self._cost[line] = len(self._tokens([line])[0]) + 2
         return self._cost[line]
 
-    def _shorten(self, text: str, limit: int) -> str:
-        """Keep the head and the tail of a text that alone is longer than a prompt may be."""
-        words = text.split()
-        if len(words) < 2:  # no spaces to cut at
-            words = list(text)
-        join = " " if len(text.split()) > 1 else ""
-        low, high = 1, len(words)
-        while low < high:  # the most words on either side that still fit
+    def _shorten(self, line: str, limit: int) -> str:
+        """Keep the head and the tail of a line that alone is longer than a prompt may be."""
+        low, high = 0, len(line) // 2
+        while low < high:  # the most letters on either side that still fit
             middle = (low + high + 1) // 2
-            kept = join.join([*words[:middle], "...", *words[-middle:]])
-            low, high = (middle, high) if len(self._tokens([kept])[0]) <= limit else (low, middle - 1)
-        return join.join([*words[:low], "...", *words[-low:]])
+            fits = len(self._tokens([self._ends_of(line, middle)])[0]) <= limit
+            low, high = (middle, high) if fits else (low, middle - 1)
+        return self._ends_of(line, low)
+
+    @staticmethod
+    def _ends_of(line: str, letters: int) -> str:
+        return f"{line[:letters].rstrip()}...{line[len(line) - letters :].lstrip()}"

@@ -38,7 +38,7 @@ class Task:
 
     def with_labels(self, *labels: str, words: Mapping[str, str] | None = None) -> "Task":
         """Return the same question over other labels; raises InputError for fewer than two."""
-        task = replace(self, labels=tuple(labels), words=dict(words or {}))
+        task = replace(self, labels=tuple(labels), words=dict(words or {}), merged={})
         answers = [task.word(label) for label in labels]
         if len(labels) < 2 or len(set(answers)) < len(answers) or not all(a.strip() for a in answers):
             raise InputError(
