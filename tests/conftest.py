@@ -75,7 +75,7 @@ def recipe_file(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.fixture(scope="session")
 def tuned(recipe_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of three levels; not to be changed."""
-    from gsa.chain.recipe import load_recipe
+    from gsa.chain.recipe_file import load_recipe
     from gsa.chain.run import tune
 
     root = tmp_path_factory.mktemp("runs") / "tiny"

@@ -12,7 +12,8 @@ import pytest
 
 from gsa import cli
 from gsa.chain import smollm2
-from gsa.chain.recipe import Recipe, validate
+from gsa.chain.recipe import Recipe
+from gsa.chain.recipe_file import validate
 
 ROOT = Path(__file__).parents[1]
 PAGES = [

@@ -53,7 +53,7 @@ def tune(
     plan: Annotated[bool, typer.Option("--plan", help="Only print what it would take.")] = False,
 ) -> None:
     """Tune a chain as a recipe says; the same command resumes a run that was stopped."""
-    from gsa.chain.recipe import load_recipe
+    from gsa.chain.recipe_file import load_recipe
 
     wanted = load_recipe(recipe, overrides or [], seed)
     if plan:
@@ -119,7 +119,7 @@ def show(
 ) -> None:
     """Print exactly what the model reads for one example, and how many tokens that is."""
     from gsa import terminal
-    from gsa.chain.recipe import layout_of
+    from gsa.chain.recipe_file import layout_of
     from gsa.chain.show import show_prompt
 
     wanted = layout_of(name=layout, context=context, max_tokens=max_tokens)

@@ -8,7 +8,8 @@ from transformers import PreTrainedTokenizerFast
 from gsa import terminal
 from gsa.chain import planning
 from gsa.chain.batches import lessons
-from gsa.chain.recipe import Backbone, load_recipe
+from gsa.chain.recipe import Backbone
+from gsa.chain.recipe_file import load_recipe
 from gsa.errors import InputError
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from gsa.chain.recipe import Recipe, load_recipe, validate
+from gsa.chain.recipe import Recipe
+from gsa.chain.recipe_file import load_recipe, validate
 from gsa.errors import InputError
 
 RECIPES = Path(__file__).parents[2] / "recipes"

@@ -9,7 +9,8 @@ import torch
 from gsa.chain import run as running
 from gsa.chain import tuning
 from gsa.chain.chain import Chain
-from gsa.chain.recipe import Recipe, load_recipe
+from gsa.chain.recipe import Recipe
+from gsa.chain.recipe_file import load_recipe
 from gsa.chain.run import tune
 from gsa.chain.tuning import ChainTrainer
 from gsa.errors import InputError

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from sklearn.metrics import f1_score
 
-from gsa.chain.recipe import load_recipe
+from gsa.chain.recipe_file import load_recipe
 from gsa.chain.run import tune
 from gsa.errors import InputError
 from gsa.evaluation import evaluate as measuring
