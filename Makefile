@@ -1,8 +1,10 @@
-# make demo   set up, then tune and measure the whole chain on the shipped sampler (some 8 minutes on 2 cores)
+# make demo   set up, then tune and measure the whole chain on the shipped sampler (some 5 minutes on 2 cores)
 # make test   set up, then all tests
 # make check  lint, types, tests with coverage: what CI runs
 
 PYTHON ?= python3
+# pip options for torch alone, such as --index-url with PyTorch's own CPU index where pip would take CUDA
+TORCH ?=
 BIN := .venv/bin
 
 .PHONY: demo test check lint types setup clean
@@ -27,13 +29,14 @@ types: setup
 setup: .venv/done
 
 .venv/done: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("gsa needs Python 3.11 or newer: make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e . $(DEV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(TORCH) torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e . $$($(DEV))
 	touch $@
 
 # pip learnt of dependency groups late, so the group is read here.
-DEV = $(shell $(PYTHON) -c 'import tomllib; print(*(repr(d) for d in tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["dev"]))')
+DEV = $(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["dev"])'
 
 clean:
 	rm -rf .venv runs .pytest_cache .mypy_cache .ruff_cache

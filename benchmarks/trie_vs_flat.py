@@ -14,11 +14,11 @@ from typing import Any
 
 import torch
 
+from gsa.chain.answers import Reading, answer_loss
 from gsa.chain.backbone import load_backbone
 from gsa.chain.batches import dialogues, examples_of
 from gsa.chain.chain import fresh_link
 from gsa.chain.recipe import Backbone, Lora, Source
-from gsa.chain.tuning import answer_loss, row_inputs
 from gsa.tasks.encoding import Encoder, Prompt
 from gsa.tasks.layout import Layout
 from gsa.tasks.task import EMOTION
@@ -30,8 +30,8 @@ def shared(model: Any, prompts: list[Prompt], budget: int) -> float:
     """Add up the gradients of all rows; returns the loss, summed over targets."""
     total = 0.0
     for row in pack(group(prompts), budget, score=False):
-        inputs, targets = row_inputs(row, model)
-        loss = answer_loss(model, inputs, targets) * len(targets)
+        reading = Reading.of(row, model)
+        loss = answer_loss(model, reading) * len(reading.tokens)
         loss.backward()
         total += loss.item()
     return total
@@ -43,8 +43,8 @@ def flat(model: Any, prompts: list[Prompt]) -> float:
     for prompt in prompts:
         answer = prompt.answers[prompt.gold or 0]
         ids = torch.tensor([prompt.ids + answer[:-1]])
-        inputs = {"input_ids": ids, "use_cache": False, "logits_to_keep": len(answer)}
-        loss = answer_loss(model, inputs, torch.tensor(answer)) * len(answer)
+        logits = model(input_ids=ids, use_cache=False, logits_to_keep=len(answer)).logits[0]
+        loss = torch.nn.functional.cross_entropy(logits, torch.tensor(answer), reduction="sum")
         loss.backward()
         total += loss.item()
     return total

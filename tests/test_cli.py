@@ -102,7 +102,7 @@ def test_show_prints_what_the_model_reads(run, tiny_folder: Path) -> None:
     assert "Labels: neutral, joy, surprise, anger, sadness, disgust, fear" in out
     assert "tokens before the answer, 3 to 8 in it" in out
     code, out, _ = run("show", "meld", "--index", 1, "--backbone", tiny_folder, "--max-tokens", 260)
-    assert "turns left out for length" in out or "was shortened" in out
+    assert "1 turns left out for length" in out
 
 
 def test_data_commands(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,12 +122,36 @@ def test_data_commands(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert (tmp_path / "sst2" / "train.txt").is_file()
 
 
+def test_fetching_all_goes_on_where_one_cannot_be_downloaded(
+    run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GSA_DATA", str(tmp_path))
+    code, out, _ = run("data", "fetch", "all", "--from", FIXTURES)
+    assert code == 0
+    assert out.count("copied") > 15
+    monkeypatch.setattr("gsa.datasets.fetch._download", lambda *_: pytest.fail("nothing is to be downloaded"))
+    code, out, _ = run("data", "fetch", "iemocap")
+    assert code == 0
+    assert "kept" in out
+
+
+def test_a_disk_that_fails_is_one_sentence(run, recipe_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    code, _, err = run("tune", recipe_file, "--out", tmp_path / "file" / "run")
+    assert code == 2
+    assert err.count("\n") == 1
+    assert "file" in err
+    code, _, err = run("tune", tmp_path / "file" / "recipe.toml")
+    assert code == 2
+    assert "cannot be read" in err
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
         (["tune", "nowhere.toml"], "recipe 'nowhere.toml' does not exist"),
         (["eval", "nowhere"], "run 'nowhere' does not exist"),
-        (["eval", "nowhere", "--split", "trian"], "--split 'trian': expected"),
+        (["eval", "nowhere", "--split", "trian"], "run 'nowhere' does not exist"),
         (["show", "meldd"], "did you mean 'meld'"),
         (["show", "meld", "--split", "tset"], "--split 'tset': expected one of"),
         (["show", "meld", "--index", "999999"], "--index 999999: meld has"),

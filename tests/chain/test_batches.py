@@ -15,7 +15,7 @@ from gsa.chain.batches import (
     task_of,
     training_examples,
 )  # fmt: skip
-from gsa.chain.recipe import Level, Recipe, Source
+from gsa.chain.recipe import Recipe, Source
 from gsa.errors import InputError
 
 
@@ -55,7 +55,7 @@ def test_few_shot_draws_k_of_each_class() -> None:
     assert training_examples(source, seed=3) == drawn
     assert training_examples(source, seed=4) != drawn
     examples = examples_of(source, "train")
-    assert draw_per_class(examples, 10**6, 0) == examples
+    assert draw_per_class(examples, task_of(source), 10**6, 0) == examples
 
 
 def test_rows_hold_every_target_once_an_epoch(tokenizer: PreTrainedTokenizerFast) -> None:
@@ -106,7 +106,3 @@ def test_a_task_of_the_benchmark_follows_its_protocol() -> None:
     assert task_of(Source(name="sst2")).labels == ("negative", "positive")
     assert task_of(Source(name="sst2", protocol="with-neutral")).labels == ("negative", "neutral", "positive")
     assert metrics_of(Source(name="mosi"))[0] == "acc2_has0"
-
-
-def test_level_is_a_level() -> None:
-    assert Level(name="x", datasets=("a",), learning_rate=0.1).datasets[0] == Source(name="a")  # type: ignore[arg-type]

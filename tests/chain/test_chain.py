@@ -75,6 +75,21 @@ def test_merging_low_precision_weights_adds_in_float32() -> None:
     assert torch.equal(merged, (weight.float() + (b @ a) * (16 / 3)).to(torch.bfloat16))
 
 
+def test_merging_a_fresh_link_into_a_low_precision_backbone_changes_nothing(tiny_folder: Path) -> None:
+    """Rotary frequencies stay float32: rounding them moves every logit of a long text."""
+    model = load_backbone(Backbone(name=str(tiny_folder), dtype="bfloat16")).model
+    before = logits(model)
+    merged = merge(fresh_link(model, Lora(), 0))
+    assert merged.model.rotary_emb.inv_freq.dtype == torch.float32
+    assert merged.dtype == torch.bfloat16
+    assert torch.equal(logits(merged), before)
+
+
+def test_a_misspelt_target_is_not_dropped() -> None:
+    with pytest.raises(InputError, match=r"no layer 'vproj' \(did you mean 'v_proj'\?\)"):
+        fresh_link(tiny_llama(), Lora(targets=("q_proj", "vproj")), 0)
+
+
 def test_only_the_newest_link_gets_a_gradient() -> None:
     first = merge(disturbed(fresh_link(tiny_llama().requires_grad_(False), Lora(), 0)))
     linked = fresh_link(first, Lora(), 1)
@@ -85,7 +100,7 @@ def test_only_the_newest_link_gets_a_gradient() -> None:
 
 
 def test_targets_that_do_not_exist_are_refused() -> None:
-    with pytest.raises(InputError, match=r"lora.targets: \['nothing'\]"):
+    with pytest.raises(InputError, match=r"lora\.targets: this model has no layer 'nothing'"):
         fresh_link(tiny_llama(), Lora(targets=("nothing",)), 0)
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gsa.chain import run as running
-from gsa.chain import tuning
+from gsa.chain.answers import LOSSES
 from gsa.chain.chain import Chain
 from gsa.chain.recipe import Recipe
 from gsa.chain.recipe_file import load_recipe
@@ -74,19 +74,7 @@ def test_a_stopped_run_resumes_to_the_same_bytes(
     tuned: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int
 ) -> None:
     """Stop before the n-th step of the whole run, in each level, with and without a checkpoint."""
-    calls = 0
-    plain = ChainTrainer.compute_loss
-
-    def stopping(self: ChainTrainer, *args: object, **kwargs: object) -> torch.Tensor:
-        nonlocal calls
-        calls += 1
-        if calls == stop:
-            raise KeyboardInterrupt
-        return plain(self, *args, **kwargs)
-
-    monkeypatch.setattr(ChainTrainer, "compute_loss", stopping)
-    with pytest.raises(KeyboardInterrupt):
-        tune(recipe, tmp_path / "run", silent)
+    stopped(recipe, tmp_path / "run", monkeypatch, before=stop)
     tune(recipe, tmp_path / "run", silent)
     assert links(tmp_path / "run") == links(tuned)
     assert steps(tmp_path / "run") == steps(tuned)
@@ -108,7 +96,7 @@ def test_a_loss_that_is_no_number_stops_with_the_step(
     recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     losses = iter([1.0, 1.0, float("nan")])
-    monkeypatch.setattr(tuning, "answer_loss", lambda *_: torch.tensor(next(losses), requires_grad=True))
+    monkeypatch.setitem(LOSSES, "answer", lambda *_: torch.tensor(next(losses), requires_grad=True))
     with pytest.raises(InputError, match=r"step 3: the loss is nan"):
         tune(recipe, tmp_path / "run", silent)
 
@@ -130,8 +118,109 @@ def test_progress_is_told_with_rate_and_time_left(tuned: Path, monkeypatch: pyte
         steps, rows = 4, ()
 
     monkeypatch.setattr(running, "token_count", lambda rows: 400)
-    progress = running._Progress(tuned.parent / "log.jsonl", 1, "SA", Plan(), said.append)  # type: ignore[arg-type]
+    progress = running._Teller(tuned.parent / "log.jsonl", 1, "SA", Plan(), said.append)  # type: ignore[arg-type]
     for step in (1, 2, 3, 4):
         progress({"step": step, "loss": 0.5})
     assert said[0].startswith("  SA step 2/4  loss 0.5000  14 tokens/s  14 s left")
     assert "4/4" in said[-1]
+
+
+def stopped(recipe: Recipe, root: Path, monkeypatch: pytest.MonkeyPatch, before: int) -> None:
+    """Tune, and stop before the n-th step of the whole run."""
+    calls = 0
+    plain = ChainTrainer.compute_loss
+
+    def stopping(self: ChainTrainer, *args: object, **kwargs: object) -> torch.Tensor:
+        nonlocal calls
+        calls += 1
+        if calls == before:
+            raise KeyboardInterrupt
+        return plain(self, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ChainTrainer, "compute_loss", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            tune(recipe, root, silent)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "unsealed", "missing"])
+def test_a_damaged_checkpoint_does_not_count(
+    tuned: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    root = tmp_path / "run"
+    stopped(recipe, root, monkeypatch, before=4)
+    (checkpoint,) = root.glob("checkpoints/*/checkpoint-*")
+    if damage == "truncated":
+        state = checkpoint / "optimizer.pt"
+        state.write_bytes(state.read_bytes()[:-9])
+    else:
+        (checkpoint / ("gsa.json" if damage == "unsealed" else "adapter_model.safetensors")).unlink()
+    tune(recipe, root, silent)
+    assert links(root) == links(tuned)
+    assert steps(root) == steps(tuned)
+
+
+def test_half_a_line_in_the_log_and_a_broken_note_stop_nothing(
+    tuned: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "run"
+    stopped(recipe, root, monkeypatch, before=4)
+    with (root / "log.jsonl").open("a") as file:
+        file.write('{"level": 1, "st')
+    (root / "run.json").write_text("{")
+    tune(recipe, root, silent)
+    assert steps(root) == steps(tuned)
+
+
+@pytest.mark.parametrize("where", ["write", "rmtree"])
+def test_a_stop_between_link_and_manifest_or_clean_up_loses_nothing(
+    tuned: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    root = tmp_path / "run"
+    honest = Chain.write
+
+    def stopping(*args: object, **_: object) -> None:
+        if where == "rmtree" or args[0].links:  # type: ignore[attr-defined]
+            raise KeyboardInterrupt
+        honest(*args)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            *((Chain, "write", stopping) if where == "write" else (running.shutil, "rmtree", stopping))
+        )
+        with pytest.raises(KeyboardInterrupt):
+            tune(recipe, root, silent)
+    tune(recipe, root, silent)
+    assert links(root) == links(tuned)
+    assert steps(root) == steps(tuned)
+    assert not (root / "checkpoints").exists()
+
+
+def test_data_that_changed_under_a_half_tuned_level_is_refused(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "run"
+    stopped(recipe, root, monkeypatch, before=4)
+    note = json.loads((root / "run.json").read_text())
+    note["data"]["SA/sampler-sentiment"]["crc32"] += 1
+    (root / "run.json").write_text(json.dumps(note))
+    with pytest.raises(InputError, match="the data of SA/sampler-sentiment changed"):
+        tune(recipe, root, silent)
+
+
+def test_a_recipe_may_be_mended_while_nothing_is_tuned(recipe_file: Path, tmp_path: Path) -> None:
+    wrong = load_recipe(recipe_file, ['lora.targets=["q_prj"]'])
+    root = tmp_path / "run"
+    root.mkdir()
+    (root / ".recipe.toml.part").write_text("half")
+    with pytest.raises(InputError, match="did you mean 'q_proj'"):
+        tune(wrong, root, silent)
+    assert len(tune(load_recipe(recipe_file, ["levels.1.epochs=0.01"]), root, silent).links) == 3
+
+
+def test_more_processes_than_one_are_refused(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transformers.TrainingArguments.world_size", 2)
+    with pytest.raises(InputError, match="found 2 processes"):
+        tune(recipe, tmp_path / "run", silent)

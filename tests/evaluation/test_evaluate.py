@@ -59,6 +59,35 @@ def test_what_is_there_is_not_computed_again(measured: Path, monkeypatch: pytest
     assert len(calls) == 1
 
 
+def test_a_smaller_question_keeps_the_larger_answer(measured: Path) -> None:
+    before = evaluate(measured, say=lambda _: None)
+    assert evaluate(measured, limit=2, say=lambda _: None) == before
+
+
+def test_damaged_predictions_are_made_anew(measured: Path) -> None:
+    before = evaluate(measured, say=lambda _: None)
+    file = measured / "predictions" / "level-3" / "sampler-sarcasm-test.parquet"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-40])
+    assert evaluate(measured, say=lambda _: None) == before
+    assert len(pl.read_parquet(file)) == 12
+
+
+def test_datasets_without_the_split_are_left_out_in_words(measured: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "train.jsonl").write_text('{"text": "a", "label": "x"}\n{"text": "b", "label": "y"}\n')
+    copy = Path(shutil.copytree(measured, tmp_path / "run"))
+    recipe = (copy / "recipe.toml").read_text()
+    source = f'name = "own"\npath = "{own.as_posix()}"\ntask = "sentiment"\nlabels = ["x", "y"]\n'
+    (copy / "recipe.toml").write_text(
+        recipe.replace("[evaluation]", f"[[levels.datasets]]\n{source}[evaluation]")
+    )
+    said: list[str] = []
+    evaluate(copy, levels=[0], say=said.append)
+    assert "  own has no test split: left out" in said
+
+
 def test_the_matrix_has_a_column_a_level(measured: Path) -> None:
     table = matrix(measured, evaluate(measured, say=lambda _: None))
     assert table[0] == ["dataset", "metric", "n", "majority", "untuned", "after SA", "after ERC", "after SD"]
@@ -86,6 +115,8 @@ def test_what_the_run_does_not_have_is_refused(measured: Path) -> None:
         evaluate(measured, datasets=["sampler-emotions"])
     with pytest.raises(InputError, match="level 9: expected 0"):
         evaluate(measured, levels=[9])
+    with pytest.raises(InputError, match="split 'tset': expected train, dev or test"):
+        evaluate(measured, split="tset")
     with pytest.raises(InputError, match="its dev split is empty"):
         evaluate(measured, split="dev")
 

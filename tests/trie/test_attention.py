@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from peft import LoraConfig, get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
+from gsa.chain.answers import Reading, answer_loss
 from gsa.chain.backbone import trie_inputs
-from gsa.chain.tuning import answer_loss, row_inputs
 from gsa.errors import InputError
 from gsa.tasks.dialogue import Dialogue, Example, Utterance
 from gsa.tasks.encoding import Prompt
@@ -348,9 +348,9 @@ def test_loss_and_gradients_equal_those_of_one_sequence_a_prompt(linked, prompts
     row = Row(prompts, score=False)
     linked.get_base_model().set_attn_implementation(attention.NAME)
     with run_costs(overhead):
-        inputs, targets = row_inputs(row, linked)
-    assert "trie_plan" in inputs
-    found = answer_loss(linked, inputs, targets)
+        reading = Reading.of(row, linked)
+    assert "trie_plan" in reading.inputs
+    found = answer_loss(linked, reading)
     found_gradients = gradients(linked, found)
 
     linked.get_base_model().set_attn_implementation("sdpa")
@@ -378,6 +378,6 @@ def test_loss_and_gradients_equal_those_of_one_sequence_a_prompt(linked, prompts
 def test_logits_are_kept_only_where_an_answer_token_is_predicted(linked):
     linked.get_base_model().set_attn_implementation(attention.NAME)
     row = Row((prompt([1, 2, 3], [(9, 8), (5,)], 0, 1), prompt([1, 2, 4], [(9, 8), (5,)], 1, 2)), score=False)
-    inputs, targets = row_inputs(row, linked)
-    assert targets.tolist() == [9, 8, 5]
-    assert linked(**inputs).logits.shape == (1, 3, 11)
+    reading = Reading.of(row, linked)
+    assert reading.tokens.tolist() == [9, 8, 5]
+    assert linked(**reading.inputs).logits.shape == (1, 3, 11)

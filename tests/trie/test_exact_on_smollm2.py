@@ -1,26 +1,24 @@
-"""The promise on the real thing: SmolLM2 on real MELD dialogues, each layout, logits, loss and gradients."""
+"""The promise on SmolLM2: real MELD dialogues (the sampler's without them), logits, loss and gradients."""
 
 import os
 
 import pytest
 import torch
 
+from gsa.chain.answers import Reading, answer_loss
 from gsa.chain.backbone import load_backbone
 from gsa.chain.batches import dialogues, examples_of
 from gsa.chain.chain import fresh_link
 from gsa.chain.recipe import Backbone, Lora, Source
-from gsa.chain.tuning import answer_loss, row_inputs
 from gsa.tasks.encoding import Encoder
 from gsa.tasks.layout import Layout
 from gsa.tasks.task import EMOTION
-from gsa.trie import attention
 from gsa.trie.rows import group, pack
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.data,
-    pytest.mark.skipif(not os.environ.get("GSA_DATA"), reason="GSA_DATA names no folder of benchmark data"),
 ]
+NAME = "meld" if os.environ.get("GSA_DATA") else "sampler-emotion"
 
 
 @pytest.mark.parametrize(("name", "context"), [("paper", "dialogue"), ("inline", "history")])
@@ -32,7 +30,7 @@ def test_trie_equals_one_sequence_per_prompt(name: str, context: str) -> None:
         if "lora_B" in parameter_name:
             parameter.data.normal_(std=0.01)
     encoder = Encoder(loaded.tokenizer, Layout(name=name, context=context), EMOTION)  # type: ignore[arg-type]
-    parts = dialogues(examples_of(Source(name="meld"), "train"))[:2]
+    parts = dialogues(examples_of(Source(name=NAME), "train"))[:2]
     (row,) = pack(group(encoder.encode([e for part in parts for e in part])), 4096, score=False)
     assert len(row.prompts) > 15
 
@@ -41,12 +39,12 @@ def test_trie_equals_one_sequence_per_prompt(name: str, context: str) -> None:
         model.zero_grad()
         return found
 
-    inputs, targets = row_inputs(row, model)
-    shared = answer_loss(model, inputs, targets)
+    reading = Reading.of(row, model)
+    shared = answer_loss(model, reading)
     shared.backward()
     by_trie = gradients()
     with torch.no_grad():
-        logits = model(**inputs).logits[0]
+        logits = model(**reading.inputs).logits[0][reading.place]
     model.base_model.model.set_attn_implementation("sdpa")
     flat = torch.zeros(())
     at = 0
@@ -56,11 +54,12 @@ def test_trie_equals_one_sequence_per_prompt(name: str, context: str) -> None:
         found = model(input_ids=ids, use_cache=False, logits_to_keep=len(answer)).logits[0]
         assert (logits[at : at + len(answer)] - found).norm() / found.norm() <= 1e-5
         at += len(answer)
-        loss = torch.nn.functional.cross_entropy(found, torch.tensor(answer), reduction="sum") / len(targets)
+        loss = torch.nn.functional.cross_entropy(found, torch.tensor(answer), reduction="sum") / len(
+            reading.tokens
+        )
         loss.backward()
         flat += loss.detach()
     assert abs(shared.item() - flat.item()) / flat.item() <= 1e-5
     by_sequence = gradients()
     assert (by_trie - by_sequence).norm() / by_sequence.norm() <= 1e-5
-    assert attention.NAME != "sdpa"
     torch.set_num_threads(1)

@@ -42,6 +42,7 @@ def load_backbone(backbone: Backbone, device: str = "") -> Loaded:
     folder, identity = _locate(backbone)
     config, tokenizer = load_config(backbone, folder)
     refuse_unsuitable(config, backbone.name)
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     with quiet(), _readable(backbone.name):
         model = AutoModelForCausalLM.from_pretrained(
             folder or backbone.name,
@@ -49,10 +50,9 @@ def load_backbone(backbone: Backbone, device: str = "") -> Loaded:
             dtype=getattr(torch, backbone.dtype),
             use_safetensors=True,
         )
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    model = model.to(device).eval().requires_grad_(False)
-    model.set_attn_implementation(attention.NAME if device == "cpu" else "sdpa")
-    check_exact(model, backbone.name)
+        model = model.to(device).eval().requires_grad_(False)
+        model.set_attn_implementation(attention.NAME if device == "cpu" else "sdpa")
+        check_exact(model, backbone.name)
     return Loaded(model, tokenizer, identity or f"commit:{getattr(model.config, '_commit_hash', None)}")
 
 
@@ -121,14 +121,15 @@ def _locate(backbone: Backbone) -> tuple[str, str]:
     """Return the local folder of a backbone and its identity, both empty for a hub id."""
     if backbone.name == smollm2.NAME:
         return str(smollm2.folder()), smollm2.IDENTITY
-    if Path(backbone.name).is_dir():
+    folder = Path(backbone.name).expanduser()
+    if folder.is_dir():
         digest = hashlib.sha256()
-        weights = sorted(Path(backbone.name).glob("*.safetensors"))
+        weights = sorted(folder.glob("*.safetensors"))
         if not weights:
-            raise InputError(f"backbone folder '{backbone.name}' holds no .safetensors file")
-        for file in [Path(backbone.name, "config.json"), *weights]:
+            raise InputError(f"backbone folder '{folder}' holds no .safetensors file")
+        for file in [folder / "config.json", *weights]:
             digest.update(sha256(file).encode() if file.is_file() else b"-")
-        return backbone.name, f"sha256:{digest.hexdigest()}"
+        return str(folder), f"sha256:{digest.hexdigest()}"
     if backbone.name.startswith((".", "/", "~")):
         raise InputError(f"backbone folder '{backbone.name}' does not exist")
     return "", ""
@@ -139,6 +140,8 @@ def _readable(name: str) -> Iterator[None]:
     """Say in one sentence why a model cannot be loaded."""
     try:
         yield
-    except (OSError, ValueError, KeyError) as error:
+    except InputError:
+        raise
+    except Exception as error:  # a stranger's files fail in as many ways as there are libraries below
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(f"backbone '{name}' cannot be loaded: {reason}") from None

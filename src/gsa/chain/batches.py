@@ -45,12 +45,16 @@ def metrics_of(source: Source) -> tuple[str, ...]:
     return OWN_METRICS if source.path else get(source.name).metrics
 
 
-def examples_of(source: Source, split: str) -> list[Example]:
-    """Read one split of a recipe's dataset; raises InputError if it is missing or empty."""
+def splits_of(source: Source) -> dict[str, list[Example]]:
+    """Read a recipe's dataset: train, dev and test, each empty where there is none."""
     if source.path:
-        splits = read_folder(Path(source.path), source.name, source.labels)
-    else:
-        splits = load(source.name, source.protocol, source.fold)
+        return read_folder(Path(source.path).expanduser(), source.name, source.labels)
+    return load(source.name, source.protocol, source.fold)
+
+
+def examples_of(source: Source, split: str) -> list[Example]:
+    """Read one split of a recipe's dataset; raises InputError if it is empty."""
+    splits = splits_of(source)
     if not splits[split]:
         sizes = {name: len(examples) for name, examples in splits.items()}
         raise InputError(
@@ -86,12 +90,12 @@ def draw(examples: Sequence[Example], limit: int, seed: int) -> list[Example]:
     return [example for i in sorted(chosen) for example in chosen[i]]
 
 
-def draw_per_class(examples: Sequence[Example], k: int, seed: int) -> list[Example]:
-    """Return `k` examples of each class (all of a class that has fewer), in the order of the file."""
+def draw_per_class(examples: Sequence[Example], task: Task, k: int, seed: int) -> list[Example]:
+    """Return `k` examples of each asked label (all, where there are fewer), in the order of the file."""
     order = np.random.default_rng(seed).permutation(len(examples))
-    taken: dict[str | None, list[int]] = {}
+    taken: dict[str, list[int]] = {}
     for i in order:
-        mine = taken.setdefault(examples[i].label, [])
+        mine = taken.setdefault(task.asked(str(examples[i].label)), [])
         if len(mine) < k:
             mine.append(int(i))
     return [examples[i] for i in sorted(i for mine in taken.values() for i in mine)]
@@ -102,7 +106,7 @@ def training_examples(source: Source, seed: int) -> list[Example]:
     examples = examples_of(source, "train")
     own_seed = zlib.crc32(f"{seed}/{source.name}".encode())
     if source.per_class:
-        return draw_per_class(examples, source.per_class, own_seed)
+        return draw_per_class(examples, task_of(source), source.per_class, own_seed)
     return draw(examples, source.limit, own_seed)
 
 
@@ -132,7 +136,7 @@ def lessons(recipe: Recipe, level: Level, tokenizer: Any) -> Lessons:
         for mine in prompts.values():
             groups: list[Group] = list(group(mine))
             order = rng.permutation(len(groups))
-            epoch += pack([groups[i] for i in order], recipe.training.row_tokens, score=False)
+            epoch += pack([groups[i] for i in order], recipe.training.row_tokens, level.loss == "labels")
         rows += [epoch[i] for i in rng.permutation(len(epoch))]
     unseen = ceil(level.epochs) - level.epochs  # the part of the last epoch that is not trained
     rows = rows[: max(1, len(rows) - int(unseen * len(epoch)))]

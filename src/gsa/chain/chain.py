@@ -17,7 +17,7 @@ from gsa.chain.backbone import Loaded, load_backbone
 from gsa.chain.files import aside, sha256, write
 from gsa.chain.quiet import quiet
 from gsa.chain.recipe import Backbone, Lora
-from gsa.errors import InputError
+from gsa.errors import InputError, suggest
 
 MANIFEST = "chain.json"
 WEIGHTS = "adapter_model.safetensors"
@@ -51,9 +51,11 @@ class Chain:
             raise InputError(f"'{root}' holds no {MANIFEST}: expected the folder of a run made by `gsa tune`")
         try:
             stored = json.loads(file.read_text(encoding="utf-8"))
-            links = tuple(Link(**link) for link in stored["links"])
+            links = tuple(
+                Link(**{key: str(value) for key, value in link.items()}) for link in stored["links"]
+            )
             chain = cls(root, str(stored["base"]), links)
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise InputError(f"'{file}' is not a chain: {type(error).__name__} {error}") from None
         for link in links:
             if Path(link.folder).name != link.folder or link.folder in (".", ".."):
@@ -116,6 +118,11 @@ class Chain:
 
 def fresh_link(model: Any, lora: Lora, seed: int) -> Any:
     """Put a new link on merged, frozen weights: A is random Gaussian, B zero, so nothing changes yet."""
+    names = [name for name, _ in model.named_modules()]
+    for target in lora.targets:
+        if not any(name == target or name.endswith(f".{target}") for name in names):
+            known = {name.rpartition(".")[2] for name in names if name.endswith("proj")}
+            raise InputError(f"lora.targets: this model has no layer '{target}'{suggest(target, known)}")
     torch.manual_seed(seed)
     config = LoraConfig(
         r=lora.rank,
@@ -125,21 +132,21 @@ def fresh_link(model: Any, lora: Lora, seed: int) -> Any:
         init_lora_weights="gaussian",
         task_type="CAUSAL_LM",
     )
-    try:
-        with quiet():
-            return get_peft_model(model, config)
-    except ValueError as error:
-        raise InputError(
-            f"lora.targets: {list(lora.targets)} do not fit this model: {str(error).splitlines()[0]}"
-        ) from None
+    with quiet():
+        return get_peft_model(model, config)
 
 
 def merge(model: Any) -> Any:
-    """Fold the active link into the weights: W + B A * alpha / rank, added in float32, then cast."""
-    dtypes = {name: parameter.dtype for name, parameter in model.named_parameters()}
-    low = any(dtype != torch.float32 for dtype in dtypes.values())
-    merged = (model.float() if low else model).merge_and_unload(safe_merge=True)
-    merged = merged.to(min(dtypes.values(), key=lambda dtype: dtype.itemsize)) if low else merged
+    """Fold the active link into the weights: W + B A * alpha / rank, added in float32, then cast.
+
+    Only weights are cast: buffers, such as rotary frequencies, stay float32 as they were loaded.
+    """
+    base = model.get_base_model().dtype
+    for parameter in model.parameters():
+        parameter.data = parameter.data.float()
+    merged = model.merge_and_unload(safe_merge=True)
+    for parameter in merged.parameters():
+        parameter.data = parameter.data.to(base)
     return merged.requires_grad_(False).eval()
 
 

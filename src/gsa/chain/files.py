@@ -29,16 +29,17 @@ def aside(path: Path) -> Iterator[Path]:
     try:
         yield draft
         for file in [*draft.rglob("*"), draft] if draft.is_dir() else [draft]:
-            _flush(file)
+            flush(file)
         if path.is_dir():
             _remove(path)
         draft.replace(path)
-        _flush(path.parent)
+        flush(path.parent)
     finally:
         _remove(draft)
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
+    """Wait until a file or folder is on disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -77,7 +77,7 @@ def make_plan(recipe: Recipe) -> Plan:
         level = _present(wanted, notes)
         plan = lessons(recipe, level, tokenizer)
         tokens = token_count(plan.rows)
-        flat = sum(len(b) for row in plan.rows for p in row.prompts for b in branches(p, score=False))
+        flat = sum(len(b) for row in plan.rows for p in row.prompts for b in branches(p, row.score))
         # Forward and backward through frozen weights: two products each of 2 operations a weight.
         seconds = 4 * (body + link) * tokens / (gflops * 1e9 * EFFICIENCY)
         counts = {name: len(prompts) for name, prompts in plan.prompts.items()}
@@ -87,7 +87,7 @@ def make_plan(recipe: Recipe) -> Plan:
     activations = (
         row * config.num_hidden_layers * width * (10 * config.hidden_size + 4 * config.intermediate_size)
     )
-    memory = parameters * width + 16.0 * link * len(recipe.levels) + activations
+    memory = parameters * width + 16.0 * link + activations
     return Plan(tuple(levels), parameters, memory, gflops, tuple(notes))
 
 

@@ -113,6 +113,9 @@ class Level(_Part):
     datasets: tuple[Annotated[Source, BeforeValidator(_source)], ...] = Field(min_length=1)
     learning_rate: float = Field(gt=0, le=1)
     epochs: float = Field(default=1.0, gt=0, le=1000)
+    loss: Literal["answer", "labels"] = "answer"
+    """``answer``: cross-entropy of the answer's tokens over the vocabulary, as the paper's. ``labels``: of
+    the label over the label list alone, which leaves other levels' answers as they are."""
 
 
 class Evaluation(_Part):
@@ -153,7 +156,7 @@ class Recipe(_Part):
     def _one_meaning(self) -> "Recipe":
         seen: dict[str, tuple[Any, ...]] = {}
         for source in self.sources(every=True):
-            key = (source.path, source.task, source.labels, source.protocol, source.fold)
+            key = (source.path, source.task, source.instruction, source.labels, source.protocol, source.fold)
             if seen.setdefault(source.name, key) != key:
                 raise ValueError(
                     f"dataset '{source.name}' appears with different paths, labels, protocols or folds: "

@@ -26,6 +26,8 @@ def load_recipe(path: Path, overrides: Sequence[str] = (), seed: int | None = No
         ) from None
     except IsADirectoryError:
         raise InputError(f"recipe '{path}' is a folder: expected a TOML file") from None
+    except OSError as error:
+        raise InputError(f"recipe '{path}' cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise InputError(
             f"recipe '{path}' is not UTF-8 text (byte {error.start}): expected a TOML file"

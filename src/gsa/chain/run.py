@@ -42,6 +42,7 @@ def tune(recipe: Recipe, root: Path, say: Say = print) -> Chain:
     finished = len(chain.links) if chain else 0
     if chain and finished == len(recipe.levels):
         say(f"{root}: all {finished} levels are tuned already")
+        shutil.rmtree(root / SCRATCH, ignore_errors=True)
         return chain
     _, tokenizer = load_config(recipe.backbone)
     plans = {level.name: lessons(recipe, level, tokenizer) for level in recipe.levels[finished:]}
@@ -51,12 +52,12 @@ def tune(recipe: Recipe, root: Path, say: Say = print) -> Chain:
     else:
         loaded = load_backbone(recipe.backbone)
         chain = Chain(root, loaded.identity)
-    write(root / STORED_RECIPE, recipe.toml())
     _note(recipe, root, plans)
     chain.write()
+    write(root / STORED_RECIPE, recipe.toml())
     model = loaded.model
     for number, level in enumerate(recipe.levels[finished:], finished + 1):
-        model, chain = _tune_level(recipe, level, number, model, chain, plans[level.name], say)
+        model, chain = _tune_level(recipe, level, number, model, chain, plans.pop(level.name), say)
     return chain
 
 
@@ -82,7 +83,7 @@ def _tune_level(
     scratch = chain.root / SCRATCH / f"{number}-{level.name}"
     linked = fresh_link(model, recipe.lora, zlib.crc32(f"{recipe.seed}/{number}".encode()))
     _rewind(chain.root / LOG, number, reached(scratch))
-    progress = _Progress(chain.root / LOG, number, level.name, plan, say)
+    progress = _Teller(chain.root / LOG, number, level.name, plan, say)
     tune_link(linked, plan, recipe, level, scratch, progress)
     chain = chain.extended(level.name, linked, recipe.backbone.name)
     shutil.rmtree(chain.root / SCRATCH)
@@ -90,7 +91,7 @@ def _tune_level(
     return merge(linked), chain
 
 
-class _Progress:
+class _Teller:
     """Writes each step to the log and says now and then how far the level is."""
 
     def __init__(self, log: Path, number: int, name: str, plan: Lessons, say: Say) -> None:
@@ -119,26 +120,35 @@ class _Progress:
 
 
 def _rewind(log: Path, level: int, step: int) -> None:
-    """Drop the log's lines of steps that a resumed level takes again."""
-    if log.is_file():
-        lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-        kept = [line for line in lines if (line["level"], line["step"]) <= (level, step)]
-        write(log, "".join(json.dumps(line) + "\n" for line in kept))
+    """Drop the log's lines of steps that a resumed level takes again, and what a kill left of a line."""
+    kept = []
+    for line in log.read_text(encoding="utf-8").splitlines() if log.is_file() else []:
+        try:
+            entry = json.loads(line)
+            if (entry["level"], entry["step"]) <= (level, step):
+                kept.append(line + "\n")
+        except (ValueError, KeyError, TypeError):
+            continue
+    write(log, "".join(kept))
 
 
 def _check(recipe: Recipe, root: Path) -> None:
-    """Raise InputError unless `root` is new, empty, or a run of this recipe."""
+    """Raise InputError unless `root` is new, empty, a run of this recipe, or one that tuned nothing yet."""
     stored = root / STORED_RECIPE
-    if stored.is_file():
-        before = load_recipe(stored)
-        differs = [key for key in Recipe.model_fields if getattr(before, key) != getattr(recipe, key)]
-        if differs:
-            raise InputError(
-                f"'{root}' holds a run of another recipe ('{differs[0]}' differs): expected the same recipe, "
-                "or another --out"
-            )
-    elif root.exists() and (not root.is_dir() or any(root.iterdir())):
-        raise InputError(f"'{root}' is there and is not a run: expected a new or empty folder for --out")
+    if not stored.is_file():
+        found = [path for path in root.iterdir() if path.suffix != ".part"] if root.is_dir() else [root]
+        if root.exists() and found:
+            raise InputError(f"'{root}' is there and is not a run: expected a new or empty folder for --out")
+        return
+    if not (root / SCRATCH).exists() and not ((root / MANIFEST).is_file() and Chain.read(root).links):
+        return
+    before = load_recipe(stored)
+    differs = [key for key in Recipe.model_fields if getattr(before, key) != getattr(recipe, key)]
+    if differs:
+        raise InputError(
+            f"'{root}' holds a run of another recipe ('{differs[0]}' differs): expected the same recipe, "
+            "or another --out"
+        )
 
 
 def _note(recipe: Recipe, root: Path, plans: dict[str, Lessons]) -> None:
@@ -153,8 +163,16 @@ def _note(recipe: Recipe, root: Path, plans: dict[str, Lessons]) -> None:
         for name, prompts in plan.prompts.items()
     }
     note = root / "run.json"
-    if note.is_file():
-        data = {**json.loads(note.read_text(encoding="utf-8"))["data"], **data}
+    try:
+        before = json.loads(note.read_text(encoding="utf-8"))["data"]
+    except (OSError, ValueError, KeyError, TypeError):
+        before = {}
+    changed = [name for name, found in data.items() if before.get(name, found) != found]
+    if changed and (root / SCRATCH).exists():
+        raise InputError(
+            f"'{root}': the data of {changed[0]} changed since its level began: expected the same"
+        )
+    data = {**before, **data}
     content = {
         "seed": recipe.seed,
         "python": platform.python_version(),
@@ -167,11 +185,12 @@ def _note(recipe: Recipe, root: Path, plans: dict[str, Lessons]) -> None:
 
 def _commit() -> str:
     """Return the commit of the source tree, or an empty string for an installed package."""
-    here = Path(__file__).parent
+    git = ["git", "-C", str(Path(__file__).parent)]
     try:
-        done = subprocess.run(
-            ["git", "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+        tracked = subprocess.run(
+            [*git, "ls-files", "--error-unmatch", __file__], capture_output=True, check=False
         )
+        done = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
     except OSError:
         return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+    return done.stdout.strip() if tracked.returncode == 0 and done.returncode == 0 else ""

@@ -49,6 +49,9 @@ def fetch(
     if source is not None:
         return _copy_all(dataset, root, source)
     if {file.path for file in dataset.sources if file.url or file.make} < set(dataset.files):
+        folder = dataset.locate(root)
+        if not dataset.missing(folder):
+            return [Fetched(folder / file, "kept") for file in dataset.files]
         raise InputError(
             f"dataset '{name}' cannot be downloaded: {dataset.obtain}; then put it into "
             f"'{root / dataset.folder}', or run 'gsa data fetch {name} --from FOLDER'"

@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from gsa.chain.batches import draw, examples_of, metrics_of, task_of
+from gsa.chain.batches import draw, examples_of, metrics_of, splits_of, task_of
 from gsa.chain.chain import Chain
 from gsa.chain.files import aside
 from gsa.chain.recipe import Recipe, Source
@@ -52,8 +52,10 @@ def evaluate(
     """
     recipe, chain = read_run(root)
     split = split or recipe.evaluation.split
+    if split not in ("train", "dev", "test"):
+        raise InputError(f"split '{split}': expected train, dev or test")
     wanted = list(range(len(chain.links) + 1)) if levels is None else list(levels)
-    sources = _sources(recipe, datasets)
+    sources = _sources(recipe, datasets, split, say)
     chosen = {source.name: examples_of(source, split) for source in sources}
     for level in wanted:
         between = levels is None and 0 < level < len(chain.links)
@@ -65,14 +67,22 @@ def evaluate(
     return [row for row in results.read(root) if row.split == split]
 
 
-def _sources(recipe: Recipe, datasets: Sequence[str]) -> list[Source]:
+def _sources(recipe: Recipe, datasets: Sequence[str], split: str, say: Say) -> list[Source]:
+    """Return the datasets to measure: those that are named, or all that have the split."""
     known = {source.name: source for source in recipe.sources()}
     for name in datasets:
         if name not in known:
             raise InputError(
                 f"dataset '{name}' is not in this run{suggest(name, known)}: expected one of {sorted(known)}"
             )
-    return [source for name, source in known.items() if not datasets or name in datasets]
+    if datasets:
+        return [known[name] for name in known if name in datasets]
+    there = [source for source in known.values() if splits_of(source)[split]]
+    if not there:
+        examples_of(next(iter(known.values())), split)  # says what is missing
+    for name in known.keys() - {source.name for source in there}:
+        say(f"  {name} has no {split} split: left out")
+    return there
 
 
 def _level(
@@ -88,34 +98,36 @@ def _level(
     files = {
         s.name: chain.root / "predictions" / f"level-{level}" / f"{s.name}-{split}.parquet" for s in sources
     }
-    due = [s for s in sources if again or not _covers(files[s.name], examples[s.name])]
-    loaded = chain.load(recipe.backbone, level) if due else None
+    kept = {s.name: None if again else _stored(files[s.name], examples[s.name]) for s in sources}
+    missing = any(table is None for table in kept.values())
+    loaded = chain.load(recipe.backbone, level) if missing else None
     for source in sources:
-        if loaded is not None and source in due:
+        table, speed = kept[source.name], "kept"
+        if table is None:
+            assert loaded is not None
             began = time.monotonic()
             encoder = Encoder(loaded.tokenizer, recipe.layout, task_of(source))
             table = predict(loaded.model, encoder, examples[source.name], recipe.training.row_tokens)
             with aside(files[source.name]) as draft:
                 table.write_parquet(draft)
-            rate = len(table) / (time.monotonic() - began)
-        else:
-            table, rate = pl.read_parquet(files[source.name]), 0.0
+            speed = f"{len(table) / (time.monotonic() - began):.1f} targets/s"
         rows = rows_of(recipe, level, source, split, table)
         results.add(chain.root, rows)
-        agree = float((table["predicted"] == table["greedy"].fill_null("")).mean() or 0.0)  # type: ignore[arg-type]
-        speed = f"{rate:.1f} targets/s" if rate else "kept"
-        main = rows[0]
+        agree = np.mean([a == b for a, b in zip(table["predicted"], table["greedy"], strict=True)])
         say(
-            f"  level {level}  {source.name:<20} {main.metric} {main.value:.1f}  n={main.n}  "
+            f"  level {level}  {source.name:<20} {rows[0].metric} {rows[0].value:.1f}  n={rows[0].n}  "
             f"greedy decoding agrees {100 * agree:.1f}%  {speed}"
         )
 
 
-def _covers(file: Path, examples: Sequence[Example]) -> bool:
-    """Tell whether stored predictions are of exactly these examples."""
-    return file.is_file() and pl.read_parquet(file, columns=["id"])["id"].to_list() == [
-        e.id for e in examples
-    ]
+def _stored(file: Path, examples: Sequence[Example]) -> pl.DataFrame | None:
+    """Return stored predictions if they are whole and hold at least these examples with these labels."""
+    try:
+        table = pl.read_parquet(file)
+        known = dict(zip(table["id"], table["gold"], strict=True))
+    except (OSError, pl.exceptions.PolarsError):
+        return None
+    return table if all(known.get(e.id, "") == e.label for e in examples) else None
 
 
 def predict(model: Any, encoder: Encoder, examples: Sequence[Example], row_tokens: int) -> pl.DataFrame:

@@ -32,11 +32,16 @@ def read(root: Path) -> list[Result]:
     """Return a run's rows; raises InputError at a line that is not one."""
     file = root / FILE
     rows = []
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines() if file.is_file() else [], 1):
+    for number, line in enumerate(file.read_bytes().splitlines() if file.is_file() else [], 1):
         try:
-            rows.append(Result(**json.loads(line)))
+            row = Result(**json.loads(line))
+            if not (
+                isinstance(row.value, int | float) and isinstance(row.level, int) and isinstance(row.n, int)
+            ):
+                raise TypeError("value, level or n is no number")
         except (ValueError, TypeError) as error:
             raise InputError(f"{file} line {number}: not a result row: {error}") from None
+        rows.append(row)
     return rows
 
 

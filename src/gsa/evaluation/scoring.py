@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gsa.chain.backbone import trie_inputs
+from gsa.chain.answers import Reading, log_probabilities
 from gsa.tasks.encoding import Prompt
 from gsa.trie.rows import Row, group, pack
 
@@ -53,17 +53,12 @@ def score(
 
 def score_row(model: Any, row: Row) -> list[Score]:
     """Return the scores of one row's prompts."""
-    nodes, tokens, owner = row.predicted
-    kept, place = np.unique(nodes, return_inverse=True)
     with torch.inference_mode():
-        keep = torch.from_numpy(kept).to(model.device)
-        logits = model(**trie_inputs(row.trie, model), logits_to_keep=keep).logits[0].float()
-        chosen = torch.from_numpy(place).to(model.device), torch.from_numpy(tokens).to(model.device)
-        found = (logits[chosen] - logits.logsumexp(-1)[chosen[0]]).double().cpu().numpy()
-        follows = (logits.argmax(-1)[chosen[0]] == chosen[1]).cpu().numpy()
-    answers = owner[-1] + 1
-    log_p = np.bincount(owner, weights=found, minlength=answers)
-    greedy = np.bincount(owner, weights=~follows, minlength=answers) == 0
+        reading = Reading.of(row, model)
+        found, follows = (x.cpu().numpy() for x in log_probabilities(model, reading))
+    owner = reading.owner.cpu().numpy()
+    log_p = np.bincount(owner, weights=found.astype(np.float64))
+    greedy = np.bincount(owner, weights=~follows) == 0
     scores, at = [], 0
     for prompt in row.prompts:
         here = slice(at, at + len(prompt.answers))
