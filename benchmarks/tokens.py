@@ -1,0 +1,38 @@
+"""Tokens of one epoch over whole training splits: one sequence per prompt against shared prefixes.
+
+    GSA_DATA=... python benchmarks/tokens.py meld sst2 ...
+
+Prints one JSON line a dataset and layout.
+"""
+
+import json
+import sys
+
+from gsa.chain.backbone import load_config
+from gsa.chain.batches import examples_of, task_of
+from gsa.chain.recipe import Backbone, Source
+from gsa.tasks.encoding import Encoder
+from gsa.tasks.layout import Layout
+from gsa.trie.rows import branches, group, pack
+
+LAYOUTS = (("paper", "dialogue"), ("instruction_first", "history"), ("inline", "history"))
+
+
+def main() -> None:
+    _, tokenizer = load_config(Backbone())
+    for name in sys.argv[1:]:
+        source = Source(name=name)
+        for layout, context in LAYOUTS:
+            chosen = Layout(name=layout, context=context, max_tokens=1024)
+            prompts = Encoder(tokenizer, chosen, task_of(source)).encode(examples_of(source, "train"))
+            flat = sum(len(ids) for prompt in prompts for ids in branches(prompt, score=False))
+            shared = sum(len(row.trie) for row in pack(group(prompts), 1024, score=False))
+            row = {"dataset": name, "layout": layout, "context": context, "targets": len(prompts)}
+            print(
+                json.dumps({**row, "flat": flat, "shared": shared, "ratio": round(flat / shared, 1)}),
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
