@@ -19,8 +19,8 @@ from gsa.chain.backbone import (
     refuse_unsuitable,
     trie_inputs,
 )
-from gsa.chain.files import sha256
 from gsa.errors import InputError
+from gsa.files import sha256
 from gsa.trie import attention
 from gsa.trie.trie import TokenTrie
 

@@ -9,8 +9,9 @@ import pytest
 from gsa.datasets import catalogue, sst2
 from gsa.datasets.catalogue import CATALOGUE, load
 from gsa.datasets.dataset import Source
-from gsa.datasets.fetch import checksum, fetch
+from gsa.datasets.fetch import fetch
 from gsa.errors import InputError
+from gsa.files import sha256
 
 ASKED: list[str] = []
 
@@ -29,7 +30,7 @@ def served(tmp_path, tiny, monkeypatch):
     """The owner of sst2: a server of invented files, where train.txt goes on after its first five lines."""
     site = tmp_path / "site"
     shutil.copytree(tiny / "sst2", site)
-    sums = {path.name: checksum(path) for path in site.iterdir()}
+    sums = {path.name: sha256(path) for path in site.iterdir()}
     with (site / "train.txt").open("a") as file:
         file.write("(2 (2 Not) (2 ours))\n")
     ASKED.clear()
@@ -118,7 +119,7 @@ def test_what_a_dataset_needs_of_another_is_downloaded_with_it(tmp_path, tiny, m
     for name in ("mustard", "mustardpp"):
         folder = tiny / name
         sources = tuple(
-            Source(file, checksum(folder / file), str(folder / file)) for file in CATALOGUE[name].files
+            Source(file, sha256(folder / file), str(folder / file)) for file in CATALOGUE[name].files
         )
         monkeypatch.setitem(CATALOGUE, name, dataclasses.replace(CATALOGUE[name], sources=sources))
     monkeypatch.setattr("gsa.datasets.fetch._get", lambda url, part, progress: shutil.copy(url, part))

@@ -15,10 +15,10 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from gsa.chain import smollm2
-from gsa.chain.files import sha256
 from gsa.chain.quiet import quiet
 from gsa.chain.recipe import Backbone
 from gsa.errors import InputError
+from gsa.files import sha256
 from gsa.trie import attention
 from gsa.trie.trie import TokenTrie
 

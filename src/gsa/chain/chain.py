@@ -14,10 +14,10 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from peft.utils import get_peft_model_state_dict
 
 from gsa.chain.backbone import Loaded, load_backbone
-from gsa.chain.files import aside, sha256, write
 from gsa.chain.quiet import quiet
 from gsa.chain.recipe import Backbone, Lora
 from gsa.errors import InputError, suggest
+from gsa.files import aside, sha256, write
 
 MANIFEST = "chain.json"
 WEIGHTS = "adapter_model.safetensors"

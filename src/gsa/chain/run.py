@@ -21,11 +21,11 @@ from typing import Any
 from gsa.chain.backbone import Loaded, load_backbone, load_config
 from gsa.chain.batches import Lessons, lessons
 from gsa.chain.chain import MANIFEST, Chain, fresh_link, merge
-from gsa.chain.files import write
 from gsa.chain.recipe import Level, Recipe
 from gsa.chain.recipe_file import load_recipe
 from gsa.chain.tuning import reached, token_count, tune_link
 from gsa.errors import InputError
+from gsa.files import write
 
 Say = Callable[[str], None]
 STORED_RECIPE, LOG, SCRATCH = "recipe.toml", "log.jsonl", "checkpoints"

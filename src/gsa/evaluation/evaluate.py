@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from gsa.chain.batches import draw, examples_of, metrics_of, splits_of, task_of
 from gsa.chain.chain import Chain
-from gsa.chain.files import aside
 from gsa.chain.recipe import Recipe, Source
 from gsa.chain.run import read_run
 from gsa.errors import InputError, suggest
@@ -28,6 +27,7 @@ from gsa.evaluation import results
 from gsa.evaluation.metrics import Answers, measure
 from gsa.evaluation.results import Result
 from gsa.evaluation.scoring import score
+from gsa.files import aside
 from gsa.tasks.dialogue import Example
 from gsa.tasks.encoding import Encoder
 from gsa.tasks.task import Task

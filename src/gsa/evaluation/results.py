@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from gsa.chain.files import write
 from gsa.errors import InputError
+from gsa.files import write
 
 FILE = "results.jsonl"
 
