@@ -25,9 +25,8 @@ def text(rows: Sequence[Sequence[str]], title: str = "") -> str:
     for row in body:
         table.add_row(*row)
     out = io.StringIO()
-    Console(file=out, width=max(80, sum(max(len(r[i]) for r in rows) + 1 for i in range(len(header))))).print(
-        table
-    )
+    width = sum(max(len(row[i]) for row in rows) + 2 for i in range(len(header)))
+    Console(file=out, width=max(width, len(title))).print(table)
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
 
