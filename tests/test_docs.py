@@ -89,3 +89,26 @@ def test_every_recipe_key_is_documented() -> None:
         assert f"`{name}" in text
         for key in keys:
             assert f"{name}.{key}`" in text or f"`{key}`" in text, f"{name}.{key}"
+
+
+def test_the_readmes_scores_are_those_of_the_rows_on_disk() -> None:
+    folder = ROOT / "results" / "quick"
+    rows = [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]
+    found = {(row["dataset"], row["level"]): row for row in rows if row["metric"] == "weighted_f1"}
+    names = {"SST-2": "sst2", "MOSI": "mosi", "MELD": "meld", "EmoryNLP": "emorynlp", "MUStARD": "mustard"}
+    names["MUStARD++"] = "mustardpp"
+    table = re.findall(r"^\| ([\w+-]+)[^|]*\| ([\d,]+) \|(.*)\|$", (ROOT / "README.md").read_text(), re.M)
+    assert [name for name, _, _ in table] == list(names)
+    for name, n, cells in table:
+        said = [float(cell.strip(" *")) for cell in cells.split("|")]
+        mine = [found[names[name], level] for level in (-1, 0, 3)]
+        assert said == [round(row["value"], 1) for row in mine], name
+        assert {row["n"] for row in mine} == {int(n.replace(",", ""))}
+        assert max(said) == said[2], "the final model beats majority and the untuned model"
+
+
+def test_no_page_is_unfinished() -> None:
+    for page in PAGES:
+        assert not re.search(
+            r"\b[A-Z]+_(?:TEXT|OUTPUT|TIME|FLAT|TOKENS)\b|TODO", page.read_text(encoding="utf-8")
+        )
