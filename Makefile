@@ -1,4 +1,4 @@
-# make demo   set up, then tune and measure the whole chain on the shipped sampler (some 5 minutes on 2 cores)
+# make demo   set up, then tune and measure the whole chain on the shipped sampler (some 6 minutes on 2 cores)
 # make test   set up, then all tests
 # make check  lint, types, tests with coverage: what CI runs
 
