@@ -52,9 +52,9 @@ def tune(recipe: Recipe, root: Path, say: Say = print) -> Chain:
     else:
         loaded = load_backbone(recipe.backbone)
         chain = Chain(root, loaded.identity)
+    write(root / STORED_RECIPE, recipe.toml())  # first: it is what makes the folder a run
     _note(recipe, root, plans)
     chain.write()
-    write(root / STORED_RECIPE, recipe.toml())
     model = loaded.model
     for number, level in enumerate(recipe.levels[finished:], finished + 1):
         model, chain = _tune_level(recipe, level, number, model, chain, plans.pop(level.name), say)
