@@ -96,7 +96,7 @@ def test_backbones_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="backbone 'nobody/nothing' cannot be loaded"):
         load_config(Backbone(name="nobody/nothing"))
     (tmp_path / "model.safetensors").write_bytes(b"nonsense")
-    with pytest.raises(InputError, match="cannot be loaded"):
+    with pytest.raises(InputError, match="cannot be read"):
         load_backbone(Backbone(name=str(tmp_path)))
 
 

@@ -14,13 +14,17 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-from gsa.chain import smollm2
+from gsa.chain import smollm2, trust
 from gsa.chain.quiet import quiet
 from gsa.chain.recipe import Backbone
 from gsa.errors import InputError
 from gsa.files import sha256
 from gsa.trie import attention
 from gsa.trie.trie import TokenTrie
+
+TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json",
+             "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "spiece.model")  # fmt: skip
+"""Files that decide what a model reads, and belong to its identity as its weights do."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,8 @@ def load_backbone(backbone: Backbone, device: str = "") -> Loaded:
             revision=backbone.revision,
             dtype=getattr(torch, backbone.dtype),
             use_safetensors=True,
+            trust_remote_code=False,
+            attn_implementation="sdpa",  # a configuration may name a kernel to be downloaded and run
         )
         model = model.to(device).eval().requires_grad_(False)
         model.set_attn_implementation(attention.NAME if device == "cpu" else "sdpa")
@@ -61,8 +67,9 @@ def load_config(backbone: Backbone, folder: str = "") -> tuple[Any, Any]:
     if not folder:
         folder, _ = _locate(backbone)
     with quiet(), _readable(backbone.name):
-        config = AutoConfig.from_pretrained(folder or backbone.name, revision=backbone.revision)
-        tokenizer = AutoTokenizer.from_pretrained(folder or backbone.name, revision=backbone.revision)
+        given = {"revision": backbone.revision, "trust_remote_code": False}
+        config = AutoConfig.from_pretrained(folder or backbone.name, **given)
+        tokenizer = AutoTokenizer.from_pretrained(folder or backbone.name, **given)
     return config, tokenizer
 
 
@@ -127,7 +134,8 @@ def _locate(backbone: Backbone) -> tuple[str, str]:
         weights = sorted(folder.glob("*.safetensors"))
         if not weights:
             raise InputError(f"backbone folder '{folder}' holds no .safetensors file")
-        for file in [folder / "config.json", *weights]:
+        trust.backbone(folder)
+        for file in [folder / "config.json", *weights, *(folder / name for name in TOKENIZER)]:
             digest.update(sha256(file).encode() if file.is_file() else b"-")
         return str(folder), f"sha256:{digest.hexdigest()}"
     if backbone.name.startswith((".", "/", "~")):

@@ -34,6 +34,8 @@ def load_recipe(path: Path, overrides: Sequence[str] = (), seed: int | None = No
         ) from None
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"recipe '{path}' is not valid TOML: {error}") from None
+    except RecursionError:
+        raise InputError(f"recipe '{path}' is not valid TOML: nested too deeply") from None
     for override in overrides:
         _override(document, override)
     if seed is not None:

@@ -2,14 +2,14 @@
 
 run/recipe.toml     the recipe as resolved
 run/run.json        seed, versions, commit, checksums of the training examples
-run/chain.json      base and links; grows as levels finish
+run/chain.json      base and links with their checksums; grows as levels finish
 run/links/          one PEFT adapter folder a level
+run/checkpoints/    of the level under way
 run/log.jsonl       one line a step
 """
 
-import json
+import hashlib
 import platform
-import shutil
 import subprocess
 import time
 import zlib
@@ -21,28 +21,46 @@ from typing import Any
 from gsa.chain.backbone import Loaded, load_backbone, load_config
 from gsa.chain.batches import Lessons, lessons
 from gsa.chain.chain import MANIFEST, Chain, fresh_link, merge
+from gsa.chain.checkpoint import newest, reached
+from gsa.chain.lock import alone
+from gsa.chain.log import StepLog
 from gsa.chain.recipe import Level, Recipe
 from gsa.chain.recipe_file import load_recipe
-from gsa.chain.tuning import reached, token_count, tune_link
+from gsa.chain.trust import nothing_outside
+from gsa.chain.tuning import Progress, token_count, tune_link
 from gsa.errors import InputError
-from gsa.files import write
+from gsa.files import remove, sealed, signed, unsealed, unsigned, write
+from gsa.stopping import Stop, Stopped, heeding
 
 Say = Callable[[str], None]
-STORED_RECIPE, LOG, SCRATCH = "recipe.toml", "log.jsonl", "checkpoints"
+STORED_RECIPE, NOTE, LOG, SCRATCH = "recipe.toml", "run.json", "log.jsonl", "checkpoints"
 
 
 def tune(recipe: Recipe, root: Path, say: Say = print) -> Chain:
     """Tune every level of a recipe that `root` does not hold yet, one link each.
 
-    Raises InputError if `root` holds a run of another recipe, or anything that is not a run. All data is
-    read before weights are loaded and before anything is written, so bad data costs no time.
+    Raises InputError if `root` holds a run of another recipe, is damaged where it cannot be mended, is in
+    use by another process, or is not a run; Stopped if a signal asks to stop, once a checkpoint is stored.
+    All data is read before weights are loaded and before anything is written, so bad data costs no time.
     """
-    _check(recipe, root)
+    _check_folder(root)
+    with heeding() as stop, alone(root, "tune"):
+        _check_folder(root)
+        return _tune(recipe, root, say, stop)
+
+
+def _tune(recipe: Recipe, root: Path, say: Say, stop: Stop) -> Chain:
+    nothing_outside(root)
+    _check_recipe(recipe, root)
     chain = Chain.read(root) if (root / MANIFEST).is_file() else None
     finished = len(chain.links) if chain else 0
+    log = chain.log() if chain else ""  # says if a link is damaged
     if chain and finished == len(recipe.levels):
         say(f"{root}: all {finished} levels are tuned already")
-        shutil.rmtree(root / SCRATCH, ignore_errors=True)
+        _mend(root / STORED_RECIPE, signed(recipe.toml()), say)
+        if all(link.log for link in chain.links):
+            _mend(root / LOG, log, say)
+        remove(root / SCRATCH)
         return chain
     _, tokenizer = load_config(recipe.backbone)
     plans = {level.name: lessons(recipe, level, tokenizer) for level in recipe.levels[finished:]}
@@ -52,12 +70,14 @@ def tune(recipe: Recipe, root: Path, say: Say = print) -> Chain:
     else:
         loaded = load_backbone(recipe.backbone)
         chain = Chain(root, loaded.identity)
-    write(root / STORED_RECIPE, recipe.toml())  # first: it is what makes the folder a run
-    _note(recipe, root, plans)
+    write(root / STORED_RECIPE, signed(recipe.toml()))  # first: it is what makes the folder a run
+    _note(recipe, root, plans, say)
     chain.write()
     model = loaded.model
     for number, level in enumerate(recipe.levels[finished:], finished + 1):
-        model, chain = _tune_level(recipe, level, number, model, chain, plans.pop(level.name), say)
+        model, chain = _tune_level(recipe, level, number, model, chain, plans.pop(level.name), say, stop)
+        if stop.asked:
+            raise Stopped(stop.asked, f"level {number} {level.name} is finished and stored")
     return chain
 
 
@@ -68,34 +88,67 @@ def load_run(root: Path, level: int | None = None) -> tuple[Recipe, Chain, Loade
 
 
 def read_run(root: Path) -> tuple[Recipe, Chain]:
-    """Return a run's recipe and chain without loading its model; raises InputError if it is not a run."""
+    """Return a run's recipe and chain without loading its model.
+
+    Raises InputError if it is not a run, or if its recipe or chain is damaged.
+    """
     if not root.is_dir():
         raise InputError(f"run '{root}' does not exist: expected a folder made by `gsa tune`")
-    return load_recipe(root / STORED_RECIPE), Chain.read(root)
+    chain = Chain.read(root)
+    recipe = load_recipe(root / STORED_RECIPE)
+    try:
+        unsigned((root / STORED_RECIPE).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(
+            f"'{root / STORED_RECIPE}': {error}; the `gsa tune` that made this run makes it anew"
+        ) from None
+    return recipe, chain
 
 
 def _tune_level(
-    recipe: Recipe, level: Level, number: int, model: Any, chain: Chain, plan: Lessons, say: Say
+    recipe: Recipe, level: Level, number: int, model: Any, chain: Chain, plan: Lessons, say: Say, stop: Stop
 ) -> tuple[Any, Chain]:
     tokens = token_count(plan.rows)
     counts = ", ".join(f"{name} {len(prompts)}" for name, prompts in plan.prompts.items())
     say(f"level {number} {level.name}: {counts}; {plan.steps} steps over {tokens} tokens")
     scratch = chain.root / SCRATCH / f"{number}-{level.name}"
     linked = fresh_link(model, recipe.lora, zlib.crc32(f"{recipe.seed}/{number}".encode()))
-    _rewind(chain.root / LOG, number, reached(scratch))
-    progress = _Teller(chain.root / LOG, number, level.name, plan, say)
-    tune_link(linked, plan, recipe, level, scratch, progress)
-    chain = chain.extended(level.name, linked, recipe.backbone.name)
-    shutil.rmtree(chain.root / SCRATCH)
-    say(f"level {number} {level.name}: done in {progress.seconds():.0f} s")
+    belongs = _belongs(chain, number, plan)
+    checkpoint = newest(scratch, belongs, say)
+    log = StepLog(chain.root / LOG, chain.log(), number, level.name)
+    lost = log.rewind((checkpoint / LOG).read_text(encoding="utf-8") if checkpoint else "")
+    if checkpoint or lost:
+        again = f"; {lost} steps after it are taken again" if lost else ""
+        say(f"  {level.name} goes on from step {reached(checkpoint)} of {plan.steps}{again}")
+    teller = _Teller(log, level.name, plan, say)
+    here = f"level {number} {level.name}"
+    progress = Progress(here, scratch, checkpoint, belongs, teller, lambda: log.text, stop)
+    step = tune_link(linked, plan, recipe, level, progress)
+    if step < plan.steps:
+        raise Stopped(
+            stop.asked,
+            f"{here} has a checkpoint of step {step} of {plan.steps}, the same command goes on from there",
+        )
+    chain = chain.extended(level.name, linked, recipe.backbone.name, log.text)
+    remove(chain.root / SCRATCH)
+    say(f"{here}: done in {teller.seconds():.0f} s")
     return merge(linked), chain
+
+
+def _belongs(chain: Chain, number: int, plan: Lessons) -> str:
+    """Return what a level's checkpoints depend on, as a checksum: base, links, and every token in order."""
+    digest = hashlib.sha256(f"{chain.base} {number} {[link.sha256 for link in chain.links]}".encode())
+    for row in plan.rows:
+        for prompt in row.prompts:
+            digest.update(repr((prompt.ids, prompt.gold)).encode())
+    return digest.hexdigest()
 
 
 class _Teller:
     """Writes each step to the log and says now and then how far the level is."""
 
-    def __init__(self, log: Path, number: int, name: str, plan: Lessons, say: Say) -> None:
-        self.log, self.number, self.name, self.say = log, number, name, say
+    def __init__(self, log: StepLog, name: str, plan: Lessons, say: Say) -> None:
+        self.log, self.name, self.say = log, name, say
         self.steps, self.tokens_a_step = plan.steps, token_count(plan.rows) / plan.steps
         self.began = self.told = time.monotonic()
         self.first: int | None = None
@@ -106,8 +159,7 @@ class _Teller:
     def __call__(self, entry: dict[str, Any]) -> None:
         step = entry["step"]
         self.first = step - 1 if self.first is None else self.first
-        with self.log.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"level": self.number, "name": self.name, **entry}) + "\n")
+        self.log.add(entry)
         now = time.monotonic()
         if now - self.told >= 10 or step == self.steps:
             self.told = now
@@ -119,39 +171,47 @@ class _Teller:
             )
 
 
-def _rewind(log: Path, level: int, step: int) -> None:
-    """Drop the log's lines of steps that a resumed level takes again, and what a kill left of a line."""
-    kept = []
-    for line in log.read_text(encoding="utf-8").splitlines() if log.is_file() else []:
-        try:
-            entry = json.loads(line)
-            if (entry["level"], entry["step"]) <= (level, step):
-                kept.append(line + "\n")
-        except (ValueError, KeyError, TypeError):
-            continue
-    write(log, "".join(kept))
-
-
-def _check(recipe: Recipe, root: Path) -> None:
-    """Raise InputError unless `root` is new, empty, a run of this recipe, or one that tuned nothing yet."""
-    stored = root / STORED_RECIPE
-    if not stored.is_file():
-        found = [path for path in root.iterdir() if path.suffix != ".part"] if root.is_dir() else [root]
-        if root.exists() and found:
+def _check_folder(root: Path) -> None:
+    """Raise InputError unless `root` is new, empty, or holds a run."""
+    if root.exists() and not (root / STORED_RECIPE).is_file():
+        found = not root.is_dir() or [p for p in root.iterdir() if p.suffix not in (".part", ".lock")]
+        if found:
             raise InputError(f"'{root}' is there and is not a run: expected a new or empty folder for --out")
-        return
-    if not (root / SCRATCH).exists() and not ((root / MANIFEST).is_file() and Chain.read(root).links):
-        return
-    before = load_recipe(stored)
-    differs = [key for key in Recipe.model_fields if getattr(before, key) != getattr(recipe, key)]
-    if differs:
+    if not (root / MANIFEST).is_file() and any((root / "links").glob("*/*")):
         raise InputError(
-            f"'{root}' holds a run of another recipe ('{differs[0]}' differs): expected the same recipe, "
-            "or another --out"
+            f"'{root}' holds links, but its {MANIFEST} is missing: expected both; bring it back from a copy, "
+            "or tune into another --out"
         )
 
 
-def _note(recipe: Recipe, root: Path, plans: dict[str, Lessons]) -> None:
+def _check_recipe(recipe: Recipe, root: Path) -> None:
+    """Raise InputError unless `root` has a run of this recipe, or one that tuned nothing yet, or none."""
+    stored = root / STORED_RECIPE
+    tuned = (root / SCRATCH).exists() or ((root / MANIFEST).is_file() and Chain.read(root).links)
+    if not stored.is_file() or not tuned:
+        return
+    before = load_recipe(stored)
+    differs = [key for key in Recipe.model_fields if getattr(before, key) != getattr(recipe, key)]
+    if not differs:
+        return
+    try:
+        unsigned(stored.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"'{stored}' has another '{differs[0]}' than this recipe, and {error}") from None
+    raise InputError(
+        f"'{root}' holds a run of another recipe ('{differs[0]}' differs): expected the same recipe, "
+        "or another --out"
+    )
+
+
+def _mend(path: Path, content: str, say: Say) -> None:
+    """Write a file anew, and tell so, if it is not as it was written."""
+    if not path.is_file() or path.read_bytes() != content.encode():
+        say(f"{path} was damaged or missing: written anew")
+        write(path, content)
+
+
+def _note(recipe: Recipe, root: Path, plans: dict[str, Lessons], say: Say) -> None:
     """Store what the run was made with and from."""
     packages = ("gsa-llm", "torch", "transformers", "peft", "accelerate", "tokenizers")
     data = {
@@ -162,11 +222,13 @@ def _note(recipe: Recipe, root: Path, plans: dict[str, Lessons]) -> None:
         for level, plan in plans.items()
         for name, prompts in plan.prompts.items()
     }
-    note = root / "run.json"
+    note = root / NOTE
+    before: dict[str, Any] = {}
     try:
-        before = json.loads(note.read_text(encoding="utf-8"))["data"]
-    except (OSError, ValueError, KeyError, TypeError):
-        before = {}
+        before = dict(unsealed(note.read_text(encoding="utf-8"))["data"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        if (root / MANIFEST).is_file():  # which is written after it
+            say(f"{note} was damaged or missing ({error}): written anew, without the data of finished levels")
     changed = [name for name, found in data.items() if before.get(name, found) != found]
     if changed and (root / SCRATCH).exists():
         raise InputError(
@@ -180,7 +242,7 @@ def _note(recipe: Recipe, root: Path, plans: dict[str, Lessons]) -> None:
         "commit": _commit(),
         "data": data,
     }
-    write(note, json.dumps(content, indent=2) + "\n")
+    write(note, sealed(content))
 
 
 def _commit() -> str:
