@@ -102,9 +102,12 @@ def test_a_loss_that_is_no_number_stops_with_the_step(
         tune(recipe, tmp_path / "run", silent)
 
 
-def test_bad_data_costs_no_training(recipe_file: Path, tmp_path: Path) -> None:
-    wrong = load_recipe(recipe_file, ["levels.SD.datasets.0.name=sampler-sarcsm"])
-    with pytest.raises(InputError, match="sampler-sarcasm"):
+def test_bad_data_costs_no_training(
+    recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = load_recipe(recipe_file, ["levels.SD.datasets.0.name=iemocap"])
+    monkeypatch.setenv("GSA_DATA", str(tmp_path))
+    with pytest.raises(InputError, match="dataset 'iemocap': expected"):
         tune(wrong, tmp_path / "run", silent)
     assert not (tmp_path / "run").exists(), "nothing half-written stays"
 

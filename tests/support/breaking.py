@@ -1,6 +1,8 @@
 """A tiny run to break: its recipe and backbone, what it should come to, and the ways to damage a file."""
 
+import contextlib
 import gc
+import io
 import json
 import random
 import shutil
@@ -8,7 +10,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,21 @@ def command(*words: object) -> Work:
     return work
 
 
+def here(*words: object) -> tuple[int, str]:
+    """Run the command in this process, as polars does not survive a fork; return what a child's end would."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+        try:
+            command(*words)()
+            code = 0
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        except Exception as error:
+            code = 1
+            print(f"escaped: {type(error).__name__}: {error}")
+    return code, out.getvalue()
+
+
 @dataclass(frozen=True)
 class Case:
     """What came of one case."""
@@ -110,11 +126,8 @@ class Ground:
         """Do it all once in this process, so that children need not import what a first time imports."""
         from gsa.chain.recipe_file import load_recipe
         from gsa.chain.run import tune
-        from gsa.evaluation.evaluate import evaluate
 
-        root = self.fresh()
-        tune(load_recipe(self.recipe), root, lambda _: None)
-        evaluate(root, say=lambda _: None)
+        tune(load_recipe(self.recipe), self.fresh(), lambda _: None)
         gc.collect()
         gc.freeze()  # what is there already need not be looked through by every child
 
@@ -162,7 +175,8 @@ class Ground:
         """Return the undisturbed run with the files of `gsa eval`."""
         if self._measured is None:
             self._measured = self.copy(self.whole)
-            self._run("eval", self._measured)
+            code, said = here("eval", self._measured)
+            assert code == 0, said
             self.results = results(self._measured)
         return self._measured
 
@@ -173,7 +187,7 @@ class Ground:
         (root / "results.jsonl").unlink()
         return root
 
-    @contextmanager
+    @contextlib.contextmanager
     def spare(self, file: Path) -> Iterator[None]:
         """Bring a file back when the block ends."""
         content = file.read_bytes()
@@ -198,8 +212,10 @@ class Ground:
 
     def survived(self, kind: str, what: str, root: Path, work: str) -> Case:
         """Work on a damaged run: a sentence and exit code 2, or the undisturbed result; nothing else."""
-        words = ("tune", self.recipe, "--out", root) if work == "tune" else ("eval", root)
-        code, said = Child(command(*words)).end()
+        if work == "tune":
+            code, said = Child(command("tune", self.recipe, "--out", root)).end()
+        else:
+            code, said = here("eval", root)
         sentence = [line for line in said.splitlines() if line.startswith("gsa: ")]
         outcome = "FAILED"
         if code == 2 and len(sentence) == 1 and "Traceback" not in said and "escaped" not in said:

@@ -11,11 +11,14 @@ import io
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 Work = Callable[[], None]
+LONGEST = 100
+"""Seconds after which a child that hangs is killed."""
 
 
 class Child:
@@ -23,7 +26,9 @@ class Child:
 
     def __init__(self, work: Work, boundaries: "Boundaries | None" = None) -> None:
         reading, writing = os.pipe()
-        self.pid = os.fork()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside idle threads
+            self.pid = os.fork()
         if self.pid:
             os.close(writing)
             self.pipe = reading
@@ -31,6 +36,7 @@ class Child:
         code = 1
         try:
             os.close(reading)
+            signal.alarm(LONGEST)
             os.dup2(writing, 1)
             os.dup2(writing, 2)
             sys.stdout = sys.stderr = open(writing, "w", buffering=1)  # noqa: SIM115
