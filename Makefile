@@ -1,5 +1,6 @@
 # make demo   set up, then tune and measure the whole chain on the shipped sampler (some 6 minutes on 2 cores)
 # make test   set up, then all tests
+# make torture  a thousand deaths, damages and stops of a tiny run, counted (docs/reliability.md; some 30 minutes)
 # make check  lint, types, tests with coverage: what CI runs
 
 PYTHON ?= python3
@@ -7,7 +8,7 @@ PYTHON ?= python3
 TORCH ?=
 BIN := .venv/bin
 
-.PHONY: demo test check lint types setup clean
+.PHONY: demo test torture check lint types setup clean
 
 demo: setup
 	$(BIN)/gsa tune recipes/demo.toml --out runs/demo
@@ -15,6 +16,10 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest
+
+torture: setup
+	rm -f results/torture.json
+	OMP_NUM_THREADS=1 $(BIN)/python tests/torture.py --out results/torture.json
 
 check: setup lint types
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-fail-under=95

@@ -110,7 +110,7 @@ WRONG = [
     ('"inline"', '"inline"\ncontext = "dialogue"', "layout: layout 'inline' ends the prompt at the target"),
     ("limit = 10", "limit = 10, per_class = 2", "levels.1.datasets.0: limit and per_class: expected at most"),
     ("limit = 10", 'labels = ["a", "b"]', "levels.1.datasets.0: labels: belongs to your own data"),
-    (SA, '["sampler-emotion"]', "dataset 'sampler-emotion' appears with"),
+    (SA, '[{ name = "sampler-emotion", fold = 1 }]', "dataset 'sampler-emotion' appears with"),
     # datasets that are not there or not as said
     (SA, '["sampler-sentimnt"]', "levels.0.datasets.0.name: dataset: expected one of"),
     (SA, '["sampler-sentimnt"]', "found 'sampler-sentimnt' (did you mean 'sampler-sentiment'?)"),

@@ -54,7 +54,7 @@ def load_backbone(backbone: Backbone, device: str = "") -> Loaded:
             dtype=getattr(torch, backbone.dtype),
             use_safetensors=True,
             trust_remote_code=False,
-            attn_implementation="sdpa",  # a configuration may name a kernel to be downloaded and run
+            attn_implementation="sdpa",
         )
         model = model.to(device).eval().requires_grad_(False)
         model.set_attn_implementation(attention.NAME if device == "cpu" else "sdpa")
@@ -78,6 +78,11 @@ def refuse_unsuitable(config: Any, name: str) -> None:
     kinds = set(getattr(config, "layer_types", None) or []) - {"full_attention"}
     window = getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
     found = f"layers of {sorted(kinds)}" if kinds else f"a sliding window of {window}" if window else ""
+    kernel = str(getattr(config, "_attn_implementation", None) or "")
+    if "/" in kernel:
+        raise InputError(
+            f"backbone '{name}' names the kernel '{kernel}': expected none, as no code is fetched"
+        )
     found = "alibi positions" if getattr(config, "alibi", False) else found
     if found:
         raise InputError(

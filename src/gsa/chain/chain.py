@@ -4,7 +4,7 @@ In: a run folder with `chain.json` and one PEFT adapter folder a link. Out: the 
 links merged in, W_k = W_pretrained + sum of B_i A_i, scaled; or a model with one fresh link on top.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,8 @@ class Chain:
     base: str
     """Identity of the base weights."""
     links: tuple[Link, ...] = ()
+    recipe: str = ""
+    """Checksum of the recipe it is tuned with; empty in chains that did not note it."""
 
     @classmethod
     def read(cls, root: Path) -> "Chain":
@@ -59,14 +61,14 @@ class Chain:
             links = tuple(
                 Link(**{key: str(value) for key, value in link.items()}) for link in stored["links"]
             )
-            chain = cls(root, str(stored["base"]), links)
-            if set(stored) != {"base", "links"}:
-                raise ValueError(f"found the keys {sorted(stored)}: expected 'base' and 'links'")
+            chain = cls(root, str(stored["base"]), links, str(stored.get("recipe", "")))
+            if not set(stored) <= {"base", "links", "recipe"}:
+                raise ValueError(f"found the keys {sorted(stored)}: expected 'base', 'links' and 'recipe'")
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise InputError(f"'{file}' is not a chain: {type(error).__name__} {error}") from None
         nothing_outside(root)
         for link in links:
-            if Path(link.folder).name != link.folder or link.folder in (".", ".."):
+            if Path(link.folder).name != link.folder or link.folder in ("", ".", ".."):
                 raise InputError(
                     f"'{file}': link folder '{link.folder}' points elsewhere: expected a plain name"
                 )
@@ -74,7 +76,8 @@ class Chain:
 
     def write(self) -> None:
         """Store the chain's manifest."""
-        content = {"base": self.base, "links": [asdict(link) for link in self.links]}
+        links = [asdict(link) for link in self.links]
+        content = {"base": self.base, "recipe": self.recipe, "links": links}
         write(self.root / MANIFEST, sealed(content))
 
     def load(self, backbone: Backbone, level: int | None = None, device: str = "") -> Loaded:
@@ -108,12 +111,13 @@ class Chain:
             draft.mkdir()
             # PEFT would note the local path that the base was read from.
             config.base_model_name_or_path, config.inference_mode = base_name, True
+            config.target_modules = sorted(config.target_modules)  # a set's order differs from day to day
             config.save_pretrained(draft)
             weights = {key: w.detach().cpu().contiguous() for key, w in link_weights(model).items()}
             (draft / WEIGHTS).write_bytes(save(weights, metadata={"format": "pt"}))
             (draft / LOG).write_text(log, encoding="utf-8")
         link = Link(name, folder, *(sha256(path / file) for file in (WEIGHTS, CONFIG, LOG)))
-        chain = Chain(self.root, self.base, (*self.links, link))
+        chain = replace(self, links=(*self.links, link))
         chain.write()
         return chain
 

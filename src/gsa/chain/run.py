@@ -14,6 +14,7 @@ import subprocess
 import time
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -51,16 +52,20 @@ def tune(recipe: Recipe, root: Path, say: Say = print) -> Chain:
 
 def _tune(recipe: Recipe, root: Path, say: Say, stop: Stop) -> Chain:
     nothing_outside(root)
-    _check_recipe(recipe, root)
     chain = Chain.read(root) if (root / MANIFEST).is_file() else None
+    _check_recipe(recipe, root, chain, say)
     finished = len(chain.links) if chain else 0
     log = chain.log() if chain else ""  # says if a link is damaged
     if chain and finished == len(recipe.levels):
         say(f"{root}: all {finished} levels are tuned already")
-        _mend(root / STORED_RECIPE, signed(recipe.toml()), say)
+        _earlier_data(root, say)
         if all(link.log for link in chain.links):
             _mend(root / LOG, log, say)
         remove(root / SCRATCH)
+        if chain.recipe != _checksum(recipe):  # of a run made before recipes were noted so
+            chain = replace(chain, recipe=_checksum(recipe))
+            write(root / STORED_RECIPE, signed(recipe.toml()))
+            chain.write()
         return chain
     _, tokenizer = load_config(recipe.backbone)
     plans = {level.name: lessons(recipe, level, tokenizer) for level in recipe.levels[finished:]}
@@ -70,6 +75,7 @@ def _tune(recipe: Recipe, root: Path, say: Say, stop: Stop) -> Chain:
     else:
         loaded = load_backbone(recipe.backbone)
         chain = Chain(root, loaded.identity)
+    chain = replace(chain, recipe=_checksum(recipe))
     write(root / STORED_RECIPE, signed(recipe.toml()))  # first: it is what makes the folder a run
     _note(recipe, root, plans, say)
     chain.write()
@@ -173,7 +179,7 @@ class _Teller:
 
 def _check_folder(root: Path) -> None:
     """Raise InputError unless `root` is new, empty, or holds a run."""
-    if root.exists() and not (root / STORED_RECIPE).is_file():
+    if root.exists() and not any((root / name).is_file() for name in (STORED_RECIPE, MANIFEST)):
         found = not root.is_dir() or [p for p in root.iterdir() if p.suffix not in (".part", ".lock")]
         if found:
             raise InputError(f"'{root}' is there and is not a run: expected a new or empty folder for --out")
@@ -184,24 +190,25 @@ def _check_folder(root: Path) -> None:
         )
 
 
-def _check_recipe(recipe: Recipe, root: Path) -> None:
+def _check_recipe(recipe: Recipe, root: Path, chain: Chain | None, say: Say) -> None:
     """Raise InputError unless `root` has a run of this recipe, or one that tuned nothing yet, or none."""
     stored = root / STORED_RECIPE
-    tuned = (root / SCRATCH).exists() or ((root / MANIFEST).is_file() and Chain.read(root).links)
-    if not stored.is_file() or not tuned:
+    if not (root / SCRATCH).exists() and not (chain and chain.links):
+        return
+    if chain and chain.recipe == _checksum(recipe):
+        _mend(stored, signed(recipe.toml()), say)
         return
     before = load_recipe(stored)
     differs = [key for key in Recipe.model_fields if getattr(before, key) != getattr(recipe, key)]
-    if not differs:
-        return
-    try:
-        unsigned(stored.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"'{stored}' has another '{differs[0]}' than this recipe, and {error}") from None
-    raise InputError(
-        f"'{root}' holds a run of another recipe ('{differs[0]}' differs): expected the same recipe, "
-        "or another --out"
-    )
+    if differs:
+        raise InputError(
+            f"'{root}' holds a run of another recipe ('{differs[0]}' differs): expected the same recipe, "
+            "or another --out"
+        )
+
+
+def _checksum(recipe: Recipe) -> str:
+    return hashlib.sha256(recipe.toml().encode()).hexdigest()
 
 
 def _mend(path: Path, content: str, say: Say) -> None:
@@ -222,13 +229,7 @@ def _note(recipe: Recipe, root: Path, plans: dict[str, Lessons], say: Say) -> No
         for level, plan in plans.items()
         for name, prompts in plan.prompts.items()
     }
-    note = root / NOTE
-    before: dict[str, Any] = {}
-    try:
-        before = dict(unsealed(note.read_text(encoding="utf-8"))["data"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        if (root / MANIFEST).is_file():  # which is written after it
-            say(f"{note} was damaged or missing ({error}): written anew, without the data of finished levels")
+    before = _earlier_data(root, say)
     changed = [name for name, found in data.items() if before.get(name, found) != found]
     if changed and (root / SCRATCH).exists():
         raise InputError(
@@ -242,7 +243,17 @@ def _note(recipe: Recipe, root: Path, plans: dict[str, Lessons], say: Say) -> No
         "commit": _commit(),
         "data": data,
     }
-    write(note, sealed(content))
+    write(root / NOTE, sealed(content))
+
+
+def _earlier_data(root: Path, say: Say) -> dict[str, Any]:
+    """Return the checksums of data that a run noted before; tells if they are lost."""
+    try:
+        return dict(unsealed((root / NOTE).read_text(encoding="utf-8"))["data"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        if (root / MANIFEST).is_file():  # which is written after it
+            say(f"{root / NOTE} is damaged or missing ({error}): what finished levels were made from is lost")
+        return {}
 
 
 def _commit() -> str:

@@ -19,6 +19,8 @@ RANK = 1024
 """Largest rank of a link, as in a recipe."""
 SIZES = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
          "num_key_value_heads", "head_dim")  # fmt: skip
+KERNELS = ("attn_implementation", "_attn_implementation", "experts_implementation")
+"""Keys of a model's configuration that transformers takes for the address of a kernel to fetch and run."""
 FREE = {"base_model_name_or_path", "r", "lora_alpha", "lora_dropout", "target_modules", "peft_version",
         "inference_mode", "init_lora_weights", "revision"}  # fmt: skip
 """Keys of an adapter's configuration that may have any value; all others must be as PEFT sets them."""
@@ -119,10 +121,10 @@ def backbone(folder: Path) -> None:
             )
     for name in ("tokenizer_config.json", "config.json"):
         for key, value in (read_object(folder / name) if (folder / name).exists() else {}).items():
-            if key.endswith("_file") and value:
+            if value and (key.endswith("_file") or (key in KERNELS and "/" in str(value))):
                 raise InputError(
-                    f"'{folder / name}': {key} is {value!r}: expected none, as files that a configuration "
-                    "names are never read"
+                    f"'{folder / name}': {key} is {value!r}: expected none, as files and code that a "
+                    "configuration names are never used"
                 )
     shapes = [s for file in sorted(folder.glob("*.safetensors")) for s in tensor_shapes(file).values()]
     largest = max([len(shapes), *(side for shape in shapes for side in shape)])

@@ -108,8 +108,8 @@ def split(prompts: Group, budget: int, score: bool) -> list[Group]:
 def _fits(prompts: Group, budget: int, score: bool) -> bool:
     """Whether a trie of all prompts has at most `budget` nodes; one of some that has more settles it."""
     some = 16
-    while some < 2 * len(prompts):
-        if size([b for p in prompts[:some] for b in branches(p, score)]) > budget:
-            return False
+    while size([b for p in prompts[:some] for b in branches(p, score)]) <= budget:
+        if some >= len(prompts):
+            return True
         some *= 2
-    return True
+    return False
