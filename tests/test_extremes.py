@@ -52,7 +52,9 @@ def dialogues() -> list[dict[str, object]]:
 
 def gsa(monkeypatch: pytest.MonkeyPatch, *words: object) -> None:
     monkeypatch.setattr(sys, "argv", ["gsa", *map(str, words)])
-    cli.main()
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert not ended.value.code
 
 
 def test_the_longest_and_oddest_data_is_tuned_on_and_scored(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gsa.chain import run as running
+from gsa.chain import level as levels
 from gsa.chain.answers import LOSSES
 from gsa.chain.chain import Chain
 from gsa.chain.log import StepLog
@@ -114,15 +114,15 @@ def test_bad_data_costs_no_training(
 
 def test_progress_is_told_with_rate_and_time_left(tuned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(0, 1000, 7))
-    monkeypatch.setattr(running.time, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(levels.time, "monotonic", lambda: float(next(clock)))
     said: list[str] = []
 
     class Plan:
         steps, rows = 4, ()
 
-    monkeypatch.setattr(running, "token_count", lambda rows: 400)
+    monkeypatch.setattr(levels, "token_count", lambda rows: 400)
     log = StepLog(tuned.parent / "log.jsonl", "", 1, "SA")
-    progress = running._Teller(log, "SA", Plan(), said.append)  # type: ignore[arg-type]
+    progress = levels.Teller(log, "SA", Plan(), said.append)  # type: ignore[arg-type]
     for step in (1, 2, 3, 4):
         progress({"step": step, "loss": 0.5})
     assert said[0].startswith("  SA step 2/4  loss 0.5000  14 tokens/s  14 s left")
@@ -189,7 +189,7 @@ def test_a_stop_between_link_and_manifest_or_clean_up_loses_nothing(
         honest(*args)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
-        patch.setattr(*((Chain, "write", stopping) if where == "write" else (running, "remove", stopping)))
+        patch.setattr(*((Chain, "write", stopping) if where == "write" else (levels, "remove", stopping)))
         with pytest.raises(KeyboardInterrupt):
             tune(recipe, root, silent)
     tune(recipe, root, silent)

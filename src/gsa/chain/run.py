@@ -11,9 +11,7 @@ run/log.jsonl       one line a step
 import hashlib
 import platform
 import subprocess
-import time
 import zlib
-from collections.abc import Callable
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -21,20 +19,17 @@ from typing import Any
 
 from gsa.chain.backbone import Loaded, load_backbone, load_config
 from gsa.chain.batches import Lessons, lessons
-from gsa.chain.chain import MANIFEST, Chain, fresh_link, merge
-from gsa.chain.checkpoint import newest, reached
+from gsa.chain.chain import MANIFEST, Chain
+from gsa.chain.level import LOG, SCRATCH, Say, tune_level
 from gsa.chain.lock import alone
-from gsa.chain.log import StepLog
-from gsa.chain.recipe import Level, Recipe
+from gsa.chain.recipe import Recipe
 from gsa.chain.recipe_file import load_recipe
 from gsa.chain.trust import nothing_outside
-from gsa.chain.tuning import Progress, token_count, tune_link
 from gsa.errors import InputError
 from gsa.files import remove, sealed, signed, unsealed, unsigned, write
 from gsa.stopping import Stop, Stopped, heeding
 
-Say = Callable[[str], None]
-STORED_RECIPE, NOTE, LOG, SCRATCH = "recipe.toml", "run.json", "log.jsonl", "checkpoints"
+STORED_RECIPE, NOTE = "recipe.toml", "run.json"
 
 
 def tune(recipe: Recipe, root: Path, say: Say = print) -> Chain:
@@ -81,7 +76,7 @@ def _tune(recipe: Recipe, root: Path, say: Say, stop: Stop) -> Chain:
     chain.write()
     model = loaded.model
     for number, level in enumerate(recipe.levels[finished:], finished + 1):
-        model, chain = _tune_level(recipe, level, number, model, chain, plans.pop(level.name), say, stop)
+        model, chain = tune_level(recipe, level, number, model, chain, plans.pop(level.name), say, stop)
         if stop.asked:
             raise Stopped(stop.asked, f"level {number} {level.name} is finished and stored")
     return chain
@@ -109,72 +104,6 @@ def read_run(root: Path) -> tuple[Recipe, Chain]:
             f"'{root / STORED_RECIPE}': {error}; the `gsa tune` that made this run makes it anew"
         ) from None
     return recipe, chain
-
-
-def _tune_level(
-    recipe: Recipe, level: Level, number: int, model: Any, chain: Chain, plan: Lessons, say: Say, stop: Stop
-) -> tuple[Any, Chain]:
-    tokens = token_count(plan.rows)
-    counts = ", ".join(f"{name} {len(prompts)}" for name, prompts in plan.prompts.items())
-    say(f"level {number} {level.name}: {counts}; {plan.steps} steps over {tokens} tokens")
-    scratch = chain.root / SCRATCH / f"{number}-{level.name}"
-    linked = fresh_link(model, recipe.lora, zlib.crc32(f"{recipe.seed}/{number}".encode()))
-    belongs = _belongs(chain, number, plan)
-    checkpoint = newest(scratch, belongs, say)
-    log = StepLog(chain.root / LOG, chain.log(), number, level.name)
-    lost = log.rewind((checkpoint / LOG).read_text(encoding="utf-8") if checkpoint else "")
-    if checkpoint or lost:
-        again = f"; {lost} steps after it are taken again" if lost else ""
-        say(f"  {level.name} goes on from step {reached(checkpoint)} of {plan.steps}{again}")
-    teller = _Teller(log, level.name, plan, say)
-    here = f"level {number} {level.name}"
-    progress = Progress(here, scratch, checkpoint, belongs, teller, lambda: log.text, stop)
-    step = tune_link(linked, plan, recipe, level, progress)
-    if step < plan.steps:
-        raise Stopped(
-            stop.asked,
-            f"{here} has a checkpoint of step {step} of {plan.steps}, the same command goes on from there",
-        )
-    chain = chain.extended(level.name, linked, recipe.backbone.name, log.text)
-    remove(chain.root / SCRATCH)
-    say(f"{here}: done in {teller.seconds():.0f} s")
-    return merge(linked), chain
-
-
-def _belongs(chain: Chain, number: int, plan: Lessons) -> str:
-    """Return what a level's checkpoints depend on, as a checksum: base, links, and every token in order."""
-    digest = hashlib.sha256(f"{chain.base} {number} {[link.sha256 for link in chain.links]}".encode())
-    for row in plan.rows:
-        for prompt in row.prompts:
-            digest.update(repr((prompt.ids, prompt.gold)).encode())
-    return digest.hexdigest()
-
-
-class _Teller:
-    """Writes each step to the log and says now and then how far the level is."""
-
-    def __init__(self, log: StepLog, name: str, plan: Lessons, say: Say) -> None:
-        self.log, self.name, self.say = log, name, say
-        self.steps, self.tokens_a_step = plan.steps, token_count(plan.rows) / plan.steps
-        self.began = self.told = time.monotonic()
-        self.first: int | None = None
-
-    def seconds(self) -> float:
-        return time.monotonic() - self.began
-
-    def __call__(self, entry: dict[str, Any]) -> None:
-        step = entry["step"]
-        self.first = step - 1 if self.first is None else self.first
-        self.log.add(entry)
-        now = time.monotonic()
-        if now - self.told >= 10 or step == self.steps:
-            self.told = now
-            rate = (step - self.first) / (now - self.began)
-            left = (self.steps - step) / rate
-            self.say(
-                f"  {self.name} step {step}/{self.steps}  loss {entry['loss']:.4f}  "
-                f"{rate * self.tokens_a_step:.0f} tokens/s  {left:.0f} s left"
-            )
 
 
 def _check_folder(root: Path) -> None:
