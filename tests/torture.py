@@ -76,7 +76,7 @@ def signals(ground: Ground, pick: slice) -> Iterator[Case]:
 def damage(ground: Ground, pick: slice) -> Iterator[Case]:
     """Flip, cut, empty and remove every file of a half-tuned run, a measured run, and their backbone."""
     for made, work in ((ground.half(), "tune"), (ground.measured(), "eval"), (ground.measured(), "tune")):
-        files = sorted(path.relative_to(made) for path in made.rglob("*") if path.is_file())
+        files = sorted(p.relative_to(made) for p in made.rglob("[!.]*") if p.is_file())  # no dead lock
         for i, (file, name) in list(enumerate(product(files, DAMAGES)))[pick]:
             root = ground.copy(made)
             DAMAGES[name](root / file, random.Random(i))
