@@ -1,6 +1,6 @@
 """The full count of what docs/reliability.md promises, on a tiny random Llama: `make torture`.
 
-    python tests/torture.py [kill] [moments] [signals] [damage] [--every N] [--first K] [--out FILE]
+    python tests/torture.py [kill] [moments] [signals] [damage] [limits] [--every N] [--first K] [--out FILE]
 
 Every case runs the command itself in a forked child, breaks it or its folder in one way, runs the same
 command again and compares every byte of the links, every line of the log and every number of the results
@@ -11,8 +11,10 @@ import argparse
 import json
 import os
 import random
+import resource
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -26,7 +28,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import torch  # noqa: E402
 from breaking import DAMAGES, Case, Ground, command, dead  # noqa: E402
-from killing import Boundaries, Child  # noqa: E402
+from killing import Boundaries, Child, Work  # noqa: E402
 
 MOMENTS, SIGNALS = 60, 20
 
@@ -88,7 +90,66 @@ def damage(ground: Ground, pick: slice) -> Iterator[Case]:
             yield ground.survived(f"{name} in the backbone, then gsa eval", str(file), ground.anew(), "eval")
 
 
-PARTS = {"kill": kill, "moments": moments, "signals": signals, "damage": damage}
+def limits(ground: Ground, pick: slice) -> Iterator[Case]:
+    """Fill the disk, make it read-only (where mounting is allowed), lack memory, meet another process."""
+    try:
+        with ground.disk(64):
+            sizes, works = range(8, 208, 8), ("tune", "eval")
+    except (OSError, subprocess.CalledProcessError):
+        print("full and read-only disks are not counted here: mounting is not allowed")
+        sizes, works = range(0), ()
+    for size in sizes[pick]:
+        with ground.disk(size) as (root, remount):
+            code, said = Child(command("tune", ground.recipe, "--out", root)).end()
+            good = code == 0 or (code == 2 and one_sentence(said, "No space left on device"))
+            remount("size=64m")
+            yield ground.resumed("a full disk", f"{size} KiB, exit {code}: {said[-300:]}", root, good)
+    for work in works[pick]:
+        with ground.disk(65536) as (root, remount):
+            shutil.copytree(ground.half(), root)
+            remount("ro")
+            words = ("tune", ground.recipe, "--out", root) if work == "tune" else ("eval", root)
+            code, said = Child(command(*words)).end()
+            remount("rw")
+            good = code == 2 and one_sentence(said, "Read-only file system")
+            yield ground.resumed(f"a read-only disk, gsa {work}", f"exit {code}: {said[-300:]}", root, good)
+    for room in range(0, 60, 3)[pick]:
+        root = ground.fresh()
+        code, said = Child(within(room << 20, command("tune", ground.recipe, "--out", root))).end()
+        # A library that aborts when it gets no memory leaves no sentence, but loses nothing either.
+        spoke = code == 2 and one_sentence(said, "memory")
+        kind = "a sentence" if spoke else "no harm" if code == 0 else "an abort"
+        yield ground.resumed(f"short memory, {kind}", f"{room} MiB, exit {code}: {said[-300:]}", root, True)
+    for _ in range(10)[pick]:
+        root = ground.fresh()
+        first = Child(command("tune", ground.recipe, "--out", root))
+        while not (root / "recipe.toml").is_file():
+            time.sleep(0.001)
+        code, said = Child(command("tune", ground.recipe, "--out", root)).end()
+        first.kill()
+        first.end()
+        good = code == 2 and one_sentence(said, "another process is at work")
+        yield ground.resumed("a second process", f"exit {code}: {said[-300:]}", root, good)
+
+
+def one_sentence(said: str, words: str) -> bool:
+    """Whether a command said one sentence, with these words, and no traceback."""
+    found = [line for line in said.splitlines() if line.startswith("gsa: ")]
+    return len(found) == 1 and words in found[0] and "Traceback" not in said and "escaped" not in said
+
+
+def within(room: int, work: Work) -> Work:
+    """Return work that has `room` bytes of address space beyond what its process has already."""
+
+    def limited() -> None:
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + room, used + room))
+        work()
+
+    return limited
+
+
+PARTS = {"kill": kill, "moments": moments, "signals": signals, "damage": damage, "limits": limits}
 
 
 def main() -> int:

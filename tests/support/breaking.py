@@ -7,6 +7,7 @@ import json
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -195,6 +196,21 @@ class Ground:
             yield
         finally:
             file.write_bytes(content)
+
+    @contextlib.contextmanager
+    def disk(self, size: int) -> Iterator[tuple[Path, Callable[[str], None]]]:
+        """Mount a disk of `size` KiB; yield a run folder on it and a way to remount it with other options."""
+        place = self.fresh()
+        place.mkdir()
+
+        def mount(options: str, *more: str) -> None:
+            subprocess.run(["mount", "-t", "tmpfs", "-o", options, *more, "gsa", str(place)], check=True)
+
+        mount(f"size={size}k")
+        try:
+            yield place / "run", lambda options: mount(f"remount,{options}")
+        finally:
+            subprocess.run(["umount", str(place)], check=True)
 
     def resumed(self, kind: str, what: str, root: Path, good: bool) -> Case:
         """Give the same command again after a death, and compare."""
