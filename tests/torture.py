@@ -87,7 +87,7 @@ def damage(ground: Ground, pick: slice) -> Iterator[Case]:
     for i, (file, name) in list(enumerate(product(files, DAMAGES)))[pick]:
         with ground.spare(ground.backbone / file):
             DAMAGES[name](ground.backbone / file, random.Random(i))
-            yield ground.survived(f"{name} in the backbone, then gsa eval", str(file), ground.anew(), "eval")
+            yield ground.survived(f"{name} in the backbone", str(file), ground.anew(), "eval")
 
 
 def limits(ground: Ground, pick: slice) -> Iterator[Case]:

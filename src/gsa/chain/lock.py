@@ -11,18 +11,18 @@ from gsa.files import make
 
 
 @contextmanager
-def alone(root: Path, work: str) -> Iterator[None]:
-    """Hold the lock of a run folder for a kind of work, making the folder if need be.
+def alone(root: Path, work: str, wait: bool = False) -> Iterator[None]:
+    """Hold the lock of a folder for a kind of work, making the folder if need be.
 
-    Raises InputError if another process holds it. The lock's file is removed at the end; the one that a
-    killed process leaves locks nothing. A folder that stays empty is removed too.
+    Waits for another process that holds it, or raises InputError. The lock's file is removed at the end;
+    the one that a killed process leaves locks nothing. A folder that stays empty is removed too.
     """
     if root.exists() and not root.is_dir():
         raise InputError(f"'{root}' is no folder: expected that of a run, or none yet")
     make(root)
     lock = FileLock(root / f".{work}.lock")
     try:
-        lock.acquire(blocking=False)
+        lock.acquire(blocking=wait)
     except Timeout:
         raise InputError(
             f"'{root}': another process is at work on this run (gsa {work}): expected one at a time, "

@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from gsa.chain.lock import alone
 from gsa.chain.quiet import quiet
 from gsa.errors import InputError
 from gsa.files import aside, sha256
@@ -35,13 +36,13 @@ def folder() -> Path:
     """
     cache = Path(os.environ.get("GSA_CACHE") or Path.home() / ".cache" / "gsa")
     made = cache / "backbones" / NAME
-    if made.is_dir():
-        _check(made)
-        return made
-    print(f"fetching the default backbone (93 MB) into {made}", file=sys.stderr)
-    made.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=made.parent) as scratch, aside(made) as draft:
-        _dequantise(_download(Path(scratch)), draft)
+    if not made.is_dir():
+        with alone(made.parent, NAME, wait=True):
+            if not made.is_dir():
+                print(f"fetching the default backbone (93 MB) into {made}", file=sys.stderr)
+                with tempfile.TemporaryDirectory(dir=made.parent) as scratch, aside(made) as draft:
+                    _dequantise(_download(Path(scratch)), draft)
+    _check(made)
     return made
 
 

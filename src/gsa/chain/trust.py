@@ -72,7 +72,9 @@ def _check_config(config: dict[str, Any], file: Path) -> None:
             raise InputError(f"'{file}': {key} is {config[key]!r}: expected a number")
     usual = LoraConfig(task_type="CAUSAL_LM").to_dict()
     for key, value in config.items():
-        if key not in FREE and value not in (usual.get(key), None, False, [], {}, ""):
+        # A number that another version of PEFT knew is no harm: this one passes it over.
+        plain = (usual[key],) if key in usual else (value if isinstance(value, int | float) else None,)
+        if key not in FREE and value not in (*plain, None, False, [], {}, ""):
             raise InputError(
                 f"'{file}': {key} is {value!r}: expected {json.dumps(usual.get(key), default=str)}, "
                 "as links are plain LoRA and name no code"
