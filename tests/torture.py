@@ -125,6 +125,7 @@ def limits(ground: Ground, pick: slice) -> Iterator[Case]:
         first = Child(command("tune", ground.recipe, "--out", root))
         while not (root / "recipe.toml").is_file():
             time.sleep(0.001)
+        first.kill(signal.SIGSTOP)
         code, said = Child(command("tune", ground.recipe, "--out", root)).end()
         first.kill()
         first.end()
