@@ -13,7 +13,7 @@ from transformers import LlamaConfig
 
 from gsa.chain import trust
 from gsa.chain.backbone import load_backbone, load_config, refuse_unsuitable
-from gsa.chain.chain import Chain
+from gsa.chain.chain import WEIGHTS, Chain
 from gsa.chain.recipe import Backbone
 from gsa.chain.recipe_file import load_recipe
 from gsa.chain.run import load_run, read_run, tune
@@ -108,6 +108,14 @@ def test_an_adapter_with_other_tensors_is_refused(run: Path, edit: Callable[...,
     reseal(run)
     with pytest.raises(InputError, match="2-ERC"):
         load_run(run)
+
+
+def test_a_link_of_embeddings_is_plain_lora_too(run: Path) -> None:
+    folder = run / "links" / "1-SA"
+    name = "base_model.model.model.embed_tokens.lora_embedding_"
+    save_file({f"{name}A": torch.zeros(2, 257), f"{name}B": torch.zeros(32, 2)}, folder / WEIGHTS)
+    change(folder / "adapter_config.json", target_modules=["embed_tokens"])
+    assert trust.adapter(folder) == folder
 
 
 @pytest.mark.parametrize(

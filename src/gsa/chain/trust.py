@@ -47,16 +47,19 @@ def adapter(folder: Path) -> Path:
     config = read_object(file)
     _check_config(config, file)
     shapes = tensor_shapes(folder / "adapter_model.safetensors")
-    ends = {f".{target}.lora_{side}.weight" for target in config["target_modules"] for side in "AB"}
+    targets = "|".join(re.escape(target) for target in config["target_modules"])
+    name_of = re.compile(rf"(.*\.(?:{targets}))\.lora_(?:embedding_)?([AB])(?:\.weight)?")
+    sides: dict[str, set[str]] = {}
     for name, shape in shapes.items():
-        rank = shape[0 if ".lora_A." in name else -1] if len(shape) == 2 else None
-        if rank != config["r"] or not any(name.endswith(end) for end in ends):
+        found = name_of.fullmatch(name)
+        rank = shape[0 if found[2] == "A" else -1] if found and len(shape) == 2 else None
+        if not found or rank != config["r"]:
             raise InputError(
                 f"'{folder}': the tensor '{name}' has the shape {list(shape)}: expected a matrix of rank "
                 f"{config['r']} for one of {sorted(config['target_modules'])}"
             )
-    partners = {re.sub(r"\.lora_[AB]\.", ".", name) for name in shapes}
-    if not shapes or len(shapes) != 2 * len(partners):
+        sides.setdefault(found[1], set()).add(found[2])
+    if not sides or any(len(both) != 2 for both in sides.values()):
         raise InputError(f"'{folder}': found {len(shapes)} tensors: expected an A and a B for each layer")
     return folder
 
