@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
 import weights
 from export import GGUF, Wanted, export
-from measures import MEASURES, Contestant, Measure
-from table import table
-
 from gsa.chain.planning import matmul_gflops
 from gsa.errors import InputError
 from gsa.files import write
+from measures import MEASURES, Contestant, Measure
+from table import table
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -72,8 +72,9 @@ def append(path: Path, row: Row) -> None:
 
 
 def done(rows: Sequence[Row], **key: Any) -> bool:
-    """Tell whether a row with these values is there."""
-    return any(all(row.get(name) == value for name, value in key.items()) for row in rows)
+    """Tell whether a row with these values is there and holds a measurement."""
+    found = [row for row in rows if all(row.get(name) == value for name, value in key.items())]
+    return any("failed" not in row for row in found)
 
 
 def interpreter(environment: str) -> Path:

@@ -18,9 +18,9 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent / "peers"))
 
 import torch
+
 from common import THREADS, Clock, read, report
 from export import prompt_of
-
 from gsa.chain.answers import LOSSES, Reading, log_probabilities
 from gsa.chain.backbone import load_backbone
 from gsa.chain.batches import Lessons

@@ -3,15 +3,25 @@
     python benchmarks/peers/factory.py DATA
 
 Examples go through its own loading, packing, collating and Trainer; only the tokeniser's work is replaced by
-the ids of the export. The loss of the checked examples is what it logs at a first step of them all.
+the ids of the export. The loss of the checked examples is what it logs at a first step of them all. It
+imports an audio library that needs CUDA's files; text never calls it, so an empty module stands in.
 """
 
+import importlib.machinery
+import importlib.util
 import json
+import sys
 import tempfile
+import types
 from pathlib import Path
 from typing import Any
 
 from common import THREADS, Clock, options, read, report
+
+if importlib.util.find_spec("torchaudio") is None:
+    sys.modules["torchaudio"] = types.ModuleType("torchaudio")
+    sys.modules["torchaudio"].__spec__ = importlib.machinery.ModuleSpec("torchaudio", None)
+
 from llamafactory.data.processor.supervised import SupervisedDatasetProcessor
 from llamafactory.train.tuner import run_exp
 from transformers import TrainerCallback
@@ -50,7 +60,10 @@ class Watch(TrainerCallback):
 def train(meta: dict[str, Any], examples: list[dict[str, Any]], ceiling: int, accumulate: int) -> Watch:
     """Tune a fresh link for one epoch."""
     folder = Path(tempfile.mkdtemp())
-    lines = [{"instruction": json.dumps(e["prompt"]), "output": json.dumps(e["answer"])} for e in examples]
+    lines = [
+        {"instruction": json.dumps(e["prompt"]), "input": "", "output": json.dumps(e["answer"])}
+        for e in examples
+    ]
     (folder / "bench.json").write_text(json.dumps(lines))
     (folder / "dataset_info.json").write_text(json.dumps({"bench": {"file_name": "bench.json"}}))
     lora = meta["lora"]

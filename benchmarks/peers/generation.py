@@ -8,6 +8,7 @@
 from typing import Any
 
 import torch
+
 from common import (
     CALIBRATION,
     Clock,

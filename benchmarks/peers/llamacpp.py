@@ -9,6 +9,7 @@ from typing import Any
 
 import llama_cpp
 import numpy as np
+
 from common import THREADS, Clock, options, read, report
 
 

@@ -9,12 +9,12 @@ With `--packed`, sequences are packed best-fit decreasing (`bfd`); `loss` tells 
 
 from typing import Any
 
-from common import by_length, chunks, load_model, options, read
-from training import calibrate, link, loss_before, measure, settings, step
 from transformers import AutoTokenizer
 from trl import SFTConfig, SFTTrainer
 
+from common import by_length, chunks, load_model, options, read
 from datasets import Dataset, disable_progress_bars
+from training import calibrate, link, loss_before, measure, settings, step
 
 
 def dataset(examples: list[dict[str, Any]]) -> Dataset:

@@ -8,10 +8,11 @@ Its best settings: left padding, so that `logits_to_keep` computes logits at the
 from typing import Any
 
 import torch
-from common import by_length, chunks, load_model, options, padded, read
 from peft import get_peft_model
-from training import calibrate, link, loss_before, measure, settings, step
 from transformers import Trainer, TrainingArguments
+
+from common import by_length, chunks, load_model, options, padded, read
+from training import calibrate, link, loss_before, measure, settings, step
 
 
 def collate(features: list[dict[str, Any]]) -> dict[str, Any]:

@@ -8,9 +8,10 @@ import time
 from typing import Any
 
 import torch
-from common import CALIBRATION, Clock, by_length, chunks, report, spread
 from peft import LoraConfig
 from transformers import TrainerCallback
+
+from common import CALIBRATION, Clock, by_length, chunks, report, spread
 
 
 def link(meta: dict[str, Any]) -> LoraConfig:
