@@ -81,7 +81,7 @@ def _inline(peer: Contestant, rows: int = 768) -> Contestant:
 
 
 TRAINING = (
-    _gsa("train", "gsa-paper", "paper", 1024),
+    _gsa("train", "gsa-paper", "paper", 2048),
     _gsa("train", "gsa-inline", "inline", 768),
     TRAINER,
     _inline(TRAINER),
@@ -90,8 +90,8 @@ TRAINING = (
     FACTORY,
 )
 SCORING = (
-    _gsa("score", "gsa-paper", "paper", 1024),
-    _gsa("score", "gsa-inline", "inline", 1024),
+    _gsa("score", "gsa-paper", "paper", 2048),
+    _gsa("score", "gsa-inline", "inline", 2048),
     GENERATE,
     _inline(GENERATE),
     HARNESS,

@@ -151,17 +151,21 @@ def test_a_plan_says_of_every_pair_what_the_mask_says(several, overhead):
     covered = []
     with run_costs(overhead):
         runs = plan(trie)
-    keys = np.empty(0, np.int64)
+    keys, every = np.empty(0, np.int64), torch.arange(len(trie))
     for run in runs:
         covered += range(run.start, run.stop)
-        keys = np.concatenate([keys[: run.kept], run.fresh.numpy()])
+        assert run.kept <= len(keys)
+        keys = np.concatenate([keys[: run.kept], every[run.fresh].numpy()])
         assert len(keys) == run.keys
+        assert np.array_equal(keys[run.staying :], every[run.leaving].numpy())
         assert run.bias.shape == (run.stop - run.start, 1, len(keys) - run.masked)
         assert len(set(keys.tolist())) == len(keys)
         assert torch.all((run.bias == 0) | (run.bias == float("-inf")))
         seen[run.start : run.stop, keys[: run.masked]] = True
         seen[run.start : run.stop, keys[run.masked :]] = run.bias[:, 0].numpy() == 0
     assert covered == list(range(len(trie)))
+    assert [run.kept for run in runs[1:]] == [run.staying for run in runs[:-1]]
+    assert runs[-1].staying == runs[0].kept == 0
     assert np.array_equal(seen, trie.mask())
 
 

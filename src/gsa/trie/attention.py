@@ -23,13 +23,17 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
 from gsa.errors import InputError
-from gsa.trie.trie import TokenTrie
+from gsa.trie.trie import Array, TokenTrie
 
 NAME = "gsa_trie"
 OVERHEAD = 2048
 """What starting one more run costs, in query-key pairs."""
 LONGEST = 384
 """Longest run considered, in nodes."""
+
+
+Nodes = slice | Tensor
+"""Node indices, as a slice where they are consecutive, so that no copy is needed to take them."""
 
 
 @dataclass(frozen=True)
@@ -40,17 +44,18 @@ class Run:
     stop: int
     kept: int
     """How many of the keys, from the first, are the same nodes as in the run before."""
-    fresh: Tensor
-    """Node indices of the other keys; shape (keys - kept,)."""
+    fresh: Nodes
+    """The other keys."""
+    staying: int
+    """How many of the keys the run after keeps; 0 for the last one."""
+    leaving: Nodes
+    """The other keys."""
     masked: int
     """Keys before this one are seen by all queries of the run."""
     bias: Tensor
     """0 where a key is visible, minus infinity elsewhere; shape (stop - start, 1, keys - masked)."""
-
-    @property
-    def keys(self) -> int:
-        """Number of keys, ancestors first."""
-        return self.kept + len(self.fresh)
+    keys: int
+    """Number of keys, ancestors first."""
 
 
 Plan = tuple[Run, ...]
@@ -76,22 +81,33 @@ def cuts(depth: Sequence[int] | np.ndarray[Any, Any]) -> list[int]:
 
 def plan(trie: TokenTrie, dtype: torch.dtype = torch.float32, device: str | torch.device = "cpu") -> Plan:
     """Return the runs of a trie; `dtype` is the one of the attention scores."""
+    bounds = list(pairwise(cuts(trie.depth)))
+    keys = [np.array([*trie.path(int(trie.parent[s])), *range(s, e)], dtype=np.int64) for s, e in bounds]
+    kept = [0, *(_alike(before, after) for before, after in pairwise(keys)), 0]
     runs = []
-    before = np.empty(0, np.int64)
-    for start, stop in pairwise(cuts(trie.depth)):
-        ancestors = np.asarray(trie.path(int(trie.parent[start])), np.int64)
-        keys = np.concatenate([ancestors, np.arange(start, stop)])
-        both = min(len(before), len(keys))
-        kept = int(np.logical_and.accumulate(before[:both] == keys[:both]).sum())
+    for number, (start, stop) in enumerate(bounds):
+        mine, staying = keys[number], kept[number + 1]
         queries = np.arange(start, stop)[:, None]
-        seen = (keys[None] <= queries) & (queries < trie.end[keys][None])
+        seen = (mine[None] <= queries) & (queries < trie.end[mine][None])
         masked = int(np.logical_and.accumulate(seen.all(0)).sum())
         bias = torch.zeros(seen[:, masked:].shape, dtype=dtype)
         bias.masked_fill_(torch.from_numpy(~seen[:, masked:]), float("-inf"))
-        fresh = torch.from_numpy(keys[kept:]).to(device)
-        runs.append(Run(start, stop, kept, fresh, masked, bias[:, None].to(device)))
-        before = keys
+        fresh, leaving = (_nodes(mine[i:], device) for i in (kept[number], staying))
+        bias = bias[:, None].to(device)
+        runs.append(Run(start, stop, kept[number], fresh, staying, leaving, masked, bias, len(mine)))
     return tuple(runs)
+
+
+def _alike(one: Array, other: Array) -> int:
+    """Return how many nodes two lists have in common from the first on."""
+    both = min(len(one), len(other))
+    return int(np.logical_and.accumulate(one[:both] == other[:both]).sum())
+
+
+def _nodes(nodes: Array, device: str | torch.device) -> Nodes:
+    if len(nodes) and nodes[-1] - nodes[0] + 1 == len(nodes):  # they are in rising order
+        return slice(int(nodes[0]), int(nodes[-1]) + 1)
+    return torch.from_numpy(nodes).to(device)
 
 
 class _TrieAttention(torch.autograd.Function):
@@ -124,21 +140,16 @@ class _TrieAttention(torch.autograd.Function):
         dq, dk, dv = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
         keys, values = _buffer(k, ctx.runs), _buffer(v, ctx.runs)
         key_sums, value_sums = torch.zeros_like(keys), torch.zeros_like(values)
-        at = torch.empty(keys.shape[1], dtype=torch.long, device=k.device)
-        filled = 0
         for run, weights in zip(ctx.runs, kept, strict=True):
-            _unload(at[run.kept : filled], (dk, key_sums, run.kept), (dv, value_sums, run.kept))
             _load(run, (k, keys), (v, values))
-            filled = run.keys
-            at[run.kept : filled] = run.fresh
-            here = slice(run.start, run.stop)
+            here, filled = slice(run.start, run.stop), slice(run.keys)
             g = grad[:, here].flatten(1, 2)
-            value_sums[:, :filled].baddbmm_(weights.transpose(1, 2), g)
-            ds = g @ values[:, :filled].transpose(1, 2)
+            value_sums[:, filled].baddbmm_(weights.transpose(1, 2), g)
+            ds = g @ values[:, filled].transpose(1, 2)
             ds = torch._softmax_backward_data(ds, weights, -1, ds.dtype)
-            dq[:, here] = (ds @ keys[:, :filled]).view(len(q), -1, *q.shape[2:])
-            key_sums[:, :filled].baddbmm_(ds.transpose(1, 2), q[:, here].flatten(1, 2))
-        _unload(at[:filled], (dk, key_sums, 0), (dv, value_sums, 0))
+            dq[:, here] = (ds @ keys[:, filled]).view(len(q), -1, *q.shape[2:])
+            key_sums[:, filled].baddbmm_(ds.transpose(1, 2), q[:, here].flatten(1, 2))
+            _unload(run, (dk, key_sums), (dv, value_sums))
         return dq, dk, dv, None
 
 
@@ -149,14 +160,17 @@ def _buffer(x: Tensor, runs: Plan) -> Tensor:
 def _load(run: Run, *pairs: tuple[Tensor, Tensor]) -> None:
     """Put the run's fresh keys on the stack."""
     for source, stack in pairs:
-        stack[:, run.kept : run.keys] = source.index_select(1, run.fresh)
+        stack[:, run.kept : run.keys] = source[:, run.fresh]
 
 
-def _unload(nodes: Tensor, *parts: tuple[Tensor, Tensor, int]) -> None:
-    """Give gradients that leave the stack to their nodes."""
-    for target, sums, first in parts:
-        leaving = sums[:, first : first + len(nodes)]
-        target.index_add_(1, nodes, leaving)
+def _unload(run: Run, *pairs: tuple[Tensor, Tensor]) -> None:
+    """Give the gradients of keys that leave the stack to their nodes."""
+    for target, sums in pairs:
+        leaving = sums[:, run.staying : run.keys]
+        if isinstance(run.leaving, slice):
+            target[:, run.leaving] += leaving
+        else:
+            target.index_add_(1, run.leaving, leaving)
         leaving.zero_()
 
 
