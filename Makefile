@@ -2,13 +2,14 @@
 # make test   set up, then all tests
 # make torture  a thousand deaths, damages and stops of a tiny run, counted (docs/reliability.md; some 30 minutes)
 # make check  lint, types, tests with coverage: what CI runs
+# make bench  speed side by side with other toolkits, each in an environment of its own (hours on 2 cores)
 
 PYTHON ?= python3
 # pip options for torch alone, such as --index-url with PyTorch's own CPU index where pip would take CUDA
 TORCH ?=
 BIN := .venv/bin
 
-.PHONY: demo test torture check lint types setup clean
+.PHONY: demo test torture check bench lint types setup clean
 
 demo: setup
 	$(BIN)/gsa tune recipes/demo.toml --out runs/demo
@@ -37,11 +38,35 @@ setup: .venv/done
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("gsa needs Python 3.11 or newer: make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(TORCH) torch
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e . $$($(DEV))
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e . $$($(call GROUP,dev))
 	touch $@
 
-# pip learnt of dependency groups late, so the group is read here.
-DEV = $(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["dev"])'
+# A peer that cannot be installed is reported in the table, and the others are measured.
+bench: .venv-bench/done
+	-$(MAKE) --keep-going $(PEERS:%=.venv-bench-%/done)
+	.venv-bench/bin/python benchmarks/bench.py run
+	.venv-bench/bin/python benchmarks/curve.py
+
+.venv-bench/done: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install $(QUIET) -c constraints.txt $(TORCH) torch
+	.venv-bench/bin/python -m pip install $(QUIET) -c constraints.txt -e . $$($(call GROUP,bench))
+	touch $@
+
+PEERS := trl lmeval llamacpp llamafactory
+
+.venv-bench-%/done: pyproject.toml
+	$(PYTHON) -m venv .venv-bench-$*
+	$(if $(filter llamacpp,$*),,.venv-bench-$*/bin/python -m pip install $(QUIET) $(TORCH) torch==2.13.0)
+	.venv-bench-$*/bin/python -m pip install $(QUIET) $$($(call GROUP,bench-$*))
+	@# pictures and sound: text needs none, and they come for CUDA alone
+	.venv-bench-$*/bin/python -m pip uninstall --quiet --yes torchvision torchaudio
+	touch $@
+
+QUIET := --quiet --disable-pip-version-check
+
+# pip learnt of dependency groups late, so a group is read here.
+GROUP = $(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["$(1)"])'
 
 clean:
-	rm -rf .venv runs .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv* runs build/bench .pytest_cache .mypy_cache .ruff_cache

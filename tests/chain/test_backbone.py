@@ -17,6 +17,7 @@ from gsa.chain.backbone import (
     load_backbone,
     load_config,
     refuse_unsuitable,
+    row_logits,
     trie_inputs,
 )
 from gsa.errors import InputError
@@ -173,3 +174,24 @@ def test_the_real_default_backbone_speaks() -> None:
         best = loaded.model(input_ids=ids, use_cache=False).logits[0, -1].argmax()
     assert loaded.tokenizer.decode(best) == " Paris"
     assert loaded.model.num_parameters() == 134_515_008
+
+
+@pytest.mark.parametrize(
+    ("attention", "name"), [("dense", "sdpa"), ("runs", "gsa_trie"), ("auto", "gsa_trie")]
+)
+def test_how_a_row_attends_can_be_chosen(tiny_folder: Path, attention: str, name: str) -> None:
+    loaded = load_backbone(Backbone(name=str(tiny_folder), attention=attention))
+    assert loaded.model.config._attn_implementation == name
+
+
+@pytest.mark.filterwarnings("ignore")  # torch and transformers warn of each other's older ways here
+def test_flex_attention_reads_a_row_as_runs_do(tiny_folder: Path) -> None:
+    """Uncompiled, as a CPU can: FlexAttention has no backward pass here, so it only scores."""
+    trie = TokenTrie.build([[1, 2, 3, *[i] * 4] for i in range(4, 12)])
+    every = torch.arange(len(trie))
+    found = []
+    with torch.compiler.set_stance("force_eager"), torch.inference_mode():
+        for way in ("runs", "flex"):
+            model = load_backbone(Backbone(name=str(tiny_folder), attention=way)).model
+            found.append(row_logits(model, {**trie_inputs(trie, model), "logits_to_keep": every}))
+    assert float((found[0] - found[1]).norm() / found[0].norm()) <= 1e-5

@@ -19,7 +19,7 @@ from gsa.errors import InputError
 from gsa.tasks.dialogue import Dialogue, Example, Utterance
 from gsa.tasks.encoding import Prompt
 from gsa.trie import attention
-from gsa.trie.attention import _TrieAttention, cuts, plan, trie_attention
+from gsa.trie.attention import attend, cuts, plan, trie_attention
 from gsa.trie.rows import Row, branches
 from gsa.trie.trie import TokenTrie
 
@@ -151,14 +151,21 @@ def test_a_plan_says_of_every_pair_what_the_mask_says(several, overhead):
     covered = []
     with run_costs(overhead):
         runs = plan(trie)
+    keys, every = np.empty(0, np.int64), torch.arange(len(trie))
     for run in runs:
         covered += range(run.start, run.stop)
-        keys = run.keys.numpy()
-        assert run.bias.shape == (run.stop - run.start, len(keys))
+        assert run.kept <= len(keys)
+        keys = np.concatenate([keys[: run.kept], every[run.fresh].numpy()])
+        assert len(keys) == run.keys
+        assert np.array_equal(keys[run.staying :], every[run.leaving].numpy())
+        assert run.bias.shape == (run.stop - run.start, 1, len(keys) - run.masked)
         assert len(set(keys.tolist())) == len(keys)
         assert torch.all((run.bias == 0) | (run.bias == float("-inf")))
-        seen[run.start : run.stop, keys] = run.bias.numpy() == 0
+        seen[run.start : run.stop, keys[: run.masked]] = True
+        seen[run.start : run.stop, keys[run.masked :]] = run.bias[:, 0].numpy() == 0
     assert covered == list(range(len(trie)))
+    assert [run.kept for run in runs[1:]] == [run.staying for run in runs[:-1]]
+    assert runs[-1].staying == runs[0].kept == 0
     assert np.array_equal(seen, trie.mask())
 
 
@@ -303,9 +310,9 @@ def test_gradients_are_those_of_finite_differences(several, overhead, monkeypatc
     trie = TokenTrie.build(several)
     runs = plan(trie, torch.float64)
     torch.manual_seed(0)
-    q = torch.randn(2, 2, len(trie), 3, dtype=torch.float64, requires_grad=True)
+    q = torch.randn(2, len(trie), 2, 3, dtype=torch.float64, requires_grad=True)
     k, v = (torch.randn(2, len(trie), 3, dtype=torch.float64, requires_grad=True) for _ in range(2))
-    assert torch.autograd.gradcheck(lambda *x: _TrieAttention.apply(*x, runs, 0.7), (q, k, v))
+    assert torch.autograd.gradcheck(lambda *x: attend(*x, runs), (q, k, v))
 
 
 def prompt(ids, answers, gold, number):

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gsa.chain.backbone import trie_inputs
+from gsa.chain.backbone import row_logits, trie_inputs
 from gsa.trie.rows import Row
 
 
@@ -50,7 +50,7 @@ class Reading:
 
 def log_probabilities(model: Any, reading: Reading) -> tuple[Tensor, Tensor]:
     """Return each answer token's log-probability, and whether it is the likeliest token of all."""
-    logits = model(**reading.inputs).logits[0].float()
+    logits = row_logits(model, reading.inputs).float()
     found = logits[reading.place, reading.tokens] - logits.logsumexp(-1)[reading.place]
     return found, logits.argmax(-1)[reading.place] == reading.tokens
 

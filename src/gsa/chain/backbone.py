@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.nn.attention.flex_attention import create_block_mask
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-from gsa.chain import smollm2, trust
+from gsa.chain import llama, smollm2, trust
 from gsa.chain.quiet import quiet
 from gsa.chain.recipe import Backbone
 from gsa.errors import InputError
@@ -57,9 +58,16 @@ def load_backbone(backbone: Backbone, device: str = "") -> Loaded:
             attn_implementation="sdpa",
         )
         model = model.to(device).eval().requires_grad_(False)
-        model.set_attn_implementation(attention.NAME if device == "cpu" else "sdpa")
+        model.set_attn_implementation(_attention(backbone, device))
         check_exact(model, backbone.name)
     return Loaded(model, tokenizer, identity or f"commit:{getattr(model.config, '_commit_hash', None)}")
+
+
+def _attention(backbone: Backbone, device: str) -> str:
+    """Return transformers' name for the way a row's attention is computed."""
+    if backbone.attention == "auto":
+        return attention.NAME if device == "cpu" else "sdpa"
+    return {"runs": attention.NAME, "dense": "sdpa", "flex": "flex_attention"}[backbone.attention]
 
 
 def load_config(backbone: Backbone, folder: str = "") -> tuple[Any, Any]:
@@ -99,11 +107,35 @@ def trie_inputs(trie: TokenTrie, model: Any) -> dict[str, Any]:
         "position_ids": torch.from_numpy(trie.depth)[None].to(device),
         "use_cache": False,
     }
-    if model.config._attn_implementation == attention.NAME:
+    kind = model.config._attn_implementation
+    if kind == attention.NAME:
         inputs["trie_plan"] = attention.plan(trie, model.dtype, device)
+    elif kind == "flex_attention":
+        inputs["attention_mask"] = _block_mask(trie, device)
     else:
         inputs["attention_mask"] = torch.from_numpy(trie.mask())[None, None].to(device)
     return inputs
+
+
+def _block_mask(trie: TokenTrie, device: torch.device) -> Any:
+    """Return the trie's one-line rule as FlexAttention takes it, blocks without a visible key left out."""
+    end = torch.from_numpy(trie.end).to(device)
+
+    def visible(_batch: Any, _head: Any, query: Any, key: Any) -> Any:
+        return (key <= query) & (query < end[key])
+
+    return create_block_mask(visible, None, None, len(trie), len(trie), device=str(device))
+
+
+def row_logits(model: Any, inputs: dict[str, Any]) -> torch.Tensor:
+    """Return the logits at `logits_to_keep`, an index of nodes; shape (kept nodes, vocabulary).
+
+    By `llama.logits` where that computes the same, otherwise by the model's own forward pass.
+    """
+    if llama.suits(model):
+        return llama.logits(model, inputs)
+    logits: torch.Tensor = model(**inputs).logits[0]
+    return logits
 
 
 def check_exact(model: Any, name: str) -> None:
@@ -113,7 +145,8 @@ def check_exact(model: Any, name: str) -> None:
     sequences = [[*trunk, *[(5 * i + j) % vocabulary for i in range(3)]] for j in range(3)]
     trie = TokenTrie.build(sequences)
     with torch.no_grad():
-        shared = model(**trie_inputs(trie, model)).logits[0].float()
+        every = torch.arange(len(trie), device=model.device)
+        shared = row_logits(model, {**trie_inputs(trie, model), "logits_to_keep": every}).float()
         worst = 0.0
         for sequence, leaf in zip(sequences, trie.leaf, strict=True):
             alone = (

@@ -37,6 +37,9 @@ class Backbone(_Part):
     """Commit, tag or branch of a Hugging Face id."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     """Type of the frozen weights; links are merged in float32 whatever it is."""
+    attention: Literal["auto", "runs", "dense", "flex"] = "auto"
+    """How a row attends: `runs` of the trie, a `dense` mask through SDPA, or FlexAttention; the same numbers.
+    `auto` takes runs on CPU and the dense mask elsewhere. FlexAttention has no backward pass on CPU."""
 
 
 class Lora(_Part):

@@ -23,25 +23,39 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
 from gsa.errors import InputError
-from gsa.trie.trie import TokenTrie
+from gsa.trie.trie import Array, TokenTrie
 
 NAME = "gsa_trie"
-OVERHEAD = 4096
+OVERHEAD = 2048
 """What starting one more run costs, in query-key pairs."""
 LONGEST = 384
 """Longest run considered, in nodes."""
 
 
+Nodes = slice | Tensor
+"""Node indices, as a slice where they are consecutive, so that no copy is needed to take them."""
+
+
 @dataclass(frozen=True)
 class Run:
-    """A dense piece of the mask."""
+    """A dense piece of the mask: queries start..stop-1 against their ancestors and themselves."""
 
     start: int
     stop: int
-    keys: Tensor
-    """Node indices of the keys, ancestors first; shape (keys,)."""
+    kept: int
+    """How many of the keys, from the first, are the same nodes as in the run before."""
+    fresh: Nodes
+    """The other keys."""
+    staying: int
+    """How many of the keys the run after keeps; 0 for the last one."""
+    leaving: Nodes
+    """The other keys."""
+    masked: int
+    """Keys before this one are seen by all queries of the run."""
     bias: Tensor
-    """0 where a key is visible, minus infinity elsewhere; shape (stop - start, keys)."""
+    """0 where a key is visible, minus infinity elsewhere; shape (stop - start, 1, keys - masked)."""
+    keys: int
+    """Number of keys, ancestors first."""
 
 
 Plan = tuple[Run, ...]
@@ -67,60 +81,114 @@ def cuts(depth: Sequence[int] | np.ndarray[Any, Any]) -> list[int]:
 
 def plan(trie: TokenTrie, dtype: torch.dtype = torch.float32, device: str | torch.device = "cpu") -> Plan:
     """Return the runs of a trie; `dtype` is the one of the attention scores."""
-    bounds = cuts(trie.depth)
+    bounds = list(pairwise(cuts(trie.depth)))
+    keys = [np.array([*trie.path(int(trie.parent[s])), *range(s, e)], dtype=np.int64) for s, e in bounds]
+    kept = [0, *(_alike(before, after) for before, after in pairwise(keys)), 0]
     runs = []
-    for start, stop in pairwise(bounds):
-        ancestors = trie.path(int(trie.parent[start]))
-        keys = np.concatenate([np.asarray(ancestors, np.int64), np.arange(start, stop)])
+    for number, (start, stop) in enumerate(bounds):
+        mine, staying = keys[number], kept[number + 1]
         queries = np.arange(start, stop)[:, None]
-        seen = (keys[None] <= queries) & (queries < trie.end[keys][None])
-        bias = torch.zeros(seen.shape, dtype=dtype).masked_fill_(torch.from_numpy(~seen), float("-inf"))
-        runs.append(Run(start, stop, torch.from_numpy(keys).to(device), bias.to(device)))
+        seen = (mine[None] <= queries) & (queries < trie.end[mine][None])
+        masked = int(np.logical_and.accumulate(seen.all(0)).sum())
+        bias = torch.zeros(seen[:, masked:].shape, dtype=dtype)
+        bias.masked_fill_(torch.from_numpy(~seen[:, masked:]), float("-inf"))
+        fresh, leaving = (_nodes(mine[i:], device) for i in (kept[number], staying))
+        bias = bias[:, None].to(device)
+        runs.append(Run(start, stop, kept[number], fresh, staying, leaving, masked, bias, len(mine)))
     return tuple(runs)
 
 
+def _alike(one: Array, other: Array) -> int:
+    """Return how many nodes two lists have in common from the first on."""
+    both = min(len(one), len(other))
+    return int(np.logical_and.accumulate(one[:both] == other[:both]).sum())
+
+
+def _nodes(nodes: Array, device: str | torch.device) -> Nodes:
+    if len(nodes) and nodes[-1] - nodes[0] + 1 == len(nodes):  # they are in rising order
+        return slice(int(nodes[0]), int(nodes[-1]) + 1)
+    return torch.from_numpy(nodes).to(device)
+
+
 class _TrieAttention(torch.autograd.Function):
-    """Softmax attention run by run; the backward pass recomputes each run's small score matrix."""
+    """Softmax attention run by run.
+
+    Keys and values of the path to a run lie in a buffer that works as a stack: the next run replaces only
+    what differs, so a node is copied when the path first reaches it and not once a run.
+    """
 
     @staticmethod
-    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, runs: Plan, scale: float) -> Tensor:
-        """Shapes: q (kv heads, group, nodes, size), k and v (kv heads, nodes, size)."""
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, runs: Plan) -> Tensor:
+        """Shapes: q (kv heads, nodes, group, size), k and v (kv heads, nodes, size)."""
         out = torch.empty_like(q)
+        keys, values = _buffer(k, runs), _buffer(v, runs)
+        kept = []
         for run in runs:
-            weights = _weights(q, k, run, scale)
-            o = weights @ v.index_select(1, run.keys)
-            out[:, :, run.start : run.stop] = o.view(*q.shape[:2], -1, q.shape[-1])
-        ctx.save_for_backward(q, k, v, out)
-        ctx.runs, ctx.scale = runs, scale
+            _load(run, (k, keys), (v, values))
+            weights = _weights(q, keys[:, : run.keys], run)
+            out[:, run.start : run.stop] = (weights @ values[:, : run.keys]).view(len(q), -1, *q.shape[2:])
+            kept.append(weights)
+        ctx.save_for_backward(q, k, v, *kept)
+        ctx.runs = runs
         return out
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         """Return the gradients of q, k and v, from the usual softmax identities."""
-        q, k, v, out = ctx.saved_tensors
-        grad = grads[0]
+        q, k, v, *kept = ctx.saved_tensors
+        grad = grads[0].contiguous()
         dq, dk, dv = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
-        delta = (grad * out).sum(-1, keepdim=True)
-        heads, _, _, size = q.shape
-        for run in ctx.runs:
-            here = slice(run.start, run.stop)
-            weights = _weights(q, k, run, ctx.scale)
-            g = grad[:, :, here].reshape(heads, -1, size)
-            dv.index_add_(1, run.keys, weights.transpose(1, 2) @ g)
-            ds = g @ v.index_select(1, run.keys).transpose(1, 2)
-            ds.sub_(delta[:, :, here].reshape(heads, -1, 1)).mul_(weights).mul_(ctx.scale)
-            dq[:, :, here] = (ds @ k.index_select(1, run.keys)).view(heads, -1, run.stop - run.start, size)
-            dk.index_add_(1, run.keys, ds.transpose(1, 2) @ q[:, :, here].reshape(heads, -1, size))
-        return dq, dk, dv, None, None
+        keys, values = _buffer(k, ctx.runs), _buffer(v, ctx.runs)
+        key_sums, value_sums = torch.zeros_like(keys), torch.zeros_like(values)
+        for run, weights in zip(ctx.runs, kept, strict=True):
+            _load(run, (k, keys), (v, values))
+            here, filled = slice(run.start, run.stop), slice(run.keys)
+            g = grad[:, here].flatten(1, 2)
+            value_sums[:, filled].baddbmm_(weights.transpose(1, 2), g)
+            ds = g @ values[:, filled].transpose(1, 2)
+            ds = torch._softmax_backward_data(ds, weights, -1, ds.dtype)
+            dq[:, here] = (ds @ keys[:, filled]).view(len(q), -1, *q.shape[2:])
+            key_sums[:, filled].baddbmm_(ds.transpose(1, 2), q[:, here].flatten(1, 2))
+            _unload(run, (dk, key_sums), (dv, value_sums))
+        return dq, dk, dv, None
 
 
-def _weights(q: Tensor, k: Tensor, run: Run, scale: float) -> Tensor:
-    """Return one run's attention weights, shape (kv heads, group * queries, keys)."""
-    heads, group, _, size = q.shape
-    queries = q[:, :, run.start : run.stop].reshape(heads, -1, size)
-    scores = queries @ k.index_select(1, run.keys).transpose(1, 2)
-    scores = scores.view(heads, group, *run.bias.shape).mul_(scale).add_(run.bias)
-    return torch.softmax(scores, -1).view(heads, -1, run.bias.shape[1])
+def _buffer(x: Tensor, runs: Plan) -> Tensor:
+    return x.new_empty(len(x), max((run.keys for run in runs), default=0), x.shape[-1])
+
+
+def _load(run: Run, *pairs: tuple[Tensor, Tensor]) -> None:
+    """Put the run's fresh keys on the stack."""
+    for source, stack in pairs:
+        stack[:, run.kept : run.keys] = source[:, run.fresh]
+
+
+def _unload(run: Run, *pairs: tuple[Tensor, Tensor]) -> None:
+    """Give the gradients of keys that leave the stack to their nodes."""
+    for target, sums in pairs:
+        leaving = sums[:, run.staying : run.keys]
+        if isinstance(run.leaving, slice):
+            target[:, run.leaving] += leaving
+        else:
+            target.index_add_(1, run.leaving, leaving)
+        leaving.zero_()
+
+
+def _weights(q: Tensor, keys: Tensor, run: Run) -> Tensor:
+    """Return one run's attention weights, shape (kv heads, queries * group, keys)."""
+    scores = q[:, run.start : run.stop].flatten(1, 2) @ keys.transpose(1, 2)
+    by_query = scores.view(len(q), run.stop - run.start, -1, run.keys)
+    by_query[..., run.masked :].add_(run.bias)
+    return torch.softmax(scores, -1)
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, runs: Plan) -> Tensor:
+    """Return exact attention over a trie, in the shape of q.
+
+    Shapes: q (kv heads, nodes, group, size), already scaled; k and v (kv heads, nodes, size).
+    """
+    out: Tensor = _TrieAttention.apply(q, k, v, runs)
+    return out
 
 
 def trie_attention(
@@ -152,10 +220,10 @@ def trie_attention(
         )
     _, heads, nodes, size = query.shape
     kv = key.shape[1]
-    q = query[0].reshape(kv, heads // kv, nodes, size)
     scale = size**-0.5 if scaling is None else scaling
-    out: Tensor = _TrieAttention.apply(q, key[0], value[0], trie_plan, scale)
-    return out.reshape(1, heads, nodes, size).transpose(1, 2), None
+    q = (query[0] * scale).view(kv, heads // kv, nodes, size).transpose(1, 2).contiguous()
+    out = attend(q, key[0], value[0], trie_plan)
+    return out.permute(1, 0, 2, 3).reshape(1, nodes, heads, size), None
 
 
 AttentionInterface.register(NAME, trie_attention)

@@ -1,0 +1,113 @@
+"""The common input of all contestants: the very tokens that gsa's Encoder makes, as files.
+
+In: datasets, split, layout, number of dialogues and which share of them. Out: a folder with `meta.json`
+(backbone, link, settings) and `examples.jsonl`, one target a line.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gsa.chain import smollm2
+from gsa.chain.backbone import load_config
+from gsa.chain.batches import dialogues, examples_of, task_of
+from gsa.chain.recipe import Backbone, Lora, Source
+from gsa.files import write
+from gsa.tasks.dialogue import Dialogue, Example
+from gsa.tasks.encoding import Encoder, Prompt
+from gsa.tasks.layout import Layout
+from gsa.tasks.task import Task
+from gsa.trie.rows import group, pack
+
+CONTEXT = {"paper": "dialogue", "instruction_first": "history", "inline": "history"}
+"""What each layout shows by default."""
+RATE = 5e-4
+GGUF = Path(__file__).parents[1] / "build" / "bench" / "smollm2-135m-f32.gguf"
+"""Where `weights.py` puts what llama.cpp reads."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is exported."""
+
+    datasets: tuple[str, ...]
+    split: str
+    layout: str
+    dialogues: int
+    """Dialogues a dataset over all shares, drawn with seed 0."""
+    share: int = 0
+    shares: int = 1
+    """The dialogues are dealt into this many shares; `share` is the one exported."""
+    row_tokens: int = 1024
+    """Tokens of gsa's rows, which say how many examples make an optimizer step."""
+    labels: tuple[str, ...] = ()
+    """Another label list for the task."""
+
+
+def drawn(examples: Sequence[Example], wanted: Wanted) -> list[Example]:
+    """Return the examples of the share's dialogues, in the order of the file."""
+    parts = dialogues(examples)
+    order = np.random.default_rng(0).permutation(len(parts))[: wanted.dialogues]
+    return [example for i in sorted(order[wanted.share :: wanted.shares]) for example in parts[i]]
+
+
+def prompts_of(name: str, wanted: Wanted, tokenizer: Any) -> list[Prompt]:
+    """Encode one dataset's share as gsa does."""
+    source = Source(name=name)
+    task: Task = task_of(source)
+    task = task.with_labels(*wanted.labels) if wanted.labels else task
+    layout = Layout(name=wanted.layout, context=CONTEXT[wanted.layout])  # type: ignore[arg-type]
+    return Encoder(tokenizer, layout, task).encode(drawn(examples_of(source, wanted.split), wanted))
+
+
+def line_of(prompt: Prompt, tokenizer: Any) -> dict[str, Any]:
+    """Return one example's line: ids and texts of prompt, gold answer and all candidate answers."""
+    answer = list(prompt.answers[prompt.gold or 0])
+    return {
+        "id": prompt.example.id,
+        "dataset": prompt.example.dataset,
+        "dialogue": prompt.example.dialogue.id,
+        "prompt": list(prompt.ids),
+        "answer": answer,
+        "candidates": [list(ids) for ids in prompt.answers],
+        "gold": prompt.gold or 0,
+        "prompt_text": tokenizer.decode(prompt.ids),
+        "answer_text": tokenizer.decode(answer),
+    }
+
+
+def prompt_of(line: dict[str, Any]) -> Prompt:
+    """Return the Prompt that a line was made of, without its texts."""
+    example = Example(line["id"], line["dataset"], Dialogue(line["dialogue"], ()), 0, str(line["gold"]))
+    candidates = tuple(tuple(ids) for ids in line["candidates"])
+    return Prompt(example, tuple(line["prompt"]), candidates, range(0), line["gold"])
+
+
+def write_examples(
+    folder: Path, prompts: list[Prompt], tokenizer: Any, row_tokens: int, backbone: Path
+) -> None:
+    """Write prompts and what the contestants must know besides."""
+    rows = pack(group(prompts), row_tokens, score=False)
+    meta = {
+        "backbone": str(backbone),
+        "gguf": str(GGUF),
+        "lora": Lora().model_dump(mode="json"),
+        "learning_rate": RATE,
+        "row_tokens": row_tokens,
+        "per_step": max(1, round(len(prompts) / len(rows))),
+        "flat_tokens": sum(len(p.ids) + len(p.answers[p.gold or 0]) - 1 for p in prompts),
+        "longest_answer": max(len(ids) for p in prompts for ids in p.answers),
+    }
+    write(folder / "meta.json", json.dumps(meta, indent=1))
+    write(folder / "examples.jsonl", "".join(json.dumps(line_of(p, tokenizer)) + "\n" for p in prompts))
+
+
+def export(folder: Path, wanted: Wanted, tokenizer: Any = None) -> None:
+    """Write the folder; raises InputError where a dataset is not there."""
+    tokenizer = tokenizer or load_config(Backbone())[1]
+    prompts = [p for name in wanted.datasets for p in prompts_of(name, wanted, tokenizer)]
+    write_examples(folder, prompts, tokenizer, wanted.row_tokens, smollm2.folder())

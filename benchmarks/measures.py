@@ -1,0 +1,128 @@
+"""What is measured, on what, and who takes part: data, no code."""
+
+from dataclasses import dataclass, field, replace
+
+GO_EMOTIONS = tuple(
+    word
+    for line in (
+        "neutral joy surprise anger sadness disgust fear admiration amusement annoyance approval caring",
+        "confusion curiosity desire disappointment disapproval embarrassment excitement gratitude grief",
+        "love nervousness optimism pride realization relief remorse",
+    )
+    for word in line.split(" ")
+)
+"""28 labels, those of MELD among them."""
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One way to do a measure's work."""
+
+    name: str
+    script: str
+    """Below benchmarks/."""
+    layout: str = "paper"
+    arguments: tuple[str, ...] = ()
+    environment: str = ""
+    """It runs in `.venv-bench-NAME`; in the driver's own environment if empty."""
+    calibrated: bool = False
+    """Whether its batch size is found first, on a few examples."""
+    row_tokens: int = 1024
+    """Tokens of gsa's rows in this layout, which say how many examples make an optimizer step."""
+    labels: tuple[str, ...] = ()
+    """Another label list."""
+    against: str = ""
+    """The contestant whose time this one's is compared with, where there are no peers."""
+
+    @property
+    def ours(self) -> bool:
+        """Whether it is gsa."""
+        return self.script == "ours.py"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One question with its data and contestants."""
+
+    datasets: tuple[str, ...]
+    contestants: tuple[Contestant, ...]
+    split: str = "train"
+    dialogues: int = 42
+    """A dataset, over all shares."""
+    shares: int = 3
+    """Each round takes one share of the dialogues, the same for all contestants."""
+    unit: str = "targets/s"
+    note: str = field(default="")
+
+
+def _gsa(what: str, name: str, layout: str, rows: int, *more: str, **others: object) -> Contestant:
+    arguments = (what, "--row-tokens", str(rows), *more)
+    return Contestant(name, "ours.py", layout, arguments, row_tokens=rows, **others)  # type: ignore[arg-type]
+
+
+def _versus(what: str, labels: int, *more: str) -> Contestant:
+    name = f"gsa-{what}-{labels}"
+    if labels == 7:
+        return _gsa(what, name, "inline", 768, *more)
+    return _gsa(what, name, "inline", 768, *more, labels=GO_EMOTIONS, against=f"gsa-{what}-7")
+
+
+TRAINER = Contestant("trainer", "peers/trainer.py", calibrated=True)
+TRL = Contestant("trl", "peers/sft.py", environment="trl", calibrated=True)
+PACKED = Contestant("trl-packed", "peers/sft.py", arguments=("--packed",), environment="trl")
+FACTORY = Contestant("llamafactory", "peers/factory.py", environment="llamafactory")
+GENERATE = Contestant("generate", "peers/generation.py", calibrated=True)
+HARNESS = Contestant("lm-eval", "peers/harness.py", environment="lmeval", calibrated=True)
+LLAMACPP = Contestant("llama.cpp", "peers/llamacpp.py", environment="llamacpp")
+
+
+def _inline(peer: Contestant, rows: int = 768) -> Contestant:
+    return replace(peer, name=f"{peer.name}-inline", layout="inline", row_tokens=rows)
+
+
+TRAINING = (
+    _gsa("train", "gsa-paper", "paper", 2048),
+    _gsa("train", "gsa-inline", "inline", 768),
+    TRAINER,
+    _inline(TRAINER),
+    TRL,
+    PACKED,
+    FACTORY,
+)
+SCORING = (
+    _gsa("score", "gsa-paper", "paper", 2048),
+    _gsa("score", "gsa-inline", "inline", 2048),
+    GENERATE,
+    _inline(GENERATE),
+    HARNESS,
+    _inline(HARNESS),
+    LLAMACPP,
+    _inline(LLAMACPP),
+)
+LEAN = ("--batch", "1")
+
+MEASURES: dict[str, Measure] = {
+    "erc-train-meld": Measure(("meld",), TRAINING),
+    "erc-train-emorynlp": Measure(("emorynlp",), TRAINING),
+    "sa-train": Measure(("sst2", "mosei"), TRAINING, dialogues=300, unit="sentences/s"),
+    "sd-train": Measure(("mustardpp",), TRAINING, dialogues=150),
+    "erc-score-meld": Measure(("meld",), SCORING, split="test"),
+    "labels-28": Measure(
+        ("meld",),
+        tuple(
+            _versus(what, n, *more)
+            for what, more in (("train", ("--loss", "labels")), ("score", ()))
+            for n in (7, 28)
+        ),
+    ),
+    "memory": Measure(
+        ("meld",),
+        (
+            _gsa("train", "gsa-paper", "paper", 1024),
+            replace(TRAINER, name="trainer-lean", calibrated=False, arguments=LEAN),
+            replace(TRL, name="trl-lean", calibrated=False, arguments=LEAN),
+        ),
+        dialogues=9,
+        note="peers read one sequence at a time and add up as many as gsa's step holds",
+    ),
+}

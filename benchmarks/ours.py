@@ -1,0 +1,141 @@
+"""gsa's own measurements, on the same exported tokens as the peers.
+
+    python benchmarks/ours.py train DATA --row-tokens 1024 --loss answer
+    python benchmarks/ours.py score DATA --row-tokens 1024
+
+Prints one JSON line as the peers do, with the tokens that were computed and the share of the machine's best
+float32 matrix product that the linear layers took.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent / "peers"))
+
+import torch
+
+from common import THREADS, Clock, read, report
+from export import prompt_of
+from gsa.chain.answers import LOSSES, Reading, log_probabilities
+from gsa.chain.backbone import load_backbone
+from gsa.chain.batches import Lessons
+from gsa.chain.chain import fresh_link
+from gsa.chain.planning import matmul_gflops
+from gsa.chain.quiet import quiet
+from gsa.chain.recipe import Backbone, Level, Lora, Recipe, Training
+from gsa.chain.tuning import token_count, tune_link
+from gsa.evaluation.scoring import score
+from gsa.tasks.encoding import Prompt
+from gsa.trie.rows import Row, group, pack
+
+PACKAGES = ("gsa-llm", "torch", "transformers", "peft")
+
+
+def rows_of(prompts: list[Prompt], budget: int, score: bool) -> list[Row]:
+    """Pack each dataset's prompts into rows, as tuning does."""
+    parts = [list(part) for _, part in groupby(prompts, key=lambda p: p.example.dataset)]
+    return [row for part in parts for row in pack(group(part), budget, score)]
+
+
+def gold_loss(model: Any, prompts: list[Prompt], budget: int) -> float:
+    """Return the mean cross-entropy of the gold answers' tokens."""
+    total, count = 0.0, 0
+    for row in rows_of(prompts, budget, score=False):
+        with torch.inference_mode():
+            found = log_probabilities(model, Reading.of(row, model))[0]
+        total -= float(found.sum())
+        count += len(found)
+    return total / count
+
+
+def linear_weights(model: Any) -> tuple[int, int]:
+    """Return the weights of the frozen linear layers without the head, and those of the link."""
+    head = model.get_output_embeddings()
+    frozen = link = 0
+    for module in model.modules():
+        if isinstance(module, torch.nn.Linear) and module is not head:
+            if module.weight.requires_grad:
+                link += module.weight.numel()
+            else:
+                frozen += module.weight.numel()
+    return frozen, link
+
+
+def train(options: argparse.Namespace, meta: dict[str, Any], prompts: list[Prompt]) -> None:
+    """Tune a fresh link with AdamW by gsa's own loop; packing and reading of rows are timed too."""
+    loaded = load_backbone(Backbone(name=meta["backbone"]))
+    before = gold_loss(loaded.model, prompts[: options.check], options.row_tokens)
+    model = fresh_link(loaded.model, Lora(), 0)
+    training = Training(row_tokens=options.row_tokens, checkpoint_steps=10**9, schedule="constant", warmup=0)
+    level = Level(name="bench", datasets=("bench",), learning_rate=meta["learning_rate"], loss=options.loss)  # type: ignore[arg-type]
+    recipe = Recipe(name="bench", training=training, levels=(level,))
+    by_labels = options.loss == "labels"
+    LOSSES[options.loss](
+        model, Reading.of(rows_of(prompts, options.row_tokens, by_labels)[0], model)
+    ).backward()
+    model.zero_grad()
+    ended: list[float] = []
+    with tempfile.TemporaryDirectory() as scratch, Clock() as clock, quiet():
+        rows = rows_of(prompts, options.row_tokens, by_labels)
+        lessons = Lessons({"bench": prompts}, rows, len(rows))
+        tune_link(model, lessons, recipe, level, Path(scratch), lambda _: ended.append(time.perf_counter()))
+    clock.seconds = ended[-1] - clock.began  # without the checkpoint at the end, which peers are spared
+    tokens = token_count(rows)
+    frozen, link = linear_weights(model)
+    gflops = matmul_gflops(model.config.hidden_size)
+    report(
+        "gsa",
+        PACKAGES,
+        len(prompts),
+        clock,
+        loss=before,
+        steps=len(rows),
+        tokens=tokens,
+        flat_tokens=meta["flat_tokens"],
+        gflops=round(gflops, 1),
+        linear_share=round(tokens * (4 * frozen + 6 * link) / clock.seconds / 1e9 / gflops, 3),
+        settings={"row_tokens": options.row_tokens, "loss": options.loss},
+    )
+
+
+def score_all(options: argparse.Namespace, meta: dict[str, Any], prompts: list[Prompt]) -> None:
+    """Score every label of every prompt."""
+    model = load_backbone(Backbone(name=meta["backbone"])).model
+    before = gold_loss(model, prompts[: options.check], options.row_tokens)
+    score(model, prompts[: options.check], options.row_tokens)
+    with Clock() as clock:
+        scores = score(model, prompts, options.row_tokens)
+    report(
+        "gsa",
+        PACKAGES,
+        len(prompts),
+        clock,
+        loss=before,
+        predictions=[s.best for s in scores],
+        greedy=[s.greedy for s in scores],
+        tokens=token_count(rows_of(prompts, options.row_tokens, True)),
+        settings={"row_tokens": options.row_tokens},
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=("train", "score"))
+    parser.add_argument("data", type=Path, help="folder written by export.py")
+    parser.add_argument("--row-tokens", type=int, default=1024)
+    parser.add_argument("--loss", choices=tuple(LOSSES), default="answer")
+    parser.add_argument("--check", type=int, default=16, help="examples whose loss is compared")
+    options = parser.parse_args()
+    torch.set_num_threads(THREADS)
+    meta, lines = read(options.data)
+    prompts = [prompt_of(line) for line in lines]
+    (train if options.what == "train" else score_all)(options, meta, prompts)
+
+
+if __name__ == "__main__":
+    main()

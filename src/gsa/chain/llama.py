@@ -1,0 +1,105 @@
+"""The forward pass of a Llama over one row, made for shared prefixes on CPU.
+
+In: a transformers Llama, plain or with one link on it, and the inputs of a row. Out: the logits at the
+nodes that predict. It reads the model's own weights and computes what the model's own `forward` does, in
+fewer passes over memory, and in the last layer only for nodes whose logits are wanted. Models of other
+architectures go through transformers; `suits` decides.
+"""
+
+from typing import Any
+
+import torch
+from peft.tuners.lora import Linear as LoraLinear
+from torch import Tensor, nn
+from transformers import LlamaForCausalLM
+
+from gsa.chain.kernels import Projection, gate, norm, project, rotate
+from gsa.trie import attention
+
+PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj")
+GATES = ("gate_proj", "up_proj", "down_proj")
+
+
+def bare(model: Any) -> Any:
+    """Return the causal LM below a link, or the model itself."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
+def suits(model: Any) -> bool:
+    """Return whether `logits` computes what the model's own forward pass would."""
+    base = bare(model)
+    if type(base) is not LlamaForCausalLM or base.config._attn_implementation != attention.NAME:
+        return False
+    config = base.config
+    plain = base.dtype in (torch.float32, torch.float64)  # links are added into the weights at each step
+    plain = plain and config.hidden_act == "silu" and not (base.training and config.attention_dropout)
+    layers = base.model.layers
+    return plain and all(
+        _part(getattr(block, name)) is not None
+        for layer in layers
+        for block, names in ((layer.self_attn, PROJECTIONS), (layer.mlp, GATES))
+        for name in names
+    )
+
+
+def logits(model: Any, inputs: dict[str, Any]) -> Tensor:
+    """Return the logits at `logits_to_keep`, shape (kept nodes, vocabulary).
+
+    `inputs` are those of `trie_inputs` with an index of the nodes to keep.
+    """
+    base = bare(model)
+    trunk = base.model
+    ids, kept = inputs["input_ids"][0], inputs["logits_to_keep"]
+    x = trunk.embed_tokens(ids)
+    cos, sin = trunk.rotary_emb(x, inputs["position_ids"])
+    half = cos.shape[-1] // 2
+    angles = cos[0, :, :half].contiguous(), sin[0, :, :half].contiguous()
+    last = len(trunk.layers) - 1
+    for number, layer in enumerate(trunk.layers):
+        seen = _attend(layer, x, angles, inputs["trie_plan"])
+        if number == last:
+            x, seen = x[kept], seen[kept]
+        x = x + _through(layer.self_attn, ("o_proj",), seen)[0]
+        hidden = _norm(layer.post_attention_layernorm, x)
+        hidden = gate(*_through(layer.mlp, ("gate_proj", "up_proj"), hidden))
+        x = x + _through(layer.mlp, ("down_proj",), hidden)[0]
+    return project(_norm(trunk.norm, x), Projection(base.lm_head.weight, base.lm_head.bias))[0]
+
+
+def _attend(layer: Any, x: Tensor, angles: tuple[Tensor, Tensor], plan: attention.Plan) -> Tensor:
+    """Return what each node reads from its ancestors, shape (nodes, heads * size)."""
+    block = layer.self_attn
+    q, k, v = _through(block, PROJECTIONS[:3], _norm(layer.input_layernorm, x))
+    cos, sin = angles
+    heads = k.shape[-1] // block.head_dim
+    q = rotate(q, cos * block.scaling, sin * block.scaling, heads)
+    k = rotate(k, cos, sin, heads)[:, :, 0]
+    v = v.view(len(v), heads, -1).transpose(0, 1)
+    return attention.attend(q, k, v, plan).transpose(0, 1).flatten(1)
+
+
+def _norm(module: Any, x: Tensor) -> Tensor:
+    return norm(x, module.weight, module.variance_epsilon)
+
+
+def _through(block: Any, names: tuple[str, ...], x: Tensor) -> tuple[Tensor, ...]:
+    parts = (_part(getattr(block, name)) for name in names)
+    return project(x, *[part for part in parts if part is not None])
+
+
+def _part(module: Any) -> Projection | None:
+    """Return a layer's weights, None where it is more than a frozen product and at most one plain link."""
+    if type(module) is nn.Linear:
+        return None if module.weight.requires_grad else Projection(module.weight, module.bias)
+    if not isinstance(module, LoraLinear) or module.merged or module.lora_variant:
+        return None
+    base = module.get_base_layer()
+    if module.disable_adapters or not module.active_adapters:
+        return Projection(base.weight, base.bias)
+    (name, *others) = module.active_adapters
+    dropout = module.lora_dropout[name]
+    if others or (module.training and not isinstance(dropout, nn.Identity)) or module.lora_A[name].bias:
+        return None
+    return Projection(
+        base.weight, base.bias, module.lora_A[name].weight, module.lora_B[name].weight, module.scaling[name]
+    )
