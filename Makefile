@@ -1,5 +1,6 @@
 # make demo   set up, then tune and measure the whole chain on the shipped sampler (some 6 minutes on 2 cores)
 # make test   set up, then all tests
+# make torture  a thousand deaths, damages and stops of a tiny run, counted (docs/reliability.md; some 30 minutes)
 # make check  lint, types, tests with coverage: what CI runs
 # make bench  speed side by side with other toolkits, each in an environment of its own (hours on 2 cores)
 
@@ -8,7 +9,7 @@ PYTHON ?= python3
 TORCH ?=
 BIN := .venv/bin
 
-.PHONY: demo test check bench lint types setup clean
+.PHONY: demo test torture check bench lint types setup clean
 
 demo: setup
 	$(BIN)/gsa tune recipes/demo.toml --out runs/demo
@@ -16,6 +17,10 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest
+
+torture: setup
+	rm -f results/torture.json
+	OMP_NUM_THREADS=1 $(BIN)/python tests/torture.py --out results/torture.json
 
 check: setup lint types
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-fail-under=95

@@ -28,8 +28,9 @@ from gsa.chain.chain import fresh_link
 from gsa.chain.planning import matmul_gflops
 from gsa.chain.quiet import quiet
 from gsa.chain.recipe import Backbone, Level, Lora, Recipe, Training
-from gsa.chain.tuning import token_count, tune_link
+from gsa.chain.tuning import Progress, token_count, tune_link
 from gsa.evaluation.scoring import score
+from gsa.stopping import Stop
 from gsa.tasks.encoding import Prompt
 from gsa.trie.rows import Row, group, pack
 
@@ -83,7 +84,10 @@ def train(options: argparse.Namespace, meta: dict[str, Any], prompts: list[Promp
     with tempfile.TemporaryDirectory() as scratch, Clock() as clock, quiet():
         rows = rows_of(prompts, options.row_tokens, by_labels)
         lessons = Lessons({"bench": prompts}, rows, len(rows))
-        tune_link(model, lessons, recipe, level, Path(scratch), lambda _: ended.append(time.perf_counter()))
+        steps = Progress(
+            "level", Path(scratch), None, "", lambda _: ended.append(time.perf_counter()), str, Stop()
+        )
+        tune_link(model, lessons, recipe, level, steps)
     clock.seconds = ended[-1] - clock.began  # without the checkpoint at the end, which peers are spared
     tokens = token_count(rows)
     frozen, link = linear_weights(model)

@@ -1,6 +1,7 @@
 """The command as a user meets it: each command, its help, and what it says of bad input."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -170,3 +171,13 @@ def test_bad_input_is_one_sentence_and_exit_code_2(run, words: list[str], says: 
     assert err.startswith("gsa: ")
     assert err.count("\n") == 1
     assert "Traceback" not in err + out
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_any_command_with_a_sentence(
+    run, monkeypatch: pytest.MonkeyPatch, signum: int, code: int
+) -> None:
+    monkeypatch.setattr(cli, "app", lambda: signal.raise_signal(signum))
+    found, _, err = run("eval", "x")
+    assert found == code
+    assert err == f"gsa: stopped by {signal.Signals(signum).name}\n"

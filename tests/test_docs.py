@@ -107,6 +107,18 @@ def test_the_readmes_scores_are_those_of_the_rows_on_disk() -> None:
         assert max(said) == said[2], "the final model beats majority and the untuned model"
 
 
+def test_the_counts_of_reliability_are_those_on_disk() -> None:
+    rows = json.loads((ROOT / "results" / "torture.json").read_text())
+    assert not [row for row in rows if row["outcome"] == "FAILED"]
+    page = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    table = re.findall(r"^\| ([^|]+?) \| ([\d,]+) \| (?:[^|]+?) \|$", page, re.M)
+    assert len(table) >= 8
+    for name, count in table:
+        mine = [row["count"] for row in rows if row["case"].endswith(name.removeprefix("a file damaged"))]
+        assert sum(mine) == int(count.replace(",", "")), name
+    assert sum(int(count.replace(",", "")) for _, count in table) == sum(row["count"] for row in rows)
+
+
 def test_no_page_is_unfinished() -> None:
     for page in PAGES:
         assert not re.search(

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from gsa import __version__
-from gsa.errors import InputError
+from gsa.errors import InputError, memory_is_short
+from gsa.stopping import Stopped, heeding
 
 app = typer.Typer(
     help="One language model, tuned level by level, that does all of sentiment.",
@@ -184,15 +185,28 @@ def _say(text: str) -> None:
 
 
 def main() -> None:
-    """Run the command; bad input or a failing disk is one sentence on stderr and exit code 2."""
+    """Run the command; bad input, a failing disk or short memory is one sentence on stderr and exit code 2.
+
+    Asked to stop by a signal, it exits with 128 and the signal's number: 130 for Ctrl-C, 143 for SIGTERM.
+    """
     try:
-        app()
+        with heeding():
+            app()
     except InputError as error:
-        print(f"gsa: {error}", file=sys.stderr)
-        sys.exit(2)
+        _end(str(error), 2)
+    except Stopped as stopped:
+        _end(str(stopped), 128 + stopped.signum)
     except OSError as error:
-        print(f"gsa: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
-        sys.exit(2)
+        _end(f"{error.filename or 'a file'}: {error.strerror or error}", 2)
+    except (MemoryError, RuntimeError) as error:
+        if not memory_is_short(error):
+            raise
+        _end("not enough memory: a smaller training.row_tokens or a smaller backbone needs less", 2)
+
+
+def _end(sentence: str, code: int) -> None:
+    print(f"gsa: {' '.join(sentence.split())}", file=sys.stderr)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The one exception that means "your input": what was found, where, and what was expected."""
+"""The one exception that means "your input": what was found, where, what was expected; and short memory."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -12,3 +12,12 @@ def suggest(word: str, known: Iterable[str]) -> str:
     """Return ``" (did you mean 'x'?)"`` for the known word nearest to a misspelt one, or ``""``."""
     near = get_close_matches(word, list(known), n=1)
     return f" (did you mean '{near[0]}'?)" if near else ""
+
+
+def memory_is_short(error: BaseException) -> bool:
+    """Whether an exception, Python's or torch's, says that memory could not be had."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and any(
+        words in str(error).lower() for words in ("can't allocate memory", "out of memory", "bad alloc")
+    )

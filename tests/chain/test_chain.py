@@ -128,7 +128,7 @@ def test_links_are_plain_peft_adapters_without_a_local_path(tuned: Path, tiny_fo
     for file in sorted(tuned.rglob("adapter_config.json")):
         assert json.loads(file.read_text())["base_model_name_or_path"] == tiny_folder.as_posix()
     names = {path.name for path in (tuned / "links" / "1-SA").iterdir()}
-    assert names == {"adapter_config.json", "adapter_model.safetensors"}
+    assert names == {"adapter_config.json", "adapter_model.safetensors", "log.jsonl"}
 
 
 @pytest.fixture

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from gsa.chain import run as running
+from gsa.chain import level as levels
 from gsa.chain.answers import LOSSES
 from gsa.chain.chain import Chain
+from gsa.chain.log import StepLog
 from gsa.chain.recipe import Recipe
 from gsa.chain.recipe_file import load_recipe
 from gsa.chain.run import tune
@@ -101,24 +102,27 @@ def test_a_loss_that_is_no_number_stops_with_the_step(
         tune(recipe, tmp_path / "run", silent)
 
 
-def test_bad_data_costs_no_training(recipe_file: Path, tmp_path: Path) -> None:
-    wrong = load_recipe(recipe_file, ["levels.SD.datasets.0.name=sampler-sarcsm"])
-    with pytest.raises(InputError, match="sampler-sarcasm"):
+def test_bad_data_costs_no_training(
+    recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = load_recipe(recipe_file, ["levels.SD.datasets.0.name=iemocap"])
+    monkeypatch.setenv("GSA_DATA", str(tmp_path))
+    with pytest.raises(InputError, match="dataset 'iemocap': expected"):
         tune(wrong, tmp_path / "run", silent)
     assert not (tmp_path / "run").exists(), "nothing half-written stays"
 
 
 def test_progress_is_told_with_rate_and_time_left(tuned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert running.LOG == "log.jsonl"
     clock = iter(range(0, 1000, 7))
-    monkeypatch.setattr(running.time, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(levels.time, "monotonic", lambda: float(next(clock)))
     said: list[str] = []
 
     class Plan:
         steps, rows = 4, ()
 
-    monkeypatch.setattr(running, "token_count", lambda rows: 400)
-    progress = running._Teller(tuned.parent / "log.jsonl", 1, "SA", Plan(), said.append)  # type: ignore[arg-type]
+    monkeypatch.setattr(levels, "token_count", lambda rows: 400)
+    log = StepLog(tuned.parent / "log.jsonl", "", 1, "SA")
+    progress = levels.Teller(log, "SA", Plan(), said.append)  # type: ignore[arg-type]
     for step in (1, 2, 3, 4):
         progress({"step": step, "loss": 0.5})
     assert said[0].startswith("  SA step 2/4  loss 0.5000  14 tokens/s  14 s left")
@@ -151,10 +155,10 @@ def test_a_damaged_checkpoint_does_not_count(
     stopped(recipe, root, monkeypatch, before=4)
     (checkpoint,) = root.glob("checkpoints/*/checkpoint-*")
     if damage == "truncated":
-        state = checkpoint / "optimizer.pt"
+        state = checkpoint / "optimizer.safetensors"
         state.write_bytes(state.read_bytes()[:-9])
     else:
-        (checkpoint / ("gsa.json" if damage == "unsealed" else "adapter_model.safetensors")).unlink()
+        (checkpoint / ("gsa.json" if damage == "unsealed" else "weights.safetensors")).unlink()
     tune(recipe, root, silent)
     assert links(root) == links(tuned)
     assert steps(root) == steps(tuned)
@@ -185,9 +189,7 @@ def test_a_stop_between_link_and_manifest_or_clean_up_loses_nothing(
         honest(*args)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
-        patch.setattr(
-            *((Chain, "write", stopping) if where == "write" else (running.shutil, "rmtree", stopping))
-        )
+        patch.setattr(*((Chain, "write", stopping) if where == "write" else (levels, "remove", stopping)))
         with pytest.raises(KeyboardInterrupt):
             tune(recipe, root, silent)
     tune(recipe, root, silent)
@@ -203,6 +205,7 @@ def test_data_that_changed_under_a_half_tuned_level_is_refused(
     stopped(recipe, root, monkeypatch, before=4)
     note = json.loads((root / "run.json").read_text())
     note["data"]["SA/sampler-sentiment"]["crc32"] += 1
+    del note["sha256"]
     (root / "run.json").write_text(json.dumps(note))
     with pytest.raises(InputError, match="the data of SA/sampler-sentiment changed"):
         tune(recipe, root, silent)

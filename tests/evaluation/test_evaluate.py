@@ -13,6 +13,7 @@ from gsa.chain.run import tune
 from gsa.errors import InputError
 from gsa.evaluation import evaluate as measuring
 from gsa.evaluation.evaluate import MAJORITY, evaluate, matrix, shown
+from gsa.files import signed, unsigned
 
 
 @pytest.fixture(scope="module")
@@ -78,10 +79,10 @@ def test_datasets_without_the_split_are_left_out_in_words(measured: Path, tmp_pa
     own.mkdir()
     (own / "train.jsonl").write_text('{"text": "a", "label": "x"}\n{"text": "b", "label": "y"}\n')
     copy = Path(shutil.copytree(measured, tmp_path / "run"))
-    recipe = (copy / "recipe.toml").read_text()
+    recipe = unsigned((copy / "recipe.toml").read_text())
     source = f'name = "own"\npath = "{own.as_posix()}"\ntask = "sentiment"\nlabels = ["x", "y"]\n'
     (copy / "recipe.toml").write_text(
-        recipe.replace("[evaluation]", f"[[levels.datasets]]\n{source}[evaluation]")
+        signed(recipe.replace("[evaluation]", f"[[levels.datasets]]\n{source}[evaluation]"))
     )
     said: list[str] = []
     evaluate(copy, levels=[0], say=said.append)

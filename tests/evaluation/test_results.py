@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, replace
+from unittest.mock import ANY
 
 import pytest
 from hypothesis import given
@@ -53,7 +54,7 @@ def test_rows_are_plain_json_lines(tmp_path):
     raw = (tmp_path / results.FILE).read_bytes()
     assert raw.endswith(b"\n")
     assert [json.loads(line)["level"] for line in raw.split(b"\n")[:-1]] == [2, -1]
-    assert json.loads(raw.split(b"\n")[0]) == asdict(ROW)
+    assert json.loads(raw.split(b"\n")[0]) == {**asdict(ROW), "crc32": ANY}
     assert [path.name for path in tmp_path.iterdir()] == ["results.jsonl"]
 
 

@@ -15,13 +15,17 @@ import torch
 from torch.nn.attention.flex_attention import create_block_mask
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-from gsa.chain import llama, smollm2
+from gsa.chain import llama, smollm2, trust
 from gsa.chain.quiet import quiet
 from gsa.chain.recipe import Backbone
 from gsa.errors import InputError
 from gsa.files import sha256
 from gsa.trie import attention
 from gsa.trie.trie import TokenTrie
+
+TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json",
+             "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "spiece.model")  # fmt: skip
+"""Files that decide what a model reads, and belong to its identity as its weights do."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,8 @@ def load_backbone(backbone: Backbone, device: str = "") -> Loaded:
             revision=backbone.revision,
             dtype=getattr(torch, backbone.dtype),
             use_safetensors=True,
+            trust_remote_code=False,
+            attn_implementation="sdpa",
         )
         model = model.to(device).eval().requires_grad_(False)
         model.set_attn_implementation(_attention(backbone, device))
@@ -69,8 +75,9 @@ def load_config(backbone: Backbone, folder: str = "") -> tuple[Any, Any]:
     if not folder:
         folder, _ = _locate(backbone)
     with quiet(), _readable(backbone.name):
-        config = AutoConfig.from_pretrained(folder or backbone.name, revision=backbone.revision)
-        tokenizer = AutoTokenizer.from_pretrained(folder or backbone.name, revision=backbone.revision)
+        given = {"revision": backbone.revision, "trust_remote_code": False}
+        config = AutoConfig.from_pretrained(folder or backbone.name, **given)
+        tokenizer = AutoTokenizer.from_pretrained(folder or backbone.name, **given)
     return config, tokenizer
 
 
@@ -79,6 +86,11 @@ def refuse_unsuitable(config: Any, name: str) -> None:
     kinds = set(getattr(config, "layer_types", None) or []) - {"full_attention"}
     window = getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
     found = f"layers of {sorted(kinds)}" if kinds else f"a sliding window of {window}" if window else ""
+    kernel = str(getattr(config, "_attn_implementation", None) or "")
+    if "/" in kernel:
+        raise InputError(
+            f"backbone '{name}' names the kernel '{kernel}': expected none, as no code is fetched"
+        )
     found = "alibi positions" if getattr(config, "alibi", False) else found
     if found:
         raise InputError(
@@ -160,7 +172,8 @@ def _locate(backbone: Backbone) -> tuple[str, str]:
         weights = sorted(folder.glob("*.safetensors"))
         if not weights:
             raise InputError(f"backbone folder '{folder}' holds no .safetensors file")
-        for file in [folder / "config.json", *weights]:
+        trust.backbone(folder)
+        for file in [folder / "config.json", *weights, *(folder / name for name in TOKENIZER)]:
             digest.update(sha256(file).encode() if file.is_file() else b"-")
         return str(folder), f"sha256:{digest.hexdigest()}"
     if backbone.name.startswith((".", "/", "~")):

@@ -4,23 +4,24 @@ In: a run folder with `chain.json` and one PEFT adapter folder a link. Out: the 
 links merged in, W_k = W_pretrained + sum of B_i A_i, scaled; or a model with one fresh link on top.
 """
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from peft.utils import get_peft_model_state_dict
+from safetensors.torch import save
 
 from gsa.chain.backbone import Loaded, load_backbone
 from gsa.chain.quiet import quiet
 from gsa.chain.recipe import Backbone, Lora
+from gsa.chain.trust import adapter, nothing_outside
 from gsa.errors import InputError, suggest
-from gsa.files import aside, sha256, write
+from gsa.files import aside, sealed, sha256, unsealed, write
 
 MANIFEST = "chain.json"
-WEIGHTS = "adapter_model.safetensors"
+WEIGHTS, CONFIG, LOG = "adapter_model.safetensors", "adapter_config.json", "log.jsonl"
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,10 @@ class Link:
     """Name of the adapter folder below `links/`."""
     sha256: str
     """Checksum of its weights."""
+    config: str = ""
+    """Checksum of its adapter_config.json; empty in chains that did not note it."""
+    log: str = ""
+    """Checksum of the log of its steps."""
 
 
 @dataclass(frozen=True)
@@ -42,23 +47,28 @@ class Chain:
     base: str
     """Identity of the base weights."""
     links: tuple[Link, ...] = ()
+    recipe: str = ""
+    """Checksum of the recipe it is tuned with; empty in chains that did not note it."""
 
     @classmethod
     def read(cls, root: Path) -> "Chain":
-        """Read `chain.json`; raises InputError if it is missing or not a chain."""
+        """Read `chain.json`; raises InputError if it is missing, damaged or leads out of its folder."""
         file = root / MANIFEST
         if not file.is_file():
             raise InputError(f"'{root}' holds no {MANIFEST}: expected the folder of a run made by `gsa tune`")
         try:
-            stored = json.loads(file.read_text(encoding="utf-8"))
+            stored = unsealed(file.read_text(encoding="utf-8"))
             links = tuple(
                 Link(**{key: str(value) for key, value in link.items()}) for link in stored["links"]
             )
-            chain = cls(root, str(stored["base"]), links)
+            chain = cls(root, str(stored["base"]), links, str(stored.get("recipe", "")))
+            if not set(stored) <= {"base", "links", "recipe"}:
+                raise ValueError(f"found the keys {sorted(stored)}: expected 'base', 'links' and 'recipe'")
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise InputError(f"'{file}' is not a chain: {type(error).__name__} {error}") from None
+        nothing_outside(root)
         for link in links:
-            if Path(link.folder).name != link.folder or link.folder in (".", ".."):
+            if Path(link.folder).name != link.folder or link.folder in ("", ".", ".."):
                 raise InputError(
                     f"'{file}': link folder '{link.folder}' points elsewhere: expected a plain name"
                 )
@@ -66,8 +76,9 @@ class Chain:
 
     def write(self) -> None:
         """Store the chain's manifest."""
-        content = {"base": self.base, "links": [asdict(link) for link in self.links]}
-        write(self.root / MANIFEST, json.dumps(content, indent=2) + "\n")
+        links = [asdict(link) for link in self.links]
+        content = {"base": self.base, "recipe": self.recipe, "links": links}
+        write(self.root / MANIFEST, sealed(content))
 
     def load(self, backbone: Backbone, level: int | None = None, device: str = "") -> Loaded:
         """Load the base and merge the first `level` links into it; None merges all, 0 none.
@@ -87,33 +98,46 @@ class Chain:
         model = loaded.model
         for link in self.links[:level]:
             with quiet():
-                linked = PeftModel.from_pretrained(model, self._checked(link))
+                linked = PeftModel.from_pretrained(model, adapter(self.checked(link)))
             model = merge(linked)
         return Loaded(model, loaded.tokenizer, loaded.identity)
 
-    def extended(self, name: str, model: Any, base_name: str) -> "Chain":
-        """Store a trained link and return the chain with it at the end."""
+    def extended(self, name: str, model: Any, base_name: str, log: str) -> "Chain":
+        """Store a trained link with the log of its steps; return the chain with it at the end."""
         folder = f"{len(self.links) + 1}-{name}"
         path = self.root / "links" / folder
+        config = model.peft_config["default"]
         with aside(path) as draft:
+            draft.mkdir()
             # PEFT would note the local path that the base was read from.
-            model.peft_config["default"].base_model_name_or_path = base_name
-            model.save_pretrained(draft, safe_serialization=True, save_embedding_layers=False)
-            (draft / "README.md").unlink(missing_ok=True)
-        chain = Chain(self.root, self.base, (*self.links, Link(name, folder, sha256(path / WEIGHTS))))
+            config.base_model_name_or_path, config.inference_mode = base_name, True
+            config.target_modules = sorted(config.target_modules)  # a set's order differs from day to day
+            config.save_pretrained(draft)
+            weights = {key: w.detach().cpu().contiguous() for key, w in link_weights(model).items()}
+            (draft / WEIGHTS).write_bytes(save(weights, metadata={"format": "pt"}))
+            (draft / LOG).write_text(log, encoding="utf-8")
+        link = Link(name, folder, *(sha256(path / file) for file in (WEIGHTS, CONFIG, LOG)))
+        chain = replace(self, links=(*self.links, link))
         chain.write()
         return chain
 
-    def _checked(self, link: Link) -> Path:
+    def checked(self, link: Link) -> Path:
+        """Return a link's folder; raises InputError if a file in it is missing or damaged."""
         path = self.root / "links" / link.folder
-        if not (path / WEIGHTS).is_file():
-            raise InputError(f"link '{link.name}': '{path / WEIGHTS}' is missing")
-        found = sha256(path / WEIGHTS)
-        if found != link.sha256:
-            raise InputError(
-                f"link '{link.name}': '{path / WEIGHTS}' is damaged: sha256 {found}, expected {link.sha256}"
-            )
+        for name, known in ((WEIGHTS, link.sha256), (CONFIG, link.config), (LOG, link.log)):
+            file = path / name
+            if not file.is_file() and (known or name != LOG):
+                raise InputError(f"link '{link.name}': '{file}' is missing")
+            if known and sha256(file) != known:
+                raise InputError(
+                    f"link '{link.name}': '{file}' is damaged: sha256 {sha256(file)}, expected {known}"
+                )
         return path
+
+    def log(self) -> str:
+        """Return the log's lines of all links; raises InputError if a link is damaged."""
+        files = [self.checked(link) / LOG for link in self.links]
+        return "".join(file.read_text(encoding="utf-8") for file in files if file.is_file())
 
 
 def fresh_link(model: Any, lora: Lora, seed: int) -> Any:

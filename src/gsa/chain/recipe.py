@@ -13,6 +13,8 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    StrictFloat,
+    StrictInt,
     model_validator,
 )
 
@@ -22,7 +24,8 @@ from gsa.tasks.task import TASKS
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # TOML says what is a number and what a text, so neither is taken for the other.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Backbone(_Part):
@@ -42,10 +45,10 @@ class Backbone(_Part):
 class Lora(_Part):
     """One link's shape (paper, equation 1 and section 5.3)."""
 
-    rank: int = Field(default=16, ge=1, le=1024)
-    alpha: float = Field(default=16.0, gt=0)
+    rank: StrictInt = Field(default=16, ge=1, le=1024)
+    alpha: StrictFloat = Field(default=16.0, gt=0)
     """The update is scaled by alpha / rank."""
-    dropout: float = Field(default=0.0, ge=0, lt=1)
+    dropout: StrictFloat = Field(default=0.0, ge=0, lt=1)
     targets: tuple[str, ...] = Field(default=("q_proj", "k_proj", "v_proj", "o_proj"), min_length=1)
     """Names of the linear layers that get a link; the paper's are those of self-attention."""
 
@@ -53,16 +56,16 @@ class Lora(_Part):
 class Training(_Part):
     """How each level is tuned."""
 
-    row_tokens: int = Field(default=768, ge=64)
+    row_tokens: StrictInt = Field(default=768, ge=64)
     """Tokens a row after sharing; also bounds memory."""
-    rows_per_step: int = Field(default=1, ge=1)
+    rows_per_step: StrictInt = Field(default=1, ge=1)
     """Rows whose gradients are added up before an optimizer step."""
     schedule: Literal["linear", "cosine", "constant"] = "linear"
-    warmup: float = Field(default=0.03, ge=0, lt=1)
+    warmup: StrictFloat = Field(default=0.03, ge=0, lt=1)
     """Share of the steps in which the learning rate rises from 0."""
-    clip: float = Field(default=1.0, gt=0)
+    clip: StrictFloat = Field(default=1.0, gt=0)
     """Largest norm of the gradient."""
-    checkpoint_steps: int = Field(default=100, ge=1)
+    checkpoint_steps: StrictInt = Field(default=100, ge=1)
     """Steps between two checkpoints."""
     report_to: tuple[str, ...] = ()
     """Trainer integrations, such as `tensorboard` or `wandb`."""
@@ -82,10 +85,10 @@ class Source(_Part):
     """For your own data: the label list, in the order that prompts show."""
     protocol: str = ""
     """Split protocol, where the dataset has several; empty is its default."""
-    fold: int = Field(default=0, ge=0)
-    limit: int = Field(default=0, ge=0)
+    fold: StrictInt = Field(default=0, ge=0)
+    limit: StrictInt = Field(default=0, ge=0)
     """Most training examples, whole dialogues drawn with the run's seed; 0 is all."""
-    per_class: int = Field(default=0, ge=0)
+    per_class: StrictInt = Field(default=0, ge=0)
     """Few-shot: training examples drawn for each class; 0 is off."""
 
     @model_validator(mode="after")
@@ -114,8 +117,8 @@ class Level(_Part):
 
     name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
     datasets: tuple[Annotated[Source, BeforeValidator(_source)], ...] = Field(min_length=1)
-    learning_rate: float = Field(gt=0, le=1)
-    epochs: float = Field(default=1.0, gt=0, le=1000)
+    learning_rate: StrictFloat = Field(gt=0, le=1)
+    epochs: StrictFloat = Field(default=1.0, gt=0, le=1000)
     loss: Literal["answer", "labels"] = "answer"
     """``answer``: cross-entropy of the answer's tokens over the vocabulary, as the paper's. ``labels``: of
     the label over the label list alone, which leaves other levels' answers as they are."""
@@ -125,9 +128,9 @@ class Evaluation(_Part):
     """What `gsa eval` measures when it is not told otherwise."""
 
     split: Literal["dev", "test"] = "test"
-    limit: int = Field(default=0, ge=0)
+    limit: StrictInt = Field(default=0, ge=0)
     """Most examples a dataset for the untuned and the final model; 0 is all."""
-    sample: int = Field(default=500, ge=0)
+    sample: StrictInt = Field(default=500, ge=0)
     """Most examples a dataset for the levels in between (the same ones each time); 0 is all."""
 
 
@@ -147,7 +150,7 @@ class Recipe(_Part):
     """A whole experiment."""
 
     name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
-    seed: int = Field(default=0, ge=0, lt=2**31)
+    seed: StrictInt = Field(default=0, ge=0, lt=2**31)
     backbone: Backbone = Backbone()
     layout: Layout = Layout()
     lora: Lora = Lora()

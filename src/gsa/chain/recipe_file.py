@@ -1,13 +1,14 @@
 """Reading recipes: TOML and ``key=value`` overrides in, a Recipe out, or a sentence that names the key."""
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from gsa.chain.recipe import Backbone, Evaluation, Level, Lora, Recipe, Source, Training
+from gsa.datasets.catalogue import get
 from gsa.errors import InputError, suggest
 from gsa.tasks.layout import Layout
 
@@ -16,7 +17,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = (), seed: int | None = No
     """Read a recipe, apply ``key=value`` overrides and a seed, and validate all of it.
 
     Raises InputError that names the file and the key: a missing file, broken TOML, an unknown key, a
-    value out of range, a contradiction.
+    value out of range, a contradiction, a dataset, protocol or fold that there is not.
     """
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -34,11 +35,15 @@ def load_recipe(path: Path, overrides: Sequence[str] = (), seed: int | None = No
         ) from None
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"recipe '{path}' is not valid TOML: {error}") from None
+    except RecursionError:
+        raise InputError(f"recipe '{path}' is not valid TOML: nested too deeply") from None
     for override in overrides:
         _override(document, override)
     if seed is not None:
         document["seed"] = seed
-    return validate(document, str(path))
+    recipe = validate(document, str(path))
+    _check_datasets(recipe, str(path))
+    return recipe
 
 
 def validate(document: dict[str, Any], where: str) -> Recipe:
@@ -47,6 +52,27 @@ def validate(document: dict[str, Any], where: str) -> Recipe:
         return Recipe.model_validate(document)
     except ValidationError as error:
         raise InputError(f"{where}: {_sentence(error)}") from None
+
+
+def _check_datasets(recipe: Recipe, where: str) -> None:
+    """Raise InputError for a dataset of the benchmark's that the catalogue does not know so."""
+    for number, level in enumerate(recipe.levels):
+        for index, source in enumerate(level.datasets):
+            if source.path:
+                continue
+            key = f"{where}: levels.{number}.datasets.{index}"
+            _said(f"{key}.name", get, source.name)
+            dataset = get(source.name)
+            _said(f"{key}.protocol", dataset.protocol, source.protocol)
+            _said(f"{key}.fold", dataset.fold, source.protocol, source.fold)
+
+
+def _said(where: str, check: Callable[..., object], *given: object) -> None:
+    """Call a check; its InputError is said with the place."""
+    try:
+        check(*given)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
 
 
 def layout_of(**keys: Any) -> Layout:

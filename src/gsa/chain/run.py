@@ -2,47 +2,65 @@
 
 run/recipe.toml     the recipe as resolved
 run/run.json        seed, versions, commit, checksums of the training examples
-run/chain.json      base and links; grows as levels finish
+run/chain.json      base and links with their checksums; grows as levels finish
 run/links/          one PEFT adapter folder a level
+run/checkpoints/    of the level under way
 run/log.jsonl       one line a step
 """
 
-import json
+import hashlib
 import platform
-import shutil
 import subprocess
-import time
 import zlib
-from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from gsa.chain.backbone import Loaded, load_backbone, load_config
 from gsa.chain.batches import Lessons, lessons
-from gsa.chain.chain import MANIFEST, Chain, fresh_link, merge
-from gsa.chain.recipe import Level, Recipe
+from gsa.chain.chain import MANIFEST, Chain
+from gsa.chain.level import LOG, SCRATCH, Say, tune_level
+from gsa.chain.lock import alone
+from gsa.chain.recipe import Recipe
 from gsa.chain.recipe_file import load_recipe
-from gsa.chain.tuning import reached, token_count, tune_link
+from gsa.chain.trust import nothing_outside
 from gsa.errors import InputError
-from gsa.files import write
+from gsa.files import remove, sealed, signed, unsealed, unsigned, write
+from gsa.stopping import Stop, Stopped, heeding
 
-Say = Callable[[str], None]
-STORED_RECIPE, LOG, SCRATCH = "recipe.toml", "log.jsonl", "checkpoints"
+STORED_RECIPE, NOTE = "recipe.toml", "run.json"
 
 
 def tune(recipe: Recipe, root: Path, say: Say = print) -> Chain:
     """Tune every level of a recipe that `root` does not hold yet, one link each.
 
-    Raises InputError if `root` holds a run of another recipe, or anything that is not a run. All data is
-    read before weights are loaded and before anything is written, so bad data costs no time.
+    Raises InputError if `root` holds a run of another recipe, is damaged where it cannot be mended, is in
+    use by another process, or is not a run; Stopped if a signal asks to stop, once a checkpoint is stored.
+    All data is read before weights are loaded and before anything is written, so bad data costs no time.
     """
-    _check(recipe, root)
+    _check_folder(root)
+    with heeding() as stop, alone(root, "tune"):
+        _check_folder(root)
+        return _tune(recipe, root, say, stop)
+
+
+def _tune(recipe: Recipe, root: Path, say: Say, stop: Stop) -> Chain:
+    nothing_outside(root)
     chain = Chain.read(root) if (root / MANIFEST).is_file() else None
+    _check_recipe(recipe, root, chain, say)
     finished = len(chain.links) if chain else 0
+    log = chain.log() if chain else ""  # says if a link is damaged
     if chain and finished == len(recipe.levels):
         say(f"{root}: all {finished} levels are tuned already")
-        shutil.rmtree(root / SCRATCH, ignore_errors=True)
+        _earlier_data(root, say)
+        if all(link.log for link in chain.links):
+            _mend(root / LOG, log, say)
+        remove(root / SCRATCH)
+        if chain.recipe != _checksum(recipe):  # of a run made before recipes were noted so
+            chain = replace(chain, recipe=_checksum(recipe))
+            write(root / STORED_RECIPE, signed(recipe.toml()))
+            chain.write()
         return chain
     _, tokenizer = load_config(recipe.backbone)
     plans = {level.name: lessons(recipe, level, tokenizer) for level in recipe.levels[finished:]}
@@ -52,12 +70,15 @@ def tune(recipe: Recipe, root: Path, say: Say = print) -> Chain:
     else:
         loaded = load_backbone(recipe.backbone)
         chain = Chain(root, loaded.identity)
-    write(root / STORED_RECIPE, recipe.toml())  # first: it is what makes the folder a run
-    _note(recipe, root, plans)
+    chain = replace(chain, recipe=_checksum(recipe))
+    write(root / STORED_RECIPE, signed(recipe.toml()))  # first: it is what makes the folder a run
+    _note(recipe, root, plans, say)
     chain.write()
     model = loaded.model
     for number, level in enumerate(recipe.levels[finished:], finished + 1):
-        model, chain = _tune_level(recipe, level, number, model, chain, plans.pop(level.name), say)
+        model, chain = tune_level(recipe, level, number, model, chain, plans.pop(level.name), say, stop)
+        if stop.asked:
+            raise Stopped(stop.asked, f"level {number} {level.name} is finished and stored")
     return chain
 
 
@@ -68,79 +89,43 @@ def load_run(root: Path, level: int | None = None) -> tuple[Recipe, Chain, Loade
 
 
 def read_run(root: Path) -> tuple[Recipe, Chain]:
-    """Return a run's recipe and chain without loading its model; raises InputError if it is not a run."""
+    """Return a run's recipe and chain without loading its model.
+
+    Raises InputError if it is not a run, or if its recipe or chain is damaged.
+    """
     if not root.is_dir():
         raise InputError(f"run '{root}' does not exist: expected a folder made by `gsa tune`")
-    return load_recipe(root / STORED_RECIPE), Chain.read(root)
+    chain = Chain.read(root)
+    recipe = load_recipe(root / STORED_RECIPE)
+    try:
+        unsigned((root / STORED_RECIPE).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(
+            f"'{root / STORED_RECIPE}': {error}; the `gsa tune` that made this run makes it anew"
+        ) from None
+    return recipe, chain
 
 
-def _tune_level(
-    recipe: Recipe, level: Level, number: int, model: Any, chain: Chain, plan: Lessons, say: Say
-) -> tuple[Any, Chain]:
-    tokens = token_count(plan.rows)
-    counts = ", ".join(f"{name} {len(prompts)}" for name, prompts in plan.prompts.items())
-    say(f"level {number} {level.name}: {counts}; {plan.steps} steps over {tokens} tokens")
-    scratch = chain.root / SCRATCH / f"{number}-{level.name}"
-    linked = fresh_link(model, recipe.lora, zlib.crc32(f"{recipe.seed}/{number}".encode()))
-    _rewind(chain.root / LOG, number, reached(scratch))
-    progress = _Teller(chain.root / LOG, number, level.name, plan, say)
-    tune_link(linked, plan, recipe, level, scratch, progress)
-    chain = chain.extended(level.name, linked, recipe.backbone.name)
-    shutil.rmtree(chain.root / SCRATCH)
-    say(f"level {number} {level.name}: done in {progress.seconds():.0f} s")
-    return merge(linked), chain
-
-
-class _Teller:
-    """Writes each step to the log and says now and then how far the level is."""
-
-    def __init__(self, log: Path, number: int, name: str, plan: Lessons, say: Say) -> None:
-        self.log, self.number, self.name, self.say = log, number, name, say
-        self.steps, self.tokens_a_step = plan.steps, token_count(plan.rows) / plan.steps
-        self.began = self.told = time.monotonic()
-        self.first: int | None = None
-
-    def seconds(self) -> float:
-        return time.monotonic() - self.began
-
-    def __call__(self, entry: dict[str, Any]) -> None:
-        step = entry["step"]
-        self.first = step - 1 if self.first is None else self.first
-        with self.log.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"level": self.number, "name": self.name, **entry}) + "\n")
-        now = time.monotonic()
-        if now - self.told >= 10 or step == self.steps:
-            self.told = now
-            rate = (step - self.first) / (now - self.began)
-            left = (self.steps - step) / rate
-            self.say(
-                f"  {self.name} step {step}/{self.steps}  loss {entry['loss']:.4f}  "
-                f"{rate * self.tokens_a_step:.0f} tokens/s  {left:.0f} s left"
-            )
-
-
-def _rewind(log: Path, level: int, step: int) -> None:
-    """Drop the log's lines of steps that a resumed level takes again, and what a kill left of a line."""
-    kept = []
-    for line in log.read_text(encoding="utf-8").splitlines() if log.is_file() else []:
-        try:
-            entry = json.loads(line)
-            if (entry["level"], entry["step"]) <= (level, step):
-                kept.append(line + "\n")
-        except (ValueError, KeyError, TypeError):
-            continue
-    write(log, "".join(kept))
-
-
-def _check(recipe: Recipe, root: Path) -> None:
-    """Raise InputError unless `root` is new, empty, a run of this recipe, or one that tuned nothing yet."""
-    stored = root / STORED_RECIPE
-    if not stored.is_file():
-        found = [path for path in root.iterdir() if path.suffix != ".part"] if root.is_dir() else [root]
-        if root.exists() and found:
+def _check_folder(root: Path) -> None:
+    """Raise InputError unless `root` is new, empty, or holds a run."""
+    if root.exists() and not any((root / name).is_file() for name in (STORED_RECIPE, MANIFEST)):
+        found = not root.is_dir() or [p for p in root.iterdir() if p.suffix not in (".part", ".lock")]
+        if found:
             raise InputError(f"'{root}' is there and is not a run: expected a new or empty folder for --out")
+    if not (root / MANIFEST).is_file() and any((root / "links").glob("*/*")):
+        raise InputError(
+            f"'{root}' holds links, but its {MANIFEST} is missing: expected both; bring it back from a copy, "
+            "or tune into another --out"
+        )
+
+
+def _check_recipe(recipe: Recipe, root: Path, chain: Chain | None, say: Say) -> None:
+    """Raise InputError unless `root` has a run of this recipe, or one that tuned nothing yet, or none."""
+    stored = root / STORED_RECIPE
+    if not (root / SCRATCH).exists() and not (chain and chain.links):
         return
-    if not (root / SCRATCH).exists() and not ((root / MANIFEST).is_file() and Chain.read(root).links):
+    if chain and chain.recipe == _checksum(recipe):
+        _mend(stored, signed(recipe.toml()), say)
         return
     before = load_recipe(stored)
     differs = [key for key in Recipe.model_fields if getattr(before, key) != getattr(recipe, key)]
@@ -151,7 +136,18 @@ def _check(recipe: Recipe, root: Path) -> None:
         )
 
 
-def _note(recipe: Recipe, root: Path, plans: dict[str, Lessons]) -> None:
+def _checksum(recipe: Recipe) -> str:
+    return hashlib.sha256(recipe.toml().encode()).hexdigest()
+
+
+def _mend(path: Path, content: str, say: Say) -> None:
+    """Write a file anew, and tell so, if it is not as it was written."""
+    if not path.is_file() or path.read_bytes() != content.encode():
+        say(f"{path} was damaged or missing: written anew")
+        write(path, content)
+
+
+def _note(recipe: Recipe, root: Path, plans: dict[str, Lessons], say: Say) -> None:
     """Store what the run was made with and from."""
     packages = ("gsa-llm", "torch", "transformers", "peft", "accelerate", "tokenizers")
     data = {
@@ -162,11 +158,7 @@ def _note(recipe: Recipe, root: Path, plans: dict[str, Lessons]) -> None:
         for level, plan in plans.items()
         for name, prompts in plan.prompts.items()
     }
-    note = root / "run.json"
-    try:
-        before = json.loads(note.read_text(encoding="utf-8"))["data"]
-    except (OSError, ValueError, KeyError, TypeError):
-        before = {}
+    before = _earlier_data(root, say)
     changed = [name for name, found in data.items() if before.get(name, found) != found]
     if changed and (root / SCRATCH).exists():
         raise InputError(
@@ -180,7 +172,17 @@ def _note(recipe: Recipe, root: Path, plans: dict[str, Lessons]) -> None:
         "commit": _commit(),
         "data": data,
     }
-    write(note, json.dumps(content, indent=2) + "\n")
+    write(root / NOTE, sealed(content))
+
+
+def _earlier_data(root: Path, say: Say) -> dict[str, Any]:
+    """Return the checksums of data that a run noted before; tells if they are lost."""
+    try:
+        return dict(unsealed((root / NOTE).read_text(encoding="utf-8"))["data"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        if (root / MANIFEST).is_file():  # which is written after it
+            say(f"{root / NOTE} is damaged or missing ({error}): what finished levels were made from is lost")
+        return {}
 
 
 def _commit() -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from gsa.chain.lock import alone
 from gsa.chain.quiet import quiet
 from gsa.errors import InputError
 from gsa.files import aside, sha256
@@ -35,22 +36,24 @@ def folder() -> Path:
     """
     cache = Path(os.environ.get("GSA_CACHE") or Path.home() / ".cache" / "gsa")
     made = cache / "backbones" / NAME
-    if made.is_dir():
-        _check(made)
-        return made
-    print(f"fetching the default backbone (93 MB) into {made}", file=sys.stderr)
-    made.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=made.parent) as scratch, aside(made) as draft:
-        _dequantise(_download(Path(scratch)), draft)
+    if not made.is_dir():
+        with alone(made.parent, NAME, wait=True):
+            if not made.is_dir():
+                print(f"fetching the default backbone (93 MB) into {made}", file=sys.stderr)
+                with tempfile.TemporaryDirectory(dir=made.parent) as scratch, aside(made) as draft:
+                    _dequantise(_download(Path(scratch)), draft)
+    _check(made)
     return made
 
 
 def _check(made: Path) -> None:
-    """Raise InputError unless the weights have the checksum that was noted when they were made."""
+    """Raise InputError unless every file has the checksum that was noted when it was made."""
     try:
-        expected = json.loads((made / NOTE).read_text(encoding="utf-8"))["sha256"]
-        damaged = sha256(made / "model.safetensors") != expected
-    except (OSError, ValueError, KeyError, TypeError):
+        note = json.loads((made / NOTE).read_text(encoding="utf-8"))
+        # Folders of earlier versions noted the weights alone.
+        expected = {"model.safetensors": note["sha256"], **note.get("files", {})}
+        damaged = any(sha256(made / name) != known for name, known in expected.items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         damaged = True
     if damaged:
         raise InputError(f"the default backbone in '{made}' is damaged: remove that folder to make it anew")
@@ -87,4 +90,6 @@ def _dequantise(gguf: Path, out: Path) -> None:
         clean.load_state_dict(quantised.state_dict())
         clean.save_pretrained(out)
         tokenizer.save_pretrained(out)
-    (out / NOTE).write_text(json.dumps({"sha256": sha256(out / "model.safetensors"), "from": PACKAGE}))
+    files = {file.name: sha256(file) for file in sorted(out.iterdir())}
+    note = {"sha256": files["model.safetensors"], "from": PACKAGE, "files": files}
+    (out / NOTE).write_text(json.dumps(note))

@@ -1,12 +1,12 @@
 """Tuning one link: rows in, a trained link on frozen weights out (paper, equation 5).
 
 transformers' Trainer runs the loop on Accelerate, with its integrations. What is ours: one row is one
-batch, the loss is taken at answer tokens only, and a checkpoint counts once its checksums are noted.
+batch, the loss is taken at answer tokens only, a checkpoint is whole or does not count, and a number that
+is none, or somebody who asks to stop, ends the loop where nothing is lost.
 """
 
-import json
-import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,33 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from gsa.chain.answers import LOSSES, Reading, answer_loss
 from gsa.chain.batches import Lessons
+from gsa.chain.chain import link_weights
+from gsa.chain.checkpoint import check_finite, load_random, load_state, load_weights, save_checkpoint
 from gsa.chain.recipe import Level, Recipe
 from gsa.errors import InputError
-from gsa.files import flush, sha256, write
+from gsa.stopping import Stop
 from gsa.trie.rows import Row
 
-SEAL = "gsa.json"
-Report = Callable[[dict[str, Any]], None]
+NAMED = 20
+"""Examples that a message names before it only counts the others."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a level's checkpoints are, and who is told of its steps."""
+
+    level: str
+    """How messages call the level."""
+    scratch: Path
+    resume: Path | None
+    """The checkpoint to go on from."""
+    belongs: str
+    """What checkpoints are of: base, links and data."""
+    report: Callable[[dict[str, Any]], None]
+    """Called after each step with step, loss, gradient norm and learning rate."""
+    log: Callable[[], str]
+    """Returns the level's lines of the log, to be kept in a checkpoint."""
+    stop: Stop
 
 
 class _Rows(Dataset[dict[str, Any]]):
@@ -36,43 +56,80 @@ class _Rows(Dataset[dict[str, Any]]):
         return len(self.rows)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        return {"reading": Reading.of(self.rows[index], self.model)}
+        return {"reading": Reading.of(self.rows[index], self.model), "row": self.rows[index]}
 
 
 class ChainTrainer(Trainer):  # type: ignore[misc]
-    """Trainer that reads one row a batch, in the given order."""
+    """Trainer that reads one row a batch, in the given order, and keeps gsa's checkpoints."""
 
     loss = staticmethod(answer_loss)
+    progress: Progress
 
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **_: Any) -> Any:
-        """Return a row's loss; stop at once, with the step, when it is not a number."""
+        """Return a row's loss; stop at once, with the step and examples, when it is not a number."""
         loss = self.loss(model, inputs["reading"])
         if not torch.isfinite(loss):
             raise InputError(
-                f"step {self.state.global_step + 1}: the loss is {loss.item()}: expected a finite number; "
-                "try a lower learning rate"
+                f"{self.progress.level} step {self.state.global_step + 1}: the loss is {loss.item()} on "
+                f"{named([inputs['row']])}: expected a finite number; try a lower learning rate"
             )
         return (loss, None) if return_outputs else loss
 
-    def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
-        super()._save_checkpoint(*args, **kwargs)
-        seal(Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}")
+    def _save_checkpoint(self, *_: Any, **__: Any) -> None:
+        save_checkpoint(self.progress.scratch, self, self.progress.belongs, self.progress.log())
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        load_weights(Path(resume_from_checkpoint), self.model)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        if checkpoint:
+            load_state(Path(checkpoint), self)
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        if checkpoint:
+            load_random(Path(checkpoint))
 
     def _get_train_sampler(self, *_: Any) -> Any:
         return SequentialSampler(self.train_dataset)
 
 
-class _Progress(TrainerCallback):  # type: ignore[misc]
-    """Reports each step: step, loss, gradient norm, learning rate."""
+def named(rows: Iterable[Row]) -> str:
+    """Return the examples of rows as a message names them: dataset and ids."""
+    found: dict[str, list[str]] = {}
+    for prompt in (prompt for row in rows for prompt in row.prompts):
+        found.setdefault(prompt.example.dataset, []).append(prompt.example.id)
+    parts = []
+    for dataset, ids in found.items():
+        more = f" and {len(ids) - NAMED} more" if len(ids) > NAMED else ""
+        parts.append(f"{dataset} {', '.join(ids[:NAMED])}{more}")
+    return "; ".join(parts)
 
-    def __init__(self, report: Report) -> None:
-        self.report = report
+
+class _Watch(TrainerCallback):  # type: ignore[misc]
+    """Reports each step, refuses gradients that are no numbers, and stops the loop when asked to."""
+
+    def __init__(self, progress: Progress, rows: list[Row], rows_per_step: int) -> None:
+        self.progress, self.rows, self.rows_per_step = progress, rows, rows_per_step
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         if logs and "loss" in logs:
-            self.report(
+            self.progress.report(
                 {"step": state.global_step, **{k: logs[k] for k in ("loss", "grad_norm", "learning_rate")}}
             )
+
+    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **given: Any) -> None:
+        gradients = (p.grad for p in given["model"].parameters() if p.grad is not None)
+        if not all(torch.isfinite(gradient).all() for gradient in gradients):
+            first = state.global_step * self.rows_per_step
+            raise InputError(
+                f"{self.progress.level} step {state.global_step + 1}: the gradient is not finite on "
+                f"{named(self.rows[first : first + self.rows_per_step])}: expected finite numbers; "
+                "try a lower learning rate"
+            )
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if self.progress.stop.asked:
+            control.should_save = control.should_training_stop = True
 
 
 def _arguments(lessons: Lessons, recipe: Recipe, level: Level, scratch: Path) -> TrainingArguments:
@@ -91,7 +148,6 @@ def _arguments(lessons: Lessons, recipe: Recipe, level: Level, scratch: Path) ->
         optim="adamw_torch",
         save_strategy="steps",
         save_steps=training.checkpoint_steps,
-        save_total_limit=2,
         logging_steps=1,
         logging_nan_inf_filter=False,
         report_to=list(training.report_to) or "none",
@@ -109,56 +165,39 @@ def _arguments(lessons: Lessons, recipe: Recipe, level: Level, scratch: Path) ->
     return arguments
 
 
-def tune_link(
-    model: Any, lessons: Lessons, recipe: Recipe, level: Level, scratch: Path, report: Report
-) -> None:
-    """Train the active link of `model` in place, resuming from the newest whole checkpoint in `scratch`.
+def tune_link(model: Any, lessons: Lessons, recipe: Recipe, level: Level, progress: Progress) -> int:
+    """Train the active link of `model` in place, going on from a checkpoint if one is given.
 
-    Only the link's A and B get gradients. Raises InputError if the loss stops being a number.
+    Only the link's A and B get gradients. Returns the step reached: the last one, or an earlier one if
+    somebody asked to stop, and then a checkpoint of it is stored. Raises InputError where the loss, a
+    gradient or a weight stops being a number.
     """
     trainer = ChainTrainer(
         model=model,
-        args=_arguments(lessons, recipe, level, scratch),
+        args=_arguments(lessons, recipe, level, progress.scratch),
         train_dataset=_Rows(lessons.rows, model),
         data_collator=_only,
-        callbacks=[_Progress(report)],
+        callbacks=[_Watch(progress, lessons.rows, recipe.training.rows_per_step)],
     )
     trainer.loss = LOSSES[level.loss]
+    trainer.progress = progress
     trainer.model_accepts_loss_kwargs = False
     for callback in list(trainer.callback_handler.callbacks):
         if type(callback).__name__ == "PrinterCallback":
             trainer.remove_callback(callback)
-    step = reached(scratch)
-    trainer.train(resume_from_checkpoint=str(scratch / f"checkpoint-{step}") if step else None)
+    progress.stop.patient = True
+    try:
+        trainer.train(resume_from_checkpoint=str(progress.resume) if progress.resume else None)
+    finally:
+        progress.stop.patient = False
+    check_finite(link_weights(model), f"{progress.level} step {trainer.state.global_step}")
     model.eval()
+    return int(trainer.state.global_step)
 
 
 def _only(batch: list[dict[str, Any]]) -> dict[str, Any]:
     (row,) = batch
     return row
-
-
-def seal(checkpoint: Path) -> None:
-    """Flush a checkpoint's files and note their checksums; without the note it does not count."""
-    files = {file.name: sha256(file) for file in sorted(checkpoint.iterdir()) if file.is_file()}
-    for file in checkpoint.iterdir():
-        flush(file)
-    write(checkpoint / SEAL, json.dumps(files))
-
-
-def reached(scratch: Path) -> int:
-    """Return the step of the newest whole checkpoint in `scratch`, 0 if there is none; drop damaged ones."""
-    steps = sorted(int(path.name.split("-")[1]) for path in scratch.glob("checkpoint-*"))
-    for step in reversed(steps):
-        checkpoint = scratch / f"checkpoint-{step}"
-        try:
-            files = json.loads((checkpoint / SEAL).read_text(encoding="utf-8"))
-            if all(sha256(checkpoint / name) == known for name, known in files.items()):
-                return step
-        except (OSError, ValueError, AttributeError):
-            pass
-        shutil.rmtree(checkpoint)
-    return 0
 
 
 def token_count(rows: list[Row]) -> int:

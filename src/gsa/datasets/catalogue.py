@@ -58,11 +58,7 @@ def absence(dataset: Dataset, root: Path) -> str:
 def load(name: str, protocol: str = "", fold: int = 0, root: Path | None = None) -> Splits:
     """Return the train, dev and test examples of a dataset, of its default protocol for an empty one."""
     dataset = get(name)
-    protocol = dataset.protocol(protocol)
-    folds = dataset.folds_for(protocol)
-    if not 0 <= fold < folds:
-        expected = f"expected a fold from 0 to {folds - 1}" if folds > 1 else "expected fold 0, the only one,"
-        raise InputError(f"dataset '{name}': {expected} of protocol '{protocol}', found {fold}")
+    protocol, fold = dataset.protocol(protocol), dataset.fold(protocol, fold)
     root = data_root() if root is None else root
     sentence = absence(dataset, root)
     if sentence:

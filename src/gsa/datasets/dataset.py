@@ -83,6 +83,16 @@ class Dataset:
         """Return how many folds a protocol has."""
         return self.folds if self.protocol(protocol) == self.protocols[0] else 1
 
+    def fold(self, protocol: str, fold: int) -> int:
+        """Return a fold that a protocol has; raises InputError for any other."""
+        protocol, folds = self.protocol(protocol), self.folds_for(protocol)
+        if not 0 <= fold < folds:
+            expected = f"a fold from 0 to {folds - 1}" if folds > 1 else "fold 0, the only one,"
+            raise InputError(
+                f"dataset '{self.name}': expected {expected} of protocol '{protocol}', found {fold}"
+            )
+        return fold
+
     def missing(self, folder: Path) -> tuple[str, ...]:
         """Return the files that are not in a folder but should be."""
         absent = tuple(name for name in self.files if not (folder / name).exists())

@@ -59,6 +59,11 @@ def _dialogues(folder: Path) -> list[Path]:
     paths = sorted((folder / "transcriptions").glob("Ses*.txt"))
     if not paths:
         raise InputError(f"{folder / 'transcriptions'}: expected files 'Ses*.txt', found none")
+    for felt in sorted((folder / "EmoEvaluation").glob("Ses*.txt")):
+        if not (folder / "transcriptions" / felt.name).is_file():
+            raise InputError(
+                f"{folder / 'transcriptions'}: expected '{felt.name}', as EmoEvaluation has it, found none"
+            )
     return paths
 
 

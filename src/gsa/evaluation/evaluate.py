@@ -1,9 +1,9 @@
 """Evaluation of a run: each level's model on each dataset, predictions and results kept in the run.
 
-    run/predictions/level-K/DATASET-SPLIT.parquet   id, gold, predicted, greedy, p_LABEL...
-    run/results.jsonl                               one row a number
+    run/predictions/     tables, as `predictions` keeps them
+    run/results.jsonl    one row a number
 
-What is there already is not computed again.
+What is there already and undamaged is not computed again.
 """
 
 import json
@@ -20,14 +20,14 @@ from numpy.typing import NDArray
 
 from gsa.chain.batches import draw, examples_of, metrics_of, splits_of, task_of
 from gsa.chain.chain import Chain
+from gsa.chain.lock import alone
 from gsa.chain.recipe import Recipe, Source
 from gsa.chain.run import read_run
 from gsa.errors import InputError, suggest
-from gsa.evaluation import results
+from gsa.evaluation import predictions, results
 from gsa.evaluation.metrics import Answers, measure
 from gsa.evaluation.results import Result
 from gsa.evaluation.scoring import score
-from gsa.files import aside
 from gsa.tasks.dialogue import Example
 from gsa.tasks.encoding import Encoder
 from gsa.tasks.task import Task
@@ -48,9 +48,26 @@ def evaluate(
     """Measure a run and return all of its rows of that split.
 
     `levels` None is every level from untuned to last; `datasets` empty is all of the recipe; `limit` None
-    is the recipe's. Raises InputError for names and levels that the run does not have.
+    is the recipe's. Raises InputError for names and levels that the run does not have, for a damaged run,
+    and for one that another process measures.
     """
     recipe, chain = read_run(root)
+    with alone(root, "eval"):
+        return _evaluate(recipe, chain, levels, datasets, split, limit, again, say)
+
+
+def _evaluate(
+    recipe: Recipe,
+    chain: Chain,
+    levels: Sequence[int] | None,
+    datasets: Sequence[str],
+    split: str,
+    limit: int | None,
+    again: bool,
+    say: Say,
+) -> list[Result]:
+    root = chain.root
+    results.read(root)  # says what is wrong before anything is computed
     split = split or recipe.evaluation.split
     if split not in ("train", "dev", "test"):
         raise InputError(f"split '{split}': expected train, dev or test")
@@ -95,10 +112,10 @@ def _level(
     again: bool,
     say: Say,
 ) -> None:
-    files = {
-        s.name: chain.root / "predictions" / f"level-{level}" / f"{s.name}-{split}.parquet" for s in sources
+    files = {s.name: predictions.path_of(chain.root, level, s.name, split) for s in sources}
+    kept = {
+        s.name: None if again else _stored(chain.root, files[s.name], examples[s.name], say) for s in sources
     }
-    kept = {s.name: None if again else _stored(files[s.name], examples[s.name]) for s in sources}
     missing = any(table is None for table in kept.values())
     loaded = chain.load(recipe.backbone, level) if missing else None
     for source in sources:
@@ -108,8 +125,7 @@ def _level(
             began = time.monotonic()
             encoder = Encoder(loaded.tokenizer, recipe.layout, task_of(source))
             table = predict(loaded.model, encoder, examples[source.name], recipe.training.row_tokens)
-            with aside(files[source.name]) as draft:
-                table.write_parquet(draft)
+            predictions.store(chain.root, files[source.name], table)
             speed = f"{len(table) / (time.monotonic() - began):.1f} targets/s"
         rows = rows_of(recipe, level, source, split, table)
         results.add(chain.root, rows)
@@ -120,13 +136,14 @@ def _level(
         )
 
 
-def _stored(file: Path, examples: Sequence[Example]) -> pl.DataFrame | None:
+def _stored(root: Path, file: Path, examples: Sequence[Example], say: Say) -> pl.DataFrame | None:
     """Return stored predictions if they are whole and hold at least these examples with these labels."""
-    try:
-        table = pl.read_parquet(file)
-        known = dict(zip(table["id"], table["gold"], strict=True))
-    except (OSError, pl.exceptions.PolarsError):
+    table = predictions.load(root, file)
+    if table is None:
+        if file.exists():
+            say(f"  {file} is damaged, or its checksum is not noted: computed again")
         return None
+    known = dict(zip(table["id"], table["gold"], strict=True))
     return table if all(known.get(e.id, "") == e.label for e in examples) else None
 
 
@@ -189,11 +206,10 @@ def shown(root: Path, split: str, count: int) -> list[dict[str, Any]]:
     recipe, chain = read_run(root)
     rows = []
     for source in recipe.sources():
-        file = root / "predictions" / f"level-{len(chain.links)}" / f"{source.name}-{split}.parquet"
-        if not file.is_file():
+        table = predictions.load(root, predictions.path_of(root, len(chain.links), source.name, split))
+        if table is None:
             continue
         by_id = {example.id: example for example in examples_of(source, split)}
-        table = pl.read_parquet(file)
         for row in table[:: max(1, len(table) // count)][:count].iter_rows(named=True):
             chances = {name[2:]: p for name, p in row.items() if name.startswith("p_")}
             text = by_id[row["id"]].utterance.line()

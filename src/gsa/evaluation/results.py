@@ -1,6 +1,10 @@
-"""Results: one row a number, kept as JSON lines; tables are made from rows and nothing else."""
+"""Results: one row a number, kept as JSON lines; tables are made from rows and nothing else.
+
+Each stored row carries the CRC of its content; one that differs is refused.
+"""
 
 import json
+import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -8,7 +12,7 @@ from pathlib import Path
 from gsa.errors import InputError
 from gsa.files import write
 
-FILE = "results.jsonl"
+FILE, CRC = "results.jsonl", "crc32"
 
 
 @dataclass(frozen=True)
@@ -29,18 +33,24 @@ class Result:
 
 
 def read(root: Path) -> list[Result]:
-    """Return a run's rows; raises InputError at a line that is not one."""
+    """Return a run's rows; raises InputError at a line that is not one, or not as it was stored."""
     file = root / FILE
     rows = []
     for number, line in enumerate(file.read_bytes().splitlines() if file.is_file() else [], 1):
         try:
-            row = Result(**json.loads(line))
+            content = json.loads(line)
+            if CRC in content and content.pop(CRC) != _crc(content):
+                raise ValueError("its checksum differs")
+            row = Result(**content)
             if not (
                 isinstance(row.value, int | float) and isinstance(row.level, int) and isinstance(row.n, int)
             ):
                 raise TypeError("value, level or n is no number")
-        except (ValueError, TypeError) as error:
-            raise InputError(f"{file} line {number}: not a result row: {error}") from None
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise InputError(
+                f"{file} line {number}: not a result row: {error}; without the file, gsa eval makes its rows "
+                "anew from the predictions"
+            ) from None
         rows.append(row)
     return rows
 
@@ -48,7 +58,15 @@ def read(root: Path) -> list[Result]:
 def add(root: Path, rows: Sequence[Result]) -> None:
     """Store rows, each in place of an earlier one of the same level, dataset, split and metric."""
     kept = {_key(row): row for row in [*read(root), *rows]}
-    write(root / FILE, "".join(json.dumps(asdict(row)) + "\n" for row in kept.values()))
+    write(root / FILE, "".join(_line(asdict(row)) for row in kept.values()))
+
+
+def _line(content: dict[str, object]) -> str:
+    return json.dumps({**content, CRC: _crc(content)}) + "\n"
+
+
+def _crc(content: dict[str, object]) -> int:
+    return zlib.crc32(json.dumps(content, sort_keys=True).encode())
 
 
 def _key(row: Result) -> tuple[object, ...]:

@@ -5,9 +5,9 @@ of every label's answer. Prompt and answer are tokenised as one text, and the an
 longest prefix common to all labels, so sharing never changes what the model reads.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import accumulate, islice
 from typing import Any
 
 from gsa.errors import InputError
@@ -60,7 +60,7 @@ class Encoder:
         self.layout, self.task = layout, task
         self._tokenizer = tokenizer
         self._eos = tokenizer.eos_token_id
-        self._cost: dict[str, int] = {}
+        self._lengths = _Lengths(self._tokens)
         prompt, answers = self._split(self._tokens(self._probe("It was fine.")))
         self.ends = layout.end or any(a != b and shared(a, b) == len(a) for a in answers for b in answers)
         """Whether answers are closed by the end-of-text token."""
@@ -152,54 +152,30 @@ class Encoder:
         dialogue, target = example.dialogue, example.target
         turns = self.layout.turns(dialogue, target) if self.task.context else range(target, target + 1)
         repeats = self.task.context and self.layout.name != "inline"
-        own = self._turn_cost(dialogue.turns[target])
+        self._lengths.read(dialogue)
+        own = self._lengths.of(target)
         if own * (1 + repeats) > self._room:
             line = self._shorten(dialogue.turns[target].line(), self._room // (1 + repeats) - 2)
             return Dialogue(dialogue.id, (Utterance(line),)), 0, range(1), True
-        return dialogue, target, self._fit(dialogue, target, turns, own if repeats else 0), False
+        return dialogue, target, self._fit(target, turns, own if repeats else 0), False
 
-    def _fit(self, dialogue: Dialogue, target: int, turns: range, repeated: int) -> range:
+    def _fit(self, target: int, turns: range, repeated: int) -> range:
         """Leave out whole turns farthest from the target until the rest fits beside `repeated` tokens."""
-        cost = [self._turn_cost(dialogue.turns[i]) for i in turns]
         room = self._room - repeated
-        if sum(cost) <= room:
+        if self._lengths.between(turns) <= room:
             return turns
         if turns.stop == target + 1 and self.layout.context == "history":
             if repeated:  # the same room for targets of common length, so that they begin at one turn
                 room = self._room - max(repeated, self._room // 4)
-            return range(self._start(cost, room) + turns.start, turns.stop)
-        first, last, left = turns.start, turns.stop, sum(cost)
-        while left > room:
-            if target - first >= last - 1 - target:
-                left -= cost[first - turns.start]
-                first += 1
-            else:
-                last -= 1
-                left -= cost[last - turns.start]
-        return range(first, last)
-
-    @staticmethod
-    def _start(cost: Sequence[int], room: int) -> int:
-        """Return the first turn of the history shown to the last one.
-
-        When the history overflows, it falls back to half the room, so that the targets which follow
-        begin at the same turn and go on sharing their prefix.
-        """
-        start, used = 0, 0
-        for i, tokens in enumerate(cost):
-            used += tokens
-            if used > room:
-                while start < i and used > max(room // 2, tokens):
-                    used -= cost[start]
-                    start += 1
-        return start
-
-    def _turn_cost(self, turn: Utterance) -> int:
-        line = turn.line()
-        if line not in self._cost:
-            # One token for the line break, one for a seam that tokenises differently alone.
-            self._cost[line] = len(self._tokens([line])[0]) + 2
-        return self._cost[line]
+            return range(self._lengths.starts(room)[target], turns.stop)
+        first, last, left = target, target + 1, room - self._lengths.of(target)
+        while True:  # the nearest turn first; of two as near, the later one
+            later = last < turns.stop and (last - target <= target - first + 1 or first == turns.start)
+            cost = self._lengths.of(last if later else first - 1)
+            if cost > left:
+                return range(first, last)
+            left -= cost
+            first, last = (first, last + 1) if later else (first - 1, last)
 
     def _shorten(self, line: str, limit: int) -> str:
         """Keep the head and the tail of a line that alone is longer than a prompt may be."""
@@ -213,3 +189,47 @@ class Encoder:
     @staticmethod
     def _ends_of(line: str, letters: int) -> str:
         return f"{line[:letters].rstrip()}...{line[len(line) - letters :].lstrip()}"
+
+
+class _Lengths:
+    """Tokens of the turns of one dialogue after another, each turn counted once for all its targets."""
+
+    def __init__(self, tokens: Callable[[list[str]], list[Ids]]) -> None:
+        self._tokens = tokens
+        self._known: dict[str, int] = {}
+        self._dialogue: Dialogue | None = None
+        self._sums = [0]
+        self._starts: dict[int, list[int]] = {}
+
+    def read(self, dialogue: Dialogue) -> None:
+        """Count the turns of a dialogue, unless it is the one of the call before."""
+        if dialogue is not self._dialogue:
+            lines = [turn.line() for turn in dialogue.turns]
+            new = [line for line in dict.fromkeys(lines) if line not in self._known]
+            if new:
+                # One token for the line break, one for a seam that tokenises differently alone.
+                self._known |= {line: len(ids) + 2 for line, ids in zip(new, self._tokens(new), strict=True)}
+            self._dialogue, self._starts = dialogue, {}
+            self._sums = [0, *accumulate(self._known[line] for line in lines)]
+
+    def of(self, turn: int) -> int:
+        return self._sums[turn + 1] - self._sums[turn]
+
+    def between(self, turns: range) -> int:
+        return self._sums[turns.stop] - self._sums[turns.start]
+
+    def starts(self, room: int) -> list[int]:
+        """Return the first turn of the history shown to each turn.
+
+        When the history overflows, it falls back to half the room, so that the targets which follow
+        begin at the same turn and go on sharing their prefix.
+        """
+        if room not in self._starts:
+            start, found = 0, []
+            for i in range(len(self._sums) - 1):
+                if self.between(range(start, i + 1)) > room:
+                    while start < i and self.between(range(start, i + 1)) > max(room // 2, self.of(i)):
+                        start += 1
+                found.append(start)
+            self._starts[room] = found
+        return self._starts[room]

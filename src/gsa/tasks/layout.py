@@ -7,7 +7,7 @@ first wherever a layout allows it, because the TokenTrie computes them once.
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, model_validator
 
 from gsa.tasks.dialogue import Dialogue
 from gsa.tasks.task import Task
@@ -26,11 +26,11 @@ class Layout(BaseModel):
     labels, dialogue, target. ``inline``: instruction, labels, the dialogue up to and with the target."""
     context: Context = "history"
     """``dialogue``: all turns. ``history``: the turns up to the target. ``window``: the last few."""
-    window: int = Field(default=8, ge=1)
+    window: StrictInt = Field(default=8, ge=1)
     """Turns shown before the target when context is ``window``."""
-    max_tokens: int = Field(default=1024, ge=64)
+    max_tokens: StrictInt = Field(default=1024, ge=64)
     """Longest prompt with its answer, in tokens; whole turns farthest from the target are left out."""
-    end: bool = False
+    end: StrictBool = False
     """Whether the answer is closed by the end-of-text token, for use with free generation elsewhere.
     Costs one token a target; always on where one label's tokens begin another's."""
 

@@ -99,7 +99,17 @@ def pack(groups: Iterable[Group], budget: int, score: bool) -> list[Row]:
 
 def split(prompts: Group, budget: int, score: bool) -> list[Group]:
     """Cut one dialogue's prompts into runs whose tries fit the budget."""
-    if size([b for p in prompts for b in branches(p, score)]) <= budget or len(prompts) == 1:
+    if len(prompts) == 1 or _fits(prompts, budget, score):
         return [prompts]
     half = len(prompts) // 2
     return [*split(prompts[:half], budget, score), *split(prompts[half:], budget, score)]
+
+
+def _fits(prompts: Group, budget: int, score: bool) -> bool:
+    """Whether a trie of all prompts has at most `budget` nodes; one of some that has more settles it."""
+    some = 16
+    while size([b for p in prompts[:some] for b in branches(p, score)]) <= budget:
+        if some >= len(prompts):
+            return True
+        some *= 2
+    return False

@@ -1,0 +1,261 @@
+"""A tiny run to break: its recipe and backbone, what it should come to, and the ways to damage a file."""
+
+import contextlib
+import gc
+import io
+import json
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from killing import Boundaries, Child, Work
+from tiny import byte_tokenizer, tiny_llama
+
+RECIPE = """
+name = "tiny"
+[backbone]
+name = "{backbone}"
+[training]
+row_tokens = 800
+checkpoint_steps = 1
+[lora]
+rank = 2
+targets = ["q_proj", "v_proj"]
+[[levels]]
+name = "SA"
+datasets = [{{ name = "sampler-sentiment", limit = 15 }}]
+learning_rate = 1e-2
+[[levels]]
+name = "ERC"
+datasets = [{{ name = "sampler-emotion", limit = 20 }}]
+learning_rate = 1e-2
+[[levels]]
+name = "SD"
+datasets = [{{ name = "sampler-sarcasm", limit = 4 }}]
+learning_rate = 1e-2
+[evaluation]
+limit = 4
+sample = 2
+"""
+
+
+def flip(path: Path, chance: random.Random) -> None:
+    content = bytearray(path.read_bytes())
+    content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+    path.write_bytes(content)
+
+
+def cut(path: Path, chance: random.Random) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: chance.randrange(1, len(content))])
+
+
+DAMAGES: dict[str, Callable[[Path, random.Random], Any]] = {
+    "a bit flipped": flip,
+    "another bit flipped": flip,
+    "a third bit flipped": flip,
+    "cut short": cut,
+    "emptied": lambda path, _: path.write_bytes(b""),
+    "removed": lambda path, _: path.unlink(),
+}
+
+
+def command(*words: object) -> Work:
+    """Return the work of a child: the command `gsa` with these words."""
+
+    def work() -> None:
+        from gsa.cli import main
+
+        sys.argv = ["gsa", *map(str, words)]
+        main()
+
+    return work
+
+
+def here(*words: object) -> tuple[int, str]:
+    """Run the command in this process, as polars does not survive a fork; return what a child's end would."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+        try:
+            command(*words)()
+            code = 0
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        except Exception as error:
+            code = 1
+            print(f"escaped: {type(error).__name__}: {error}")
+    return code, out.getvalue()
+
+
+@dataclass(frozen=True)
+class Case:
+    """What came of one case."""
+
+    kind: str
+    what: str
+    root: Path
+    outcome: str
+    said: str = ""
+
+
+class Ground:
+    """Where cases are tried, and the undisturbed run that they are compared with."""
+
+    def __init__(self, scratch: Path) -> None:
+        self.scratch, self.count = scratch, 0
+        self.backbone, self.recipe = scratch / "backbone", scratch / "tiny.toml"
+        tiny_llama().save_pretrained(self.backbone)
+        byte_tokenizer().save_pretrained(self.backbone)
+        self.recipe.write_text(RECIPE.format(backbone=self.backbone.as_posix()), encoding="utf-8")
+        self._import_all()
+        self.whole = self.fresh()
+        began = time.monotonic()
+        self._run("tune", self.recipe, "--out", self.whole)
+        self._seconds = time.monotonic() - began
+        self.links, self.log = links(self.whole), (self.whole / "log.jsonl").read_bytes()
+        self._half: Path | None = None
+        self._measured: Path | None = None
+
+    def _import_all(self) -> None:
+        """Do it all once in this process, so that children need not import what a first time imports."""
+        from gsa.chain.recipe_file import load_recipe
+        from gsa.chain.run import tune
+
+        tune(load_recipe(self.recipe), self.fresh(), lambda _: None)
+        gc.collect()
+        gc.freeze()  # what is there already need not be looked through by every child
+
+    def _run(self, *words: object) -> str:
+        code, said = Child(command(*words)).end()
+        assert code == 0, said
+        return said
+
+    def seconds(self) -> float:
+        """How long an undisturbed run takes."""
+        return self._seconds
+
+    def boundaries(self) -> int:
+        """How many file boundaries an undisturbed run has."""
+        root = self.fresh()
+        code, said = Child(command("tune", self.recipe, "--out", root), Boundaries(root)).end()
+        assert code == 0, said
+        return int(said.rpartition("boundaries: ")[2])
+
+    def fresh(self) -> Path:
+        """Return a folder that is not there yet."""
+        self.count += 1
+        return self.scratch / f"run{self.count}"
+
+    def copy(self, made: Path) -> Path:
+        return Path(shutil.copytree(made, self.fresh()))
+
+    def half(self) -> Path:
+        """Return a run killed in the middle of its second level, with two checkpoints."""
+        if self._half is None:
+            total = self.boundaries()
+            for n in range(total // 2, total):
+                root = self.fresh()
+                Child(command("tune", self.recipe, "--out", root), Boundaries(root, n)).end()
+                if len(list(root.glob("checkpoints/2-ERC/checkpoint-*"))) == 2 and not list(
+                    root.rglob(".*.part")
+                ):
+                    self._half = root
+                    break
+                shutil.rmtree(root)
+        assert self._half is not None, "no boundary left two checkpoints of level 2"
+        return self._half
+
+    def measured(self) -> Path:
+        """Return the undisturbed run with the files of `gsa eval`."""
+        if self._measured is None:
+            self._measured = self.copy(self.whole)
+            code, said = here("eval", self._measured)
+            assert code == 0, said
+            self.results = results(self._measured)
+        return self._measured
+
+    def anew(self) -> Path:
+        """Return a measured run without its predictions, so that measuring loads the backbone."""
+        root = self.copy(self.measured())
+        shutil.rmtree(root / "predictions")
+        (root / "results.jsonl").unlink()
+        return root
+
+    @contextlib.contextmanager
+    def spare(self, file: Path) -> Iterator[None]:
+        """Bring a file back when the block ends."""
+        content = file.read_bytes()
+        try:
+            yield
+        finally:
+            file.write_bytes(content)
+
+    @contextlib.contextmanager
+    def disk(self, size: int) -> Iterator[tuple[Path, Callable[[str], None]]]:
+        """Mount a disk of `size` KiB; yield a run folder on it and a way to remount it with other options."""
+        place = self.fresh()
+        place.mkdir()
+
+        def mount(options: str, *more: str) -> None:
+            subprocess.run(["mount", "-t", "tmpfs", "-o", options, *more, "gsa", str(place)], check=True)
+
+        mount(f"size={size}k")
+        try:
+            yield place / "run", lambda options: mount(f"remount,{options}")
+        finally:
+            subprocess.run(["umount", str(place)], check=True)
+
+    def resumed(self, kind: str, what: str, root: Path, good: bool) -> Case:
+        """Give the same command again after a death, and compare."""
+        code, said = Child(command("tune", self.recipe, "--out", root)).end()
+        strays = [str(path) for path in root.rglob(".*")] + [str(path) for path in root.glob("checkpoints*")]
+        same = (
+            links(root) == self.links and (root / "log.jsonl").read_bytes() == self.log
+            if code == 0
+            else False
+        )
+        outcome = "same bytes" if good and code == 0 and same and not strays else "FAILED"
+        return Case(
+            kind, f"{what}: good {good}, exit {code}, same {same}, strays {strays}", root, outcome, said
+        )
+
+    def survived(self, kind: str, what: str, root: Path, work: str) -> Case:
+        """Work on a damaged run: a sentence and exit code 2, or the undisturbed result; nothing else."""
+        if work == "tune":
+            code, said = Child(command("tune", self.recipe, "--out", root)).end()
+        else:
+            code, said = here("eval", root)
+        sentence = [line for line in said.splitlines() if line.startswith("gsa: ")]
+        outcome = "FAILED"
+        if code == 2 and len(sentence) == 1 and "Traceback" not in said and "escaped" not in said:
+            outcome = "refused with a sentence"
+        elif code == 0 and work == "tune" and links(root) == self.links:
+            if (root / "log.jsonl").read_bytes() == self.log:
+                told = "damaged" in said or "goes on from" in said
+                outcome = "told, then the same bytes" if told else "not needed, the same bytes"
+        elif code == 0 and work == "eval" and results(root) == self.results:
+            outcome = "told, then the same results" if "damaged" in said else "not needed, the same results"
+        return Case(kind, f"{what}, exit {code}", root, outcome, said[-1500:])
+
+
+def links(root: Path) -> list[tuple[str, bytes]]:
+    """Return all files of all links."""
+    found = sorted(path for path in (root / "links").rglob("*") if path.is_file())
+    return [(str(path.relative_to(root)), path.read_bytes()) for path in found]
+
+
+def results(root: Path) -> list[dict[str, Any]]:
+    """Return the result rows, in an order of their own."""
+    rows = [json.loads(line) for line in (root / "results.jsonl").read_text().splitlines()]
+    return sorted(rows, key=lambda row: json.dumps(row, sort_keys=True))
+
+
+def dead(code: int) -> bool:
+    return code == -signal.SIGKILL

@@ -1,0 +1,115 @@
+"""Properties that hold for anything: tries against sequences one by one, budgets, probabilities."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tiny import byte_tokenizer, tiny_llama
+
+from gsa.chain.backbone import trie_inputs
+from gsa.evaluation.scoring import score
+from gsa.tasks.dialogue import Dialogue, Example, Utterance
+from gsa.tasks.encoding import Encoder, Prompt
+from gsa.tasks.layout import Layout
+from gsa.tasks.task import EMOTION
+from gsa.trie import attention
+from gsa.trie.rows import branches, pack
+from gsa.trie.trie import TokenTrie, size
+
+ids = st.lists(st.integers(0, 250), min_size=1, max_size=12).map(tuple)
+said = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=60)
+FEW = settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.fixture(scope="module")
+def models():
+    """The same random weights, attending by trie and as usual."""
+    shared, plain = (tiny_llama().requires_grad_(False) for _ in range(2))
+    shared.set_attn_implementation(attention.NAME)
+    return shared, plain
+
+
+@FEW
+@given(st.lists(st.lists(st.integers(0, 5), min_size=1, max_size=9), min_size=1, max_size=8))
+def test_any_trie_gives_the_logits_of_its_sequences(models, several):
+    shared, plain = models
+    trie = TokenTrie.build(several)
+    with torch.no_grad():
+        together = shared(**trie_inputs(trie, shared)).logits[0]
+        masked = plain(
+            input_ids=torch.from_numpy(trie.tokens)[None],
+            position_ids=torch.from_numpy(trie.depth)[None],
+            attention_mask=torch.from_numpy(trie.mask())[None, None],
+            use_cache=False,
+        ).logits[0]
+        for sequence, leaf in zip(several, trie.leaf, strict=True):
+            alone = plain(input_ids=torch.tensor([sequence]), use_cache=False).logits[0]
+            path = trie.path(int(leaf))
+            for found in (together[path], masked[path]):
+                assert (found - alone).norm() <= 1e-5 * alone.norm()
+
+
+@FEW
+@given(
+    st.lists(st.lists(ids, min_size=1, max_size=40), min_size=1, max_size=4),
+    st.integers(1, 120),
+    st.booleans(),
+)
+def test_rows_hold_every_prompt_once_within_the_budget(groups, budget, scoring):
+    answers = ((251, 252), (253,))
+    groups = [
+        [Prompt(Example(str(i), "x", Dialogue(str(n), (Utterance(""),)), 0), one, answers, range(1), 0)
+         for i, one in enumerate(several)]
+        for n, several in enumerate(groups)
+    ]  # fmt: skip
+    rows = pack(groups, budget, scoring)
+    assert [p for row in rows for p in row.prompts] == [p for several in groups for p in several]
+    for row in rows:
+        nodes = size([b for p in row.prompts for b in branches(p, scoring)])
+        assert nodes == len(row.trie)
+        assert nodes <= budget or len(row.prompts) == 1
+
+
+@FEW
+@given(
+    st.lists(st.tuples(said, said), min_size=1, max_size=12),
+    st.data(),
+    st.integers(360, 900),
+    st.sampled_from([("inline", "history"), ("paper", "dialogue"), ("instruction_first", "window")]),
+)
+def test_any_dialogue_and_budget_keeps_instruction_target_and_answers(turns, data, budget, shape):
+    tokenizer = byte_tokenizer()
+    dialogue = Dialogue("d", tuple(Utterance(text, speaker) for text, speaker in turns))
+    target = data.draw(st.integers(0, len(turns) - 1))
+    layout = Layout(name=shape[0], context=shape[1], max_tokens=budget)
+    (prompt,) = Encoder(tokenizer, layout, EMOTION).encode([Example("e", "x", dialogue, target, "joy")])
+    assert len(prompt.ids) + max(map(len, prompt.answers)) <= budget
+    text = tokenizer.decode(list(prompt.ids))
+    assert EMOTION.instruction in text
+    assert all(label in text for label in EMOTION.labels)
+    assert [tokenizer.decode(list(answer)).strip() for answer in prompt.answers] == list(EMOTION.labels)
+    assert target in prompt.turns
+    line = dialogue.turns[target].line()
+    if prompt.cut:
+        kept = tokenizer.decode(list(prompt.ids)).encode()
+        assert len(line.encode()) * (1 if shape[0] == "inline" else 2) > budget - len(kept)
+    else:
+        assert line in text
+
+
+@FEW
+@given(ids, st.lists(ids, min_size=2, max_size=6, unique=True), st.randoms(use_true_random=False))
+def test_probabilities_sum_to_one_and_ignore_the_order_of_labels(models, ids, answers, random):
+    prompt = Prompt(
+        Example("e", "x", Dialogue("d", (Utterance(""),)), 0), ids, tuple(answers), range(1), None
+    )
+    order = list(range(len(answers)))
+    random.shuffle(order)
+    turned = replace(prompt, answers=tuple(answers[i] for i in order))
+    (one,), (other,) = score(models[0], [prompt]), score(models[0], [turned])
+    assert abs(one.probabilities.sum() - 1) < 1e-12
+    assert (one.probabilities >= 0).all()
+    np.testing.assert_allclose(one.probabilities[order], other.probabilities, rtol=1e-4, atol=1e-9)

@@ -1,0 +1,199 @@
+"""The full count of what docs/reliability.md promises, on a tiny random Llama: `make torture`.
+
+    python tests/torture.py [kill] [moments] [signals] [damage] [limits] [--every N] [--first K] [--out FILE]
+
+Every case runs the command itself in a forked child, breaks it or its folder in one way, runs the same
+command again and compares every byte of the links, every line of the log and every number of the results
+with an undisturbed run. Prints a table, and exits with 1 if one case fails.
+"""
+
+import argparse
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+
+sys.path[0] = str(Path(__file__).parent / "support")  # not tests/, whose folders are called as packages are
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import torch  # noqa: E402
+from breaking import DAMAGES, Case, Ground, command, dead  # noqa: E402
+from killing import Boundaries, Child, Work  # noqa: E402
+
+MOMENTS, SIGNALS = 60, 20
+
+
+def kill(ground: Ground, pick: slice) -> Iterator[Case]:
+    """Die at every boundary, and, in turn, with the power; the first resumption dies too, now and then."""
+    total = ground.boundaries()
+    for power in (False, True):
+        kind = "power cut at a file boundary" if power else "kill -9 at a file boundary"
+        for n in range(1, total + 1)[pick]:
+            root = ground.fresh()
+            code, _ = Child(command("tune", ground.recipe, "--out", root), Boundaries(root, n, power)).end()
+            if n % 7 == 0:
+                Child(
+                    command("tune", ground.recipe, "--out", root), Boundaries(root, n // 2 + 1, power)
+                ).end()
+            yield ground.resumed(kind, f"boundary {n} of {total}", root, dead(code))
+
+
+def moments(ground: Ground, pick: slice) -> Iterator[Case]:
+    """Die at random moments of a run."""
+    for n in range(MOMENTS)[pick]:
+        root, moment = ground.fresh(), random.Random(n).uniform(0, ground.seconds())
+        child = Child(command("tune", ground.recipe, "--out", root))
+        time.sleep(moment)
+        child.kill()
+        child.end()
+        yield ground.resumed("kill -9 at a random moment", f"after {moment:.3f} s", root, True)
+
+
+def signals(ground: Ground, pick: slice) -> Iterator[Case]:
+    """Ask politely at random moments: a sentence, the conventional exit code, and nothing lost."""
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        for n in range(SIGNALS)[pick]:
+            root, moment = ground.fresh(), random.Random(n).uniform(0.02, ground.seconds() * 0.9)
+            child = Child(command("tune", ground.recipe, "--out", root))
+            time.sleep(moment)
+            child.kill(signum)
+            code, said = child.end()
+            spoke = said.count(f"gsa: stopped by {signum.name}") == 1 and "Traceback" not in said
+            good = (code == 128 + signum and spoke) or code == 0  # asked when all was done
+            yield ground.resumed(
+                f"{signum.name} at a random moment", f"{moment:.3f} s, exit {code}", root, good
+            )
+
+
+def damage(ground: Ground, pick: slice) -> Iterator[Case]:
+    """Flip, cut, empty and remove every file of a half-tuned run, a measured run, and their backbone."""
+    for made, work in ((ground.half(), "tune"), (ground.measured(), "eval"), (ground.measured(), "tune")):
+        files = sorted(p.relative_to(made) for p in made.rglob("[!.]*") if p.is_file())  # no dead lock
+        for i, (file, name) in list(enumerate(product(files, DAMAGES)))[pick]:
+            root = ground.copy(made)
+            DAMAGES[name](root / file, random.Random(i))
+            yield ground.survived(f"{name}, then gsa {work}", str(file), root, work)
+    files = sorted(path.relative_to(ground.backbone) for path in ground.backbone.iterdir())
+    for i, (file, name) in list(enumerate(product(files, DAMAGES)))[pick]:
+        with ground.spare(ground.backbone / file):
+            DAMAGES[name](ground.backbone / file, random.Random(i))
+            yield ground.survived(f"{name} in the backbone", str(file), ground.anew(), "eval")
+
+
+def limits(ground: Ground, pick: slice) -> Iterator[Case]:
+    """Fill the disk, make it read-only (where mounting is allowed), lack memory, meet another process."""
+    try:
+        with ground.disk(64):
+            sizes, works = range(8, 208, 8), ("tune", "eval")
+    except (OSError, subprocess.CalledProcessError):
+        print("full and read-only disks are not counted here: mounting is not allowed")
+        sizes, works = range(0), ()
+    for size in sizes[pick]:
+        with ground.disk(size) as (root, remount):
+            code, said = Child(command("tune", ground.recipe, "--out", root)).end()
+            good = code == 0 or (code == 2 and one_sentence(said, "No space left on device"))
+            remount("size=64m")
+            yield ground.resumed("a full disk", f"{size} KiB, exit {code}: {said[-300:]}", root, good)
+    for work in works[pick]:
+        with ground.disk(65536) as (root, remount):
+            shutil.copytree(ground.half(), root)
+            remount("ro")
+            words = ("tune", ground.recipe, "--out", root) if work == "tune" else ("eval", root)
+            code, said = Child(command(*words)).end()
+            remount("rw")
+            good = code == 2 and one_sentence(said, "Read-only file system")
+            yield ground.resumed(f"a read-only disk, gsa {work}", f"exit {code}: {said[-300:]}", root, good)
+    for room in range(0, 60, 3)[pick]:
+        root = ground.fresh()
+        code, said = Child(within(room << 20, command("tune", ground.recipe, "--out", root))).end()
+        # A library that aborts when it gets no memory leaves no sentence, but loses nothing either.
+        spoke = code == 2 and one_sentence(said, "memory")
+        kind = "a sentence" if spoke else "no harm" if code == 0 else "an abort"
+        yield ground.resumed(f"short memory, {kind}", f"{room} MiB, exit {code}: {said[-300:]}", root, True)
+    for _ in range(10)[pick]:
+        root = ground.fresh()
+        first = Child(command("tune", ground.recipe, "--out", root))
+        while not (root / "recipe.toml").is_file():
+            time.sleep(0.001)
+        first.kill(signal.SIGSTOP)
+        code, said = Child(command("tune", ground.recipe, "--out", root)).end()
+        first.kill()
+        first.end()
+        good = code == 2 and one_sentence(said, "another process is at work")
+        yield ground.resumed("a second process", f"exit {code}: {said[-300:]}", root, good)
+
+
+def one_sentence(said: str, words: str) -> bool:
+    """Whether a command said one sentence, with these words, and no traceback."""
+    found = [line for line in said.splitlines() if line.startswith("gsa: ")]
+    return len(found) == 1 and words in found[0] and "Traceback" not in said and "escaped" not in said
+
+
+def within(room: int, work: Work) -> Work:
+    """Return work that has `room` bytes of address space beyond what its process has already."""
+
+    def limited() -> None:
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + room, used + room))
+        work()
+
+    return limited
+
+
+PARTS = {"kill": kill, "moments": moments, "signals": signals, "damage": damage, "limits": limits}
+
+
+def main() -> int:
+    """Run the parts, print what came of them, and store the counts."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", choices=[[], *PARTS], help="all if not given")
+    parser.add_argument("--every", type=int, default=1, help="only every n-th case")
+    parser.add_argument("--first", type=int, default=0, help="begin with this case")
+    parser.add_argument("--out", type=Path, help="JSON file of counts, to which these are added")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    failed = 0
+    memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # what is flushed there is flushed at once
+    with tempfile.TemporaryDirectory(dir=memory) as scratch:
+        ground = Ground(Path(scratch))
+        for part in given.parts or PARTS:
+            began, counts = time.monotonic(), Counter[tuple[str, str]]()
+            for case in PARTS[part](ground, slice(given.first, None, given.every)):
+                counts[case.kind, case.outcome] += 1
+                if case.outcome == "FAILED":
+                    failed += 1
+                    print(f"FAILED {case.kind}: {case.what}: {case.said}", flush=True)
+                shutil.rmtree(case.root, ignore_errors=True)
+            report(part, counts, time.monotonic() - began, given.out)
+    return 1 if failed else 0
+
+
+def report(part: str, counts: "Counter[tuple[str, str]]", seconds: float, out: Path | None) -> None:
+    """Print a part's counts and store them."""
+    rows = [{"part": part, "case": k, "outcome": o, "count": n} for (k, o), n in sorted(counts.items())]
+    for row in rows:
+        print(f"{row['case']:<50} {row['outcome']:<50} {row['count']:>6}")
+    print(f"{part}: {sum(counts.values())} cases in {seconds:.0f} s", flush=True)
+    if out:
+        stored = json.loads(out.read_text(encoding="utf-8")) if out.is_file() else []
+        total = {(row["part"], row["case"], row["outcome"]): 0 for row in [*stored, *rows]}
+        for row in [*stored, *rows]:
+            total[row["part"], row["case"], row["outcome"]] += row["count"]
+        lines = [
+            json.dumps({"part": p, "case": k, "outcome": o, "count": n}) for (p, k, o), n in total.items()
+        ]
+        out.write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
