@@ -149,6 +149,21 @@ def predict(
 
 
 @app.command()
+def export(
+    run: RunPath,
+    form: Annotated[str, typer.Option("--format", help="merged, adapter or gguf.")],
+    out: Annotated[Path, typer.Option(help="New folder.")],
+    level: Annotated[int | None, typer.Option(min=0, help="Links to include; all if not given.")] = None,
+) -> None:
+    """Write a run for other programs: a merged model, one PEFT adapter, or a GGUF."""
+    from gsa.chain.export import export as write
+
+    folder = write(run, form, out, level)
+    for file in sorted(folder.iterdir()):
+        print(f"{file.stat().st_size:>12,}  {file}")
+
+
+@app.command()
 def show(
     dataset: Annotated[str, typer.Argument(help="A name of `gsa data list`.")],
     index: Annotated[int, typer.Option(min=0, help="Number of the example in its split.")] = 0,

@@ -4,14 +4,14 @@ from pathlib import Path
 from typing import Any
 
 from gsa.chain.backbone import load_backbone
-from gsa.chain.batches import task_of
+from gsa.chain.batches import tasks_of
 from gsa.chain.chain import MANIFEST, Chain
-from gsa.chain.recipe import Backbone, Recipe
+from gsa.chain.recipe import Backbone
 from gsa.chain.recipe_file import load_recipe
 from gsa.errors import InputError
 from gsa.inference.predictor import Predictor
 from gsa.tasks.layout import Layout
-from gsa.tasks.task import TASKS, Task
+from gsa.tasks.task import TASKS
 
 SHIPPED = Path(__file__).parents[1] / "models" / "gsa-135m"
 """The model that comes with this package, in the form of a run folder."""
@@ -59,20 +59,3 @@ def _load_run(root: Path, level: int | None, device: str) -> Predictor:
 
 def _identity(base: str, links: list[str], layout: Layout) -> dict[str, Any]:
     return {"base": base, "links": links, "layout": layout.model_dump(mode="json")}
-
-
-def tasks_of(recipe: Recipe) -> dict[str, Task]:
-    """Return the tasks that a recipe tunes, and those of the paper that it does not.
-
-    Of several label lists of one task the usual one is taken if it is among them (for emotions MELD's
-    seven), otherwise that of the dataset that is listed first. Levels share it, so they can be compared.
-    """
-    found = dict(TASKS)
-    lists: dict[str, list[Task]] = {}
-    for source in recipe.sources():
-        task = task_of(source)
-        lists.setdefault(task.name, []).append(task)
-    for name, tasks in lists.items():
-        usual = set(TASKS[name].labels) if name in TASKS else set()
-        found[name] = next((task for task in tasks if set(task.labels) == usual), tasks[0])
-    return found

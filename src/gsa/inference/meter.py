@@ -47,11 +47,7 @@ class Meter:
         """Return how far it is."""
         seconds = max(now - self._began, 1e-9)
         rate = (rows - self._kept) / seconds
-        said = (
-            f"{self.name}: {rows:,} rows, {rate:,.0f} rows/s"
-            if rate >= 10
-            else (f"{self.name}: {rows:,} rows, {rate:.1f} rows/s")
-        )
+        said = f"{self.name}: {rows:,} rows, {rate:,.{0 if rate >= 10 else 1}f} rows/s"
         finished = self.share - self._from
         if finished > 0 and rows > self._kept:
             # Only whole chunks say how long a row is; the rows since are taken to be as long.
@@ -66,9 +62,4 @@ class Meter:
             print(file=sys.stderr)
 
     def _print(self, text: str) -> None:
-        print(
-            f"\r{text}\033[K" if self._tty else text,
-            end="" if self._tty else "\n",
-            file=sys.stderr,
-            flush=True,
-        )
+        print(f"\r{text}\033[K" if self._tty else f"{text}\n", end="", file=sys.stderr, flush=True)

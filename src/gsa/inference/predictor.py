@@ -119,8 +119,8 @@ class Predictor:
             else:
                 near = suggest(task, self.tasks)
                 raise InputError(
-                    f"task '{task}': unknown{near}: expected one of {sorted(self.tasks)}, or an instruction and "
-                    "labels for a task of your own"
+                    f"task '{task}': unknown{near}: expected one of {sorted(self.tasks)}, "
+                    "or a task of your own with its instruction and labels"
                 )
         return task.with_labels(*labels) if labels or not task.labels else task
 

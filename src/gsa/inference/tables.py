@@ -43,8 +43,8 @@ class Columns:
             if name and name not in names:
                 flag = next(key for key, value in wanted.items() if value == name).replace("_", "-")
                 raise InputError(
-                    f"{where}: found no column '{name}'{suggest(name, names)}: expected --{flag} to be one of "
-                    f"{', '.join(names) or 'none'}"
+                    f"{where}: found no column '{name}'{suggest(name, names)}: "
+                    f"expected --{flag} to be one of {', '.join(names) or 'none'}"
                 )
         speaker, dialogue = (
             wanted[key] or (key if key in names else "") for key in ("speaker", "dialogue_id")
@@ -201,7 +201,7 @@ def _csv_rows(reader: Any, lines: _Lines, header: list[str], names: tuple[str, s
 
 
 def _record(row: int, carried: Mapping[str, Any], names: tuple[str, str, str]) -> Row:
-    """Return a row as a Record if its text, speaker and dialogue can be read, and what is carried can be written."""
+    """Return a row as a Record if its texts can be read and what is carried can be written."""
     found = []
     for name in names:
         value = carried.get(name) if name else ""

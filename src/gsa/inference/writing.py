@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gsa.errors import InputError, suggest
+from gsa.errors import InputError
 from gsa.files import aside
 from gsa.inference.prediction import Prediction
 from gsa.tasks.task import Task
