@@ -20,11 +20,9 @@ from gsa.chain.chain import Chain
 from gsa.chain.links import CONFIG, PREFIX, WEIGHTS, LinkWeights
 from gsa.chain.quiet import quiet
 from gsa.chain.recipe import Recipe
-from gsa.chain.recipe_file import load_recipe
+from gsa.chain.run import STORED_RECIPE, read_run
 from gsa.errors import InputError, suggest
 from gsa.files import aside, sha256
-
-STORED_RECIPE = "recipe.toml"
 
 
 def export(root: Path, kind: str, out: Path, level: int | None = None) -> Path:
@@ -38,7 +36,7 @@ def export(root: Path, kind: str, out: Path, level: int | None = None) -> Path:
         raise InputError(f"--format '{kind}': expected one of {', '.join(KINDS)}{near}")
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise InputError(f"'{out}' is there already: expected a new or empty folder for --out")
-    recipe, chain = load_recipe(root / STORED_RECIPE), Chain.read(root)
+    recipe, chain = read_run(root)
     chain.check_level(level)
     with aside(out) as draft:
         draft.mkdir()

@@ -137,7 +137,7 @@ def _pre(core: Any) -> str:
     name = next((name for name, known in PRE.items() if known == kinds), "")
     if core["model"]["type"] != "BPE" or core["normalizer"] or not plain or not name:
         raise InputError(
-            f"the tokenizer is {core['model']['type']}, cut by {kinds}: expected byte-level BPE as GPT-2's or "
-            "SmolLM's for gguf; 'merged' and 'adapter' take any"
+            f"the tokenizer is {core['model']['type']}, cut by {kinds}: expected byte-level BPE as GPT-2's "
+            "or SmolLM's for gguf; 'merged' and 'adapter' take any"
         )
     return name
