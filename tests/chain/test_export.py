@@ -23,6 +23,7 @@ from gsa.chain.card import prompt
 from gsa.chain.export import export, stacked
 from gsa.chain.gguf_file import check_architecture, interleaved, write_gguf
 from gsa.chain.links import LinkWeights
+from gsa.chain.quiet import quiet
 from gsa.chain.recipe_file import load_recipe
 from gsa.chain.run import load_run
 from gsa.datasets.catalogue import load
@@ -50,7 +51,8 @@ def by_card(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ca
     file = tmp_path / "card.py"
     file.write_text(script(folder), encoding="utf-8")
     assert "import gsa" not in file.read_text()
-    return runpy.run_path(str(file))["probabilities"]  # type: ignore[no-any-return]
+    with quiet():  # PEFT calls what transformers deprecates
+        return runpy.run_path(str(file))["probabilities"]  # type: ignore[no-any-return]
 
 
 def logits(model: Any) -> torch.Tensor:
@@ -100,7 +102,10 @@ def test_merged_is_a_plain_model_folder(folders: dict[str, Path], tuned: Path) -
 def test_the_adapter_is_one_of_summed_rank(folders: dict[str, Path], tuned: Path, tiny_folder: Path) -> None:
     config = json.loads((folders["adapter"] / "adapter_config.json").read_text())
     assert config["r"] == config["lora_alpha"] == 6
-    linked = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(tiny_folder), folders["adapter"])
+    with quiet():
+        linked = PeftModel.from_pretrained(
+            AutoModelForCausalLM.from_pretrained(tiny_folder), folders["adapter"]
+        )
     expected = logits(load_run(tuned)[2].model)
     assert (logits(linked) - expected).norm() / expected.norm() < 1e-5
     stored = load_file(folders["adapter"] / "adapter_model.safetensors")

@@ -67,11 +67,12 @@ def test_every_utterance_has_an_emotion(tuned_model: Predictor) -> None:
     assert len(tuned_model.emotions("Oh no.")) == 1
 
 
-def test_sarcasm_is_of_the_last_turn(tuned_model: Predictor) -> None:
-    one = tuned_model.sarcasm(TALK)
-    assert set(one.probabilities) == set(SARCASM.labels)
-    assert [close(one, each) for each in tuned_model.sarcasm([TALK, TALK[:1]])] == [True, False]
-    assert isinstance(tuned_model.sarcasm("Great."), Prediction)
+def test_sarcasm_is_of_the_last_turn(plain: Predictor) -> None:
+    labels = ("yes", "not")  # of one length, or a random model would always prefer the shorter
+    one = plain.sarcasm(TALK, labels)
+    assert [close(one, each) for each in plain.sarcasm([TALK, TALK[:1]], labels)] == [True, False]
+    assert set(plain.sarcasm(TALK).probabilities) == set(SARCASM.labels)
+    assert isinstance(plain.sarcasm("Great."), Prediction)
 
 
 def test_answers_are_those_of_evaluation(plain: Predictor, model: Any) -> None:

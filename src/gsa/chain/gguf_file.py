@@ -108,7 +108,11 @@ def _tokenizer(writer: gguf.GGUFWriter, tokenizer: Any, config: Any) -> None:
     writer.add_tokenizer_pre(pre)
     writer.add_token_list([by_id.get(i, f"[PAD{i}]") for i in ids])
     writer.add_token_types([kinds.get(i, gguf.TokenType.UNUSED) for i in ids])
-    writer.add_token_merges([" ".join(pair) if isinstance(pair, list) else pair for pair in model["merges"]])
+    if model["merges"]:
+        pairs = [" ".join(pair) if isinstance(pair, list) else pair for pair in model["merges"]]
+        writer.add_token_merges(pairs)
+    else:  # no list can be empty, and readers that find none look for scores
+        writer.add_token_scores([0.0] * config.vocab_size)
     writer.add_add_space_prefix(False)
     begins = tokenizer("a")["input_ids"][0]
     writer.add_add_bos_token(begins == tokenizer.bos_token_id)

@@ -110,10 +110,8 @@ class Predictor:
         """Return a task by name with its label list or another; raises InputError for an unknown name."""
         if isinstance(task, str):
             if instruction:
-                known = self.tasks.get(task, SENTIMENT)
-                task = replace(
-                    known, name=task, instruction=instruction, labels=() if labels else known.labels
-                )
+                known = self.tasks.get(task, Task(task, 4, "", context=False))
+                task = replace(known, instruction=instruction)
             elif task in self.tasks:
                 task = self.tasks[task]
             else:

@@ -18,6 +18,8 @@ from gsa.inference.prediction import Prediction
 from gsa.tasks.task import Task
 
 EXTRA = ("predicted", "truncated_turns", "truncated_words")
+DIGITS = 6
+"""Of a probability; float32 has no more."""
 GROUP = 65536
 """Rows of a row group in a joined Parquet file."""
 
@@ -27,7 +29,7 @@ def labelled(carried: Mapping[str, Any], found: Prediction, prefix: str = "") ->
     return {
         **carried,
         f"{prefix}predicted": found.label,
-        **{f"{prefix}p_{label}": p for label, p in found.probabilities.items()},
+        **{f"{prefix}p_{label}": round(p, DIGITS) for label, p in found.probabilities.items()},
         f"{prefix}truncated_turns": found.truncated.turns,
         f"{prefix}truncated_words": found.truncated.words,
     }
