@@ -134,8 +134,8 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Label a text, a file or standard input; the same command resumes a file that was stopped."""
+    from gsa.inference.rows import Columns
     from gsa.inference.shell import Options, label
-    from gsa.inference.tables import Columns
 
     columns = Columns(text, speaker, dialogue_id)
     listed = [word.strip() for word in labels.split(",")] if labels else []

@@ -14,7 +14,8 @@ from gsa.inference import labelling as module
 from gsa.inference.labelling import Count, Job, Labelling, chunks, label_file, label_stream, queries
 from gsa.inference.meter import Meter
 from gsa.inference.prediction import Prediction, Query, Truncated
-from gsa.inference.tables import Columns, Record, Rejected, format_of
+from gsa.inference.rows import Columns, Record, Rejected
+from gsa.inference.tables import format_of
 from gsa.tasks.task import EMOTION, SENTIMENT, Task
 
 QUIET = Meter("x", lambda _: None)

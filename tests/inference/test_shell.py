@@ -9,8 +9,8 @@ import pytest
 
 from gsa.errors import InputError
 from gsa.inference import shell
+from gsa.inference.rows import Columns
 from gsa.inference.shell import Options, file_of, label
-from gsa.inference.tables import Columns
 
 
 @pytest.fixture

@@ -9,8 +9,10 @@ import polars as pl
 import pytest
 
 from gsa.errors import InputError
+from gsa.inference import rows as row_module
 from gsa.inference import tables
-from gsa.inference.tables import Columns, Record, Rejected, Table, format_of, open_table
+from gsa.inference.rows import Columns, Record, Rejected, Table
+from gsa.inference.tables import format_of, open_table
 
 ROWS = [
     {"id": "1", "text": "It was fine.", "speaker": "Ana", "dialogue_id": "a"},
@@ -35,7 +37,7 @@ def opened(path: Path, columns: Columns | None = None, **more: Any) -> Table:
     return open_table(path, format_of(path), columns or Columns(), **more)
 
 
-def split(table: Table) -> tuple[list[Record], list[Rejected]]:
+def both(table: Table) -> tuple[list[Record], list[Rejected]]:
     rows = list(table.rows)
     return [r for r in rows if isinstance(r, Record)], [r for r in rows if isinstance(r, Rejected)]
 
@@ -43,7 +45,7 @@ def split(table: Table) -> tuple[list[Record], list[Rejected]]:
 @pytest.mark.parametrize("kind", tables.FORMATS)
 def test_every_format_says_the_same(kind: str, tmp_path: Path) -> None:
     table = opened(written(tmp_path, kind))
-    records, rejected = split(table)
+    records, rejected = both(table)
     assert not rejected
     assert table.columns == ["id", "text", "speaker", "dialogue_id"]
     assert [(r.text, r.speaker, r.dialogue) for r in records] == [
@@ -54,14 +56,14 @@ def test_every_format_says_the_same(kind: str, tmp_path: Path) -> None:
 
 
 def test_rows_are_named_by_the_line_where_they_begin(tmp_path: Path) -> None:
-    records, _ = split(opened(written(tmp_path, "csv")))
+    records, _ = both(opened(written(tmp_path, "csv")))
     assert [record.row for record in records] == [2, 3, 5]
 
 
 def test_windows_line_ends_and_byte_order_mark(tmp_path: Path) -> None:
     path = tmp_path / "in.csv"
     path.write_bytes(b'\xef\xbb\xbftext,label\r\nfine,good\r\n\r\n"two\r\nlines",bad\r\n')
-    records, _ = split(opened(path))
+    records, _ = both(opened(path))
     assert [(r.row, r.text, r.carried["label"]) for r in records] == [
         (2, "fine", "good"),
         (4, "two\r\nlines", "bad"),
@@ -71,7 +73,7 @@ def test_windows_line_ends_and_byte_order_mark(tmp_path: Path) -> None:
 def test_bad_rows_of_a_table_are_rejected_with_the_reason(tmp_path: Path) -> None:
     path = tmp_path / "in.csv"
     path.write_bytes(b'text,id\nfine,1\nshort\n"a"b,3\n ,4\n\xff\xfe,5\na\0b,6\nlong,7,x\nlast,8\n"open,9\n')
-    records, rejected = split(opened(path))
+    records, rejected = both(opened(path))
     assert [record.text for record in records] == ["fine", "last"]
     assert [(r.row, r.reason.split(":")[-1].strip()) for r in rejected] == [
         (3, "expected 2 fields, found 1"),
@@ -92,7 +94,7 @@ def test_bad_lines_of_jsonl_are_rejected_with_the_reason(tmp_path: Path) -> None
              b'{"turns": [1]}', b'{"text": "a", "speaker": 5}', b'{"text": ' + b"9" * 5000 + b"}",
              b"[" * 100_000, b'{"text": "last", "dialogue_id": 7}']  # fmt: skip
     path.write_bytes(b"\n".join(lines))
-    records, rejected = split(opened(path))
+    records, rejected = both(opened(path))
     assert [(r.row, r.text, r.dialogue) for r in records] == [(2, "fine", ""), (15, "last", "7")]
     assert [r.row for r in rejected] == [1, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14]
     assert rejected[1].reason == "expected an object, found [1]"
@@ -104,18 +106,19 @@ def test_bad_lines_of_jsonl_are_rejected_with_the_reason(tmp_path: Path) -> None
 def test_a_line_without_end_is_rejected_in_constant_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tables, "LONGEST", 100)
+    for module in (row_module, tables):
+        monkeypatch.setattr(module, "LONGEST", 100)
     rows = [json.dumps({"text": text}) for text in ("first", "x" * 350, "last")]
     path = tmp_path / "in.jsonl"
     path.write_text("\n".join(rows) + "\n")
-    records, rejected = split(opened(path))
+    records, rejected = both(opened(path))
     assert [(r.row, r.text) for r in records] == [(1, "first"), (3, "last")]
     assert [(r.row, r.reason) for r in rejected] == [
         (2, "expected a line of at most 100 bytes, found a longer one")
     ]
     table = tmp_path / "in.csv"
     table.write_text("text,id\nfirst,1\n" + "x" * 350 + ',2\nlast,3\n"open,4\n' + "y,5\n" * 60)
-    records, rejected = split(opened(table))
+    records, rejected = both(opened(table))
     assert [r.text for r in records][:2] == ["first", "last"]
     assert records[-1].text == "y", "an open quote costs the letters of a field, not the rest of the file"
 
@@ -126,7 +129,7 @@ def test_dialogues_of_jsonl_are_flattened(tmp_path: Path) -> None:
     path.write_text(
         json.dumps({"id": "c1", "topic": "x", "turns": turns}) + "\n" + json.dumps({"turns": turns[:1]})
     )
-    records, rejected = split(opened(path))
+    records, rejected = both(opened(path))
     assert [(r.row, r.text, r.speaker) for r in records] == [
         (1, "Hi", "Ana"),
         (1, "Bye", ""),
@@ -147,8 +150,8 @@ def test_dialogues_of_jsonl_are_flattened(tmp_path: Path) -> None:
 def test_a_table_of_jsonl_has_the_keys_of_its_first_row(tmp_path: Path) -> None:
     path = tmp_path / "in.jsonl"
     path.write_text('{"text": "a", "id": 1}\n{"text": "b"}\n{"text": "c", "new": 2}\n')
-    assert len(split(opened(path))[0]) == 3
-    records, rejected = split(opened(path, fixed=True))
+    assert len(both(opened(path))[0]) == 3
+    records, rejected = both(opened(path, fixed=True))
     assert [r.text for r in records] == ["a", "b"]
     assert rejected[0].reason == "expected the keys of the first row, found 'new' too"
 
@@ -156,7 +159,7 @@ def test_a_table_of_jsonl_has_the_keys_of_its_first_row(tmp_path: Path) -> None:
 def test_columns_by_name(tmp_path: Path) -> None:
     rows = [{"review": "fine", "who": "Ana", "talk": 7}]
     for kind in tables.FORMATS:
-        records, _ = split(opened(written(tmp_path, kind, rows), Columns("review", "who", "talk")))
+        records, _ = both(opened(written(tmp_path, kind, rows), Columns("review", "who", "talk")))
         assert (records[0].text, records[0].speaker, records[0].dialogue) == ("fine", "Ana", "7")
 
 
@@ -165,7 +168,7 @@ def test_parquet_keeps_types_and_rejects_nothing_but_rows(tmp_path: Path) -> Non
     pl.DataFrame({"text": ["a", None, "c"], "n": [1, 2, 3]}).write_parquet(path)
     table = opened(path)
     assert table.schema["n"] == pl.Int64
-    records, rejected = split(table)
+    records, rejected = both(table)
     assert [(r.row, r.carried["n"]) for r in records] == [(1, 1), (3, 3)]
     assert rejected == [Rejected(2, "'text': expected a text, found an empty one", {"text": None, "n": 2})]
 
@@ -173,7 +176,7 @@ def test_parquet_keeps_types_and_rejects_nothing_but_rows(tmp_path: Path) -> Non
 def test_streams_have_no_size() -> None:
     stream = io.BytesIO(b"text\nfine\n")
     table = open_table(None, "csv", Columns(), stream)
-    assert [r.text for r in split(table)[0]] == ["fine"]
+    assert [r.text for r in both(table)[0]] == ["fine"]
     assert table.progress == 0.0
     with pytest.raises(InputError, match="standard input cannot be Parquet"):
         open_table(None, "parquet", Columns())
@@ -182,7 +185,7 @@ def test_streams_have_no_size() -> None:
 def test_a_header_alone_is_a_table_of_no_rows(tmp_path: Path) -> None:
     path = tmp_path / "in.csv"
     path.write_text("text,id\n")
-    assert split(opened(path)) == ([], [])
+    assert both(opened(path)) == ([], [])
 
 
 @pytest.mark.parametrize(

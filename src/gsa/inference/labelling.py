@@ -18,7 +18,8 @@ from gsa.errors import InputError
 from gsa.files import aside, sha256, write
 from gsa.inference.meter import Meter
 from gsa.inference.prediction import Prediction, Query
-from gsa.inference.tables import MOST_TURNS, Columns, Record, Rejected, Row, Table, open_table
+from gsa.inference.rows import MOST_TURNS, Columns, Record, Rejected, Row, Table
+from gsa.inference.tables import open_table
 from gsa.inference.writing import Shape, concatenate, labelled
 from gsa.tasks.dialogue import Dialogue, Utterance
 from gsa.tasks.task import Task

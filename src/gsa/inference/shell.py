@@ -12,7 +12,8 @@ from gsa.inference.labelling import Count, Job, Labelling, label_file, label_str
 from gsa.inference.loading import load
 from gsa.inference.meter import Meter
 from gsa.inference.prediction import Prediction, Query, dialogue
-from gsa.inference.tables import FORMATS, Columns, format_of
+from gsa.inference.rows import Columns
+from gsa.inference.tables import FORMATS, format_of
 from gsa.terminal import duration
 
 
