@@ -48,7 +48,9 @@ class Predictor:
         self._lock = Lock()
 
     @overload
-    def sentiment(self, inputs: str, labels: Sequence[str] = ()) -> Prediction: ...
+    def sentiment(  # type: ignore[overload-overlap]  # a str is a sequence of str too
+        self, inputs: str, labels: Sequence[str] = ()
+    ) -> Prediction: ...
     @overload
     def sentiment(self, inputs: Sequence[str], labels: Sequence[str] = ()) -> list[Prediction]: ...
     def sentiment(self, inputs: str | Sequence[str], labels: Sequence[str] = ()) -> Any:
@@ -59,7 +61,9 @@ class Predictor:
         return self.classify(SENTIMENT.name, inputs, labels)
 
     @overload
-    def emotions(self, conversation: Talk, labels: Sequence[str] = ()) -> list[Prediction]: ...
+    def emotions(  # type: ignore[overload-overlap]
+        self, conversation: Talk, labels: Sequence[str] = ()
+    ) -> list[Prediction]: ...
     @overload
     def emotions(
         self, conversation: Sequence[Sequence[Turn]], labels: Sequence[str] = ()
@@ -79,7 +83,9 @@ class Predictor:
         return found if many else found[0]
 
     @overload
-    def sarcasm(self, conversation: Talk, labels: Sequence[str] = ()) -> Prediction: ...
+    def sarcasm(  # type: ignore[overload-overlap]
+        self, conversation: Talk, labels: Sequence[str] = ()
+    ) -> Prediction: ...
     @overload
     def sarcasm(
         self, conversation: Sequence[Sequence[Turn]], labels: Sequence[str] = ()

@@ -98,7 +98,7 @@ class Shape:
             if self.kind == "parquet":
                 import polars as pl
 
-                pl.scan_parquet(parts).sink_parquet(draft, maintain_order=True, row_group_size=GROUP)
+                pl.scan_parquet(list(parts)).sink_parquet(draft, maintain_order=True, row_group_size=GROUP)
             else:
                 concatenate(parts, draft)
 
