@@ -40,8 +40,9 @@ tokenizer = AutoTokenizer.from_pretrained(FOLDER, gguf_file=FILE)""",
 
 SCORE = '''
 
+
 def probabilities(prompt, labels, ending=""):
-    """Return the probability of each label as the answer to a prompt."""
+    """Return the probability of each label as the answer to a prompt, which is read once."""
     texts = [f"{prompt} {label}" for label in labels]
     ids = [tokenizer(text, split_special_tokens=True)["input_ids"] for text in texts]
     if ending:
@@ -50,10 +51,15 @@ def probabilities(prompt, labels, ending=""):
     while all(len(one) > same + 1 and one[same] == ids[0][same] for one in ids):
         same += 1
     scores = []
-    for one in ids:
-        with torch.no_grad():
-            logits = model(torch.tensor([one])).logits[0].float().log_softmax(-1)
-        scores.append(sum(logits[i - 1, one[i]] for i in range(same, len(one))))
+    with torch.no_grad():
+        read = model(torch.tensor([ids[0][:same]]), use_cache=True)
+        for answer in (one[same:] for one in ids):
+            logits = [read.logits[0, -1:]]
+            if len(answer) > 1:
+                past = copy.deepcopy(read.past_key_values)
+                logits.append(model(torch.tensor([answer[:-1]]), past_key_values=past).logits[0])
+            chances = torch.cat(logits).float().log_softmax(-1)
+            scores.append(chances[range(len(answer)), answer].sum())
     return torch.stack(scores).softmax(0).tolist()
 '''
 
@@ -79,6 +85,8 @@ def card(
         "after one space.",
         "",
         "```python",
+        "import copy",
+        "",
         "import torch",
         _open(kind, recipe, weights) + SCORE,
         _example(recipe, tasks[0], tokenizer),
