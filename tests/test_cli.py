@@ -120,6 +120,27 @@ def test_export_from_the_shell(run, tuned: Path, tmp_path: Path) -> None:
     assert run("export", tuned, "--format", "zip", "--out", tmp_path / "zip")[0] == 2
 
 
+def test_a_reader_that_has_enough_is_no_error() -> None:
+    """As in `gsa predict ... | head`."""
+    code = (
+        "import sys\n"
+        "from gsa import cli\n"
+        "@cli.app.command()\n"
+        "def flood():\n"
+        "    sys.stdout.buffer.write(b'x' * 100_000)\n"
+        "    sys.stdout.buffer.flush()\n"
+        "sys.argv = ['gsa', 'flood']\n"
+        "cli.main()\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.wait(30) == 1
+    assert process.stderr is not None
+    with process.stderr as err:
+        assert err.read() == b""
+
+
 def test_plan_needs_no_weights(run, recipe_file: Path) -> None:
     code, out, _ = run("tune", recipe_file, "--plan")
     assert code == 0

@@ -1,7 +1,6 @@
 """The command `gsa`: parses and calls, nothing else; heavy imports wait for the command that needs them."""
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -251,9 +250,6 @@ def main() -> None:
     except InputError as error:
         print(f"gsa: {error}", file=sys.stderr)
         sys.exit(2)
-    except BrokenPipeError:  # whoever reads our output has enough, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
     except OSError as error:
         print(f"gsa: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
         sys.exit(2)
