@@ -11,7 +11,16 @@ import pytest
 import gsa
 from gsa import cli
 
-COMMANDS = (["tune"], ["eval"], ["show"], ["data", "list"], ["data", "fetch"], ["data", "stats"])
+COMMANDS = (
+    ["tune"],
+    ["eval"],
+    ["predict"],
+    ["export"],
+    ["show"],
+    ["data", "list"],
+    ["data", "fetch"],
+    ["data", "stats"],
+)
 FIXTURES = Path(__file__).parent / "datasets" / "fixtures"
 
 
@@ -39,7 +48,7 @@ def data(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_face() -> None:
-    assert gsa.__all__ == ["__version__"]
+    assert gsa.__all__ == ["InputError", "__version__", "load"]
     assert gsa.__version__ == "0.1.0"
 
 
@@ -63,7 +72,7 @@ def test_each_command_has_help(run, words: list[str]) -> None:
 
 def test_the_listed_commands_are_all_there_is(run) -> None:
     names = {command.callback.__name__ for command in cli.app.registered_commands}
-    assert names == {"tune", "evaluate", "show"}
+    assert names == {"tune", "evaluate", "predict", "export", "show"}
     below = {command.callback.__name__ for command in cli.data.registered_commands}
     assert below == {"data_list", "fetch", "stats"}
     assert run("--version") == (0, f"gsa {gsa.__version__}\n", "")
@@ -87,6 +96,50 @@ def test_tune_and_eval_from_the_shell(run, recipe_file: Path, tmp_path: Path) ->
     code, out, _ = run("eval", root, "--level", 3, "--dataset", "sampler-emotion", "--limit", 5, "--json")
     rows = [json.loads(line) for line in out.splitlines()]
     assert {"run", "seed", "level", "dataset", "split", "metric", "value", "n"} == set(rows[0])
+
+
+def test_predict_from_the_shell(run, tuned: Path, tmp_path: Path) -> None:
+    code, out, _ = run("predict", "sentiment", "It was fine.", "--model", tuned)
+    assert code == 0
+    assert sorted(out.split()[::2]) == ["negative", "neutral", "positive"]
+    code, out, _ = run("predict", "sentiment", "It was fine.", "--model", tuned, "--json",
+                       "--labels", "bad, good")  # fmt: skip
+    assert set(json.loads(out)["probabilities"]) == {"bad", "good"}
+    (tmp_path / "reviews.csv").write_text("review,id\nfine,1\n,2\n")
+    code, out, _ = run("predict", "sentiment", tmp_path / "reviews.csv", "--text", "review",
+                       "--model", tuned, "--output", tmp_path / "out.parquet")  # fmt: skip
+    assert code == 0
+    assert "1 rows labelled" in out
+    assert "1 rejected (row 3: 'review': expected a text, found an empty one; see" in out
+    assert (tmp_path / "out.parquet").is_file()
+
+
+def test_export_from_the_shell(run, tuned: Path, tmp_path: Path) -> None:
+    code, out, _ = run("export", tuned, "--format", "adapter", "--out", tmp_path / "adapter", "--level", 2)
+    assert code == 0
+    assert "adapter_model.safetensors" in out
+    assert run("export", tuned, "--format", "zip", "--out", tmp_path / "zip")[0] == 2
+
+
+def test_a_reader_that_has_enough_is_no_error() -> None:
+    """As in `gsa predict ... | head`."""
+    code = (
+        "import sys\n"
+        "from gsa import cli\n"
+        "@cli.app.command()\n"
+        "def flood():\n"
+        "    sys.stdout.buffer.write(b'x' * 100_000)\n"
+        "    sys.stdout.buffer.flush()\n"
+        "sys.argv = ['gsa', 'flood']\n"
+        "cli.main()\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.wait(30) == 1
+    assert process.stderr is not None
+    with process.stderr as err:
+        assert err.read() == b""
 
 
 def test_plan_needs_no_weights(run, recipe_file: Path) -> None:
@@ -162,6 +215,9 @@ def test_a_disk_that_fails_is_one_sentence(run, recipe_file: Path, tmp_path: Pat
         (["show", "meld", "--layout", "inlin"], "name: input should be 'paper', 'instruction_first'"),
         (["show", "meld", "--context", "dialogue"], "layout 'inline' ends the prompt at the target"),
         (["data", "stats", "nothing"], "'nothing'"),
+        (["predict", "sentiment", "nowhere.csv"], "'nowhere.csv': expected a file, found none"),
+        (["predict", "sentiment", "text"], "the shipped model GSA-135M is not in this installation"),
+        (["export", "nowhere", "--format", "merged", "--out", "x"], "run 'nowhere' does not exist"),
     ],
 )  # fmt: skip
 def test_bad_input_is_one_sentence_and_exit_code_2(run, words: list[str], says: str) -> None:

@@ -28,9 +28,33 @@ def blocks(page: Path, kind: str) -> list[str]:
     return re.findall(rf"```{kind}\n(.*?)```", page.read_text(encoding="utf-8"), re.S)
 
 
-def commands() -> list[str]:
-    lines = [line for page in PAGES for block in blocks(page, "bash") for line in block.splitlines()]
-    return [line.split("  #")[0].strip() for line in lines if line.startswith("gsa ")]
+def files() -> dict[str, str]:
+    """Return the files that pages show, by the name beside the block's kind."""
+    pages = [page.read_text(encoding="utf-8") for page in PAGES]
+    return dict(pair for page in pages for pair in re.findall(r"```\w+ (\S+)\n(.*?)```", page, re.S))
+
+
+def steps() -> list[str]:
+    """Return the commands and the Python blocks of all pages in their order."""
+    found = []
+    for page in PAGES:
+        for kind, block in re.findall(r"```(bash|python)\n(.*?)```", page.read_text(encoding="utf-8"), re.S):
+            lines = [line.split("  #")[0].strip() for line in block.splitlines() if line.startswith("gsa ")]
+            found += lines if kind == "bash" else [block]
+    return found
+
+
+def take(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a command, its input from a file if it says so, or a Python block."""
+    if not step.startswith("gsa "):
+        exec(compile(step, "page", "exec"), {})
+        return
+    command, _, source = step.partition(" < ")
+    monkeypatch.setattr("sys.argv", shlex.split(command))
+    with contextlib.ExitStack() as stack, contextlib.suppress(SystemExit):
+        if source:
+            monkeypatch.setattr("sys.stdin", stack.enter_context(open(source)))
+        cli.main()
 
 
 def test_the_commands_of_the_pages_run_in_their_order(
@@ -41,14 +65,15 @@ def test_the_commands_of_the_pages_run_in_their_order(
     monkeypatch.setenv("GSA_DATA", str(ROOT / "tests" / "datasets" / "fixtures"))
     monkeypatch.chdir(tmp_path)
     shutil.copytree(ROOT / "recipes", tmp_path / "recipes")
-    found = commands()
-    assert len(found) >= 6
-    for command in found:
-        monkeypatch.setattr("sys.argv", shlex.split(command))
-        with contextlib.suppress(SystemExit):
-            cli.main()
+    for name, content in files().items():
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    found = steps()
+    assert len(found) >= 18
+    assert sum(not step.startswith("gsa ") for step in found) >= 2
+    for step in found:
+        take(step, monkeypatch)
         said = capsys.readouterr()
-        assert said.out.strip(), f"{command}: {said.err}"
+        assert said.out.strip(), f"{step}: {said.err}"
         assert "gsa: " not in said.err
 
 

@@ -1,5 +1,25 @@
 """gsa: one language model, tuned level by level, that does all of sentiment."""
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gsa.errors import InputError
+
+if TYPE_CHECKING:
+    from gsa.inference.predictor import Predictor
+
 __version__ = "0.1.0"
 
-__all__ = ["__version__"]
+__all__ = ["InputError", "__version__", "load"]
+
+
+def load(source: str | Path | None = None, level: int | None = None, device: str = "") -> "Predictor":
+    """Return a predictor; its `sentiment`, `emotions`, `sarcasm` and `classify` label texts.
+
+    `source` is a run folder, a model folder or a Hugging Face id; None is the shipped model. `level` is
+    how many links of a run are merged: None is all, 0 the untuned backbone. `device` is torch's name of
+    one; empty takes CUDA where there is one. Raises InputError where there is no such source or level.
+    """
+    from gsa.inference.loading import load as open_source  # torch waits until something is loaded
+
+    return open_source(source, level, device)

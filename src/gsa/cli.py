@@ -104,6 +104,66 @@ def evaluate(
 
 
 @app.command()
+def predict(
+    task: Annotated[
+        str, typer.Argument(metavar="TASK", help="sentiment, emotion, sarcasm, or one of the run's own.")
+    ],
+    source: Annotated[
+        str, typer.Argument(metavar="INPUT", help="A text, a .csv, .tsv, .jsonl or .parquet file, or -.")
+    ],
+    model: Annotated[
+        str | None, typer.Option(help="Run, model folder or Hugging Face id; the shipped one if not given.")
+    ] = None,
+    level: Annotated[int | None, typer.Option(min=0, help="Links to merge; all if not given.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Labelled file, by its ending; standard output if not given.")
+    ] = None,
+    text: Annotated[str | None, typer.Option(help="Column of texts [default: text].")] = None,
+    speaker: Annotated[str | None, typer.Option(help="Column of speakers [default: speaker].")] = None,
+    dialogue_id: Annotated[
+        str | None, typer.Option(help="Column that names each row's dialogue [default: dialogue_id].")
+    ] = None,
+    form: Annotated[str, typer.Option("--format", help="Format of the input: csv, tsv, jsonl.")] = "",
+    labels: Annotated[str, typer.Option(help="Other labels than the run's, with commas between.")] = "",
+    instruction: Annotated[str, typer.Option(help="Question of a task of your own.")] = "",
+    prefix: Annotated[str, typer.Option(help="Put before the names of new columns.")] = "",
+    rejects: Annotated[
+        Path | None, typer.Option(help="File for bad rows [default: OUTPUT.rejects.jsonl].")
+    ] = None,
+    again: Annotated[bool, typer.Option(help="Replace an output that is there.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Label a text, a file or standard input; the same command resumes a file that was stopped."""
+    from gsa.inference.rows import Columns
+    from gsa.inference.shell import Options, label
+
+    columns = Columns(text, speaker, dialogue_id)
+    listed = [word.strip() for word in labels.split(",")] if labels else []
+    said = label(
+        task,
+        source,
+        Options(model, level, columns, output, form, listed, instruction, prefix, rejects, again, as_json),
+    )
+    if said:
+        print(said)
+
+
+@app.command()
+def export(
+    run: RunPath,
+    form: Annotated[str, typer.Option("--format", help="merged, adapter or gguf.")],
+    out: Annotated[Path, typer.Option(help="New folder.")],
+    level: Annotated[int | None, typer.Option(min=0, help="Links to include; all if not given.")] = None,
+) -> None:
+    """Write a run for other programs: a merged model, one PEFT adapter, or a GGUF."""
+    from gsa.chain.export import export as write
+
+    folder = write(run, form, out, level)
+    for file in sorted(folder.iterdir()):
+        print(f"{file.stat().st_size:>12,}  {file}")
+
+
+@app.command()
 def show(
     dataset: Annotated[str, typer.Argument(help="A name of `gsa data list`.")],
     index: Annotated[int, typer.Option(min=0, help="Number of the example in its split.")] = 0,

@@ -73,7 +73,7 @@ def prompt(shown: "Shown") -> str:
     if shown.left_out:
         notes.append(f"{shown.left_out} turns left out for length")
     if shown.prompt.cut:
-        notes.append("the target itself was shortened")
+        notes.append(f"the target itself was shortened by {shown.prompt.cut} words")
     return (
         f"{example.dataset} {example.id}, gold label: {example.label}\n"
         f"--- prompt\n{shown.text}\n--- answers\n" + " |".join(shown.answers) + f"\n--- {'; '.join(notes)}"

@@ -40,6 +40,23 @@ def task_of(source: Source) -> Task:
     return task.with_labels(*source.labels)
 
 
+def tasks_of(recipe: Recipe) -> dict[str, Task]:
+    """Return the tasks that a recipe tunes, and those of the paper that it does not.
+
+    Of several label lists of one task the usual one is taken if it is among them (for emotions MELD's
+    seven), otherwise that of the dataset that is listed first. Levels share it, so they can be compared.
+    """
+    found = dict(TASKS)
+    lists: dict[str, list[Task]] = {}
+    for source in recipe.sources():
+        task = task_of(source)
+        lists.setdefault(task.name, []).append(task)
+    for name, tasks in lists.items():
+        usual = set(TASKS[name].labels) if name in TASKS else set()
+        found[name] = next((task for task in tasks if set(task.labels) == usual), tasks[0])
+    return found
+
+
 def metrics_of(source: Source) -> tuple[str, ...]:
     """Return the metrics of a recipe's dataset, the main one first."""
     return OWN_METRICS if source.path else get(source.name).metrics

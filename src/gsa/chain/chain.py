@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
-from peft.utils import get_peft_model_state_dict
 from safetensors.torch import save
 
 from gsa.chain.backbone import Loaded, load_backbone
+from gsa.chain.links import CONFIG, WEIGHTS, LinkWeights
 from gsa.chain.quiet import quiet
 from gsa.chain.recipe import Backbone, Lora
 from gsa.chain.trust import adapter, nothing_outside
@@ -21,7 +20,7 @@ from gsa.errors import InputError, suggest
 from gsa.files import aside, sealed, sha256, unsealed, write
 
 MANIFEST = "chain.json"
-WEIGHTS, CONFIG, LOG = "adapter_model.safetensors", "adapter_config.json", "log.jsonl"
+LOG = "log.jsonl"
 
 
 @dataclass(frozen=True)
@@ -85,22 +84,26 @@ class Chain:
 
         Raises InputError where the base is another one, the chain is shorter, or a link is damaged.
         """
-        level = len(self.links) if level is None else level
-        if not 0 <= level <= len(self.links):
-            raise InputError(
-                f"level {level}: expected 0 (untuned) to {len(self.links)}, the links in '{self.root}'"
-            )
+        self.check_level(level)
         loaded = load_backbone(backbone, device)
         if loaded.identity != self.base:
             raise InputError(
                 f"backbone '{backbone.name}' is {loaded.identity}: '{self.root}' was tuned on {self.base}"
             )
-        model = loaded.model
-        for link in self.links[:level]:
-            with quiet():
-                linked = PeftModel.from_pretrained(model, adapter(self.checked(link)))
-            model = merge(linked)
-        return Loaded(model, loaded.tokenizer, loaded.identity)
+        for link in self.link_weights(level):
+            link.fold_into(loaded.model)
+        return loaded
+
+    def check_level(self, level: int | None) -> None:
+        """Raise InputError for a level that the chain does not have."""
+        if level is not None and not 0 <= level <= len(self.links):
+            raise InputError(
+                f"level {level}: expected 0 (untuned) to {len(self.links)}, the links in '{self.root}'"
+            )
+
+    def link_weights(self, level: int | None = None) -> list[LinkWeights]:
+        """Read the first `level` links (None: all) and check them against their checksums."""
+        return [LinkWeights.read(adapter(self.checked(link))) for link in self.links[:level]]
 
     def extended(self, name: str, model: Any, base_name: str, log: str) -> "Chain":
         """Store a trained link with the log of its steps; return the chain with it at the end."""
@@ -142,6 +145,8 @@ class Chain:
 
 def fresh_link(model: Any, lora: Lora, seed: int) -> Any:
     """Put a new link on merged, frozen weights: A is random Gaussian, B zero, so nothing changes yet."""
+    from peft import LoraConfig, get_peft_model  # slow to import, and only tuning needs it
+
     names = [name for name, _ in model.named_modules()]
     for target in lora.targets:
         if not any(name == target or name.endswith(f".{target}") for name in names):
@@ -176,4 +181,6 @@ def merge(model: Any) -> Any:
 
 def link_weights(model: Any) -> dict[str, torch.Tensor]:
     """Return the active link's tensors by name."""
+    from peft.utils import get_peft_model_state_dict
+
     return dict(get_peft_model_state_dict(model, save_embedding_layers=False))

@@ -9,7 +9,6 @@ architectures go through transformers; `suits` decides.
 from typing import Any
 
 import torch
-from peft.tuners.lora import Linear as LoraLinear
 from torch import Tensor, nn
 from transformers import LlamaForCausalLM
 
@@ -91,6 +90,10 @@ def _part(module: Any) -> Projection | None:
     """Return a layer's weights, None where it is more than a frozen product and at most one plain link."""
     if type(module) is nn.Linear:
         return None if module.weight.requires_grad else Projection(module.weight, module.bias)
+    if not hasattr(module, "lora_A"):
+        return None
+    from peft.tuners.lora import Linear as LoraLinear  # slow to import, and there only where a link is
+
     if not isinstance(module, LoraLinear) or module.merged or module.lora_variant:
         return None
     base = module.get_base_layer()

@@ -21,6 +21,8 @@ ENDINGS = (*".,!?:)'\"*~a7é\u2019\u2026\u3002", "\U0001f600")
 """Ends of a text that are tried, to find out whether a tokenizer merges them with what follows."""
 SMALLEST = 32
 """Tokens that must be left for what an example says."""
+REMEMBERED = 65536
+"""Lines whose length in tokens is kept, so that a stream of any length takes constant memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +38,8 @@ class Prompt:
     """The turns that are shown; shorter than the layout's context if turns were left out for length."""
     gold: int | None
     """Index of the gold label, if known."""
-    cut: bool = False
-    """Whether the target utterance itself had to be shortened: it alone is longer than a prompt may be."""
+    cut: int = 0
+    """Words of the target utterance that were left out, because it alone is longer than a prompt may be."""
 
 
 def shared(a: Sequence[int], b: Sequence[int]) -> int:
@@ -147,17 +149,19 @@ class Encoder:
         encoded = self._tokenizer(texts, split_special_tokens=True)["input_ids"]
         return [tuple(ids[:-1] if ids and ids[-1] == self._eos else ids) for ids in encoded]
 
-    def _shown(self, example: Example) -> tuple[Dialogue, int, range, bool]:
-        """Choose the turns that fit; returns dialogue, target, turns, and whether the target was cut."""
+    def _shown(self, example: Example) -> tuple[Dialogue, int, range, int]:
+        """Choose the turns that fit; returns dialogue, target, turns, and the words cut off the target."""
         dialogue, target = example.dialogue, example.target
         turns = self.layout.turns(dialogue, target) if self.task.context else range(target, target + 1)
         repeats = self.task.context and self.layout.name != "inline"
         self._lengths.read(dialogue)
         own = self._lengths.of(target)
         if own * (1 + repeats) > self._room:
-            line = self._shorten(dialogue.turns[target].line(), self._room // (1 + repeats) - 2)
-            return Dialogue(dialogue.id, (Utterance(line),)), 0, range(1), True
-        return dialogue, target, self._fit(target, turns, own if repeats else 0), False
+            whole = dialogue.turns[target].line()
+            line = self._shorten(whole, self._room // (1 + repeats) - 2)
+            lost = max(1, len(whole.split()) - len(line.split()))
+            return Dialogue(dialogue.id, (Utterance(line),)), 0, range(1), lost
+        return dialogue, target, self._fit(target, turns, own if repeats else 0), 0
 
     def _fit(self, target: int, turns: range, repeated: int) -> range:
         """Leave out whole turns farthest from the target until the rest fits beside `repeated` tokens."""

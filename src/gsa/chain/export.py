@@ -1,0 +1,113 @@
+"""A run for other programs: a chain in, a folder out that loads without this package.
+
+merged    a model folder for plain transformers, its recipe beside it
+adapter   one PEFT adapter whose rank is the sum of the links' ranks, for PEFT and vLLM
+gguf      one file of 16 bits for llama.cpp and what builds on it
+
+Each has a README.md with the prompts and, where Python reads it, a script that scores labels.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+from gsa.chain.card import card
+from gsa.chain.chain import Chain
+from gsa.chain.links import CONFIG, PREFIX, WEIGHTS, LinkWeights
+from gsa.chain.quiet import quiet
+from gsa.chain.recipe import Recipe
+from gsa.chain.run import STORED_RECIPE, read_run
+from gsa.errors import InputError, suggest
+from gsa.files import aside, sha256
+
+
+def export(root: Path, kind: str, out: Path, level: int | None = None) -> Path:
+    """Write a run's chain, or its first `level` links, to the new folder `out` and return it.
+
+    Raises InputError for an unknown kind, a folder that is not empty, a level that the run does not have,
+    and for GGUF an architecture or tokenizer that it cannot hold exactly.
+    """
+    if kind not in KINDS:
+        near = suggest(kind, KINDS)
+        raise InputError(f"--format '{kind}': expected one of {', '.join(KINDS)}{near}")
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise InputError(f"'{out}' is there already: expected a new or empty folder for --out")
+    recipe, chain = read_run(root)
+    chain.check_level(level)
+    with aside(out) as draft:
+        draft.mkdir()
+        KINDS[kind](recipe, chain, level, draft)
+    return out
+
+
+def _merged(recipe: Recipe, chain: Chain, level: int | None, out: Path) -> None:
+    loaded = chain.load(recipe.backbone, level, "cpu")
+    with quiet():
+        loaded.model.save_pretrained(out)
+        loaded.tokenizer.save_pretrained(out)
+    (out / STORED_RECIPE).write_text(recipe.toml(), encoding="utf-8")
+    _readme(recipe, chain, level, "merged", loaded.tokenizer, out)
+
+
+def _adapter(recipe: Recipe, chain: Chain, level: int | None, out: Path) -> None:
+    from gsa.chain.backbone import load_config
+
+    links = chain.link_weights(level)
+    if not links:
+        raise InputError(f"'{chain.root}': expected a level of 1 or more for an adapter, found no link")
+    tensors, rank = stacked(links)
+    config = {**links[-1].config, "r": rank, "lora_alpha": rank, "target_modules": _targets(links)}
+    save_file(tensors, out / WEIGHTS, metadata={"format": "pt"})
+    (out / CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    _, tokenizer = load_config(recipe.backbone)
+    _readme(recipe, chain, level, "adapter", tokenizer, out)
+
+
+def stacked(links: Sequence[LinkWeights]) -> tuple[dict[str, torch.Tensor], int]:
+    """Return one link that does what several do in a row, and its rank, the sum of theirs.
+
+    The sum of scaled B_i A_i is one product: the A's below one another, the scaled B's side by side. A
+    layer that only some links change gets zeros for the others.
+    """
+    names = sorted({name for link in links for name in link.pairs})
+    ranks = [next(iter(link.pairs.values()))[0].shape[0] for link in links]
+    tensors = {}
+    for name in names:
+        shape = next(link.pairs[name] for link in links if name in link.pairs)
+        parts = []
+        for link, rank in zip(links, ranks, strict=True):
+            zeros = torch.zeros(rank, shape[0].shape[1]), torch.zeros(shape[1].shape[0], rank)
+            a, b = link.pairs.get(name, zeros)
+            parts.append((a, b * link.scaling))
+        tensors[f"{PREFIX}{name}.lora_A.weight"] = torch.cat([a for a, _ in parts], dim=0)
+        tensors[f"{PREFIX}{name}.lora_B.weight"] = torch.cat([b for _, b in parts], dim=1)
+    return tensors, sum(ranks)
+
+
+def _targets(links: Sequence[LinkWeights]) -> list[str]:
+    return sorted({name.rpartition(".")[2] for link in links for name in link.pairs})
+
+
+def _gguf(recipe: Recipe, chain: Chain, level: int | None, out: Path) -> None:
+    from gsa.chain.gguf_file import check_architecture, write_gguf
+
+    loaded = chain.load(recipe.backbone, level, "cpu")
+    check_architecture(loaded.model.config, recipe.backbone.name)
+    write_gguf(loaded, recipe.name, out / f"{recipe.name}-f16.gguf")
+    _readme(recipe, chain, level, "gguf", loaded.tokenizer, out)
+
+
+def _readme(recipe: Recipe, chain: Chain, level: int | None, kind: str, tokenizer: Any, out: Path) -> None:
+    links = [link.name for link in chain.links[:level]]
+    weights = {
+        file.name: sha256(file) for file in sorted(out.iterdir()) if file.suffix in (".gguf", ".safetensors")
+    }
+    text = card(recipe, kind, links, chain.base, weights, tokenizer)
+    (out / "README.md").write_text(text, encoding="utf-8")
+
+
+KINDS = {"merged": _merged, "adapter": _adapter, "gguf": _gguf}

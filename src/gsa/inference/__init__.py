@@ -1,0 +1,1 @@
+"""Labels for users: predictor, files. Knows the chain and the scores, no recipe's data and no metric."""

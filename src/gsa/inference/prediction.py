@@ -1,0 +1,101 @@
+"""What a user asks and gets: texts and turns in, Queries out; and the Prediction that answers each.
+
+Imports no torch.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from gsa.errors import InputError, suggest
+from gsa.tasks.dialogue import Dialogue, Utterance
+from gsa.tasks.task import Task
+
+Turn = str | Mapping[str, str] | Utterance
+"""One turn as a user gives it: its text, ``{"text": ..., "speaker": ...}``, or an Utterance."""
+
+UNREADABLE = re.compile("[\0\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Truncated:
+    """What was left out of a prompt because it was too long; false where nothing was."""
+
+    turns: int = 0
+    """Whole turns of the dialogue, those farthest from the target."""
+    words: int = 0
+    """Words from the middle of the target itself."""
+
+    def __bool__(self) -> bool:
+        return bool(self.turns or self.words)
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The label of one text or utterance."""
+
+    label: str
+    """The likeliest label."""
+    probabilities: Mapping[str, float]
+    """Of every label of the list, in its order; they sum to 1."""
+    truncated: Truncated = Truncated()
+    """What the model did not read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One thing to label."""
+
+    task: Task
+    dialogue: Dialogue
+    """Queries about one dialogue share the object, so that its turns are read once."""
+    target: int = 0
+    """Index of the turn to label."""
+
+
+def unreadable(text: str) -> str:
+    """Return what of a text no tokenizer can read, as ``the character U+0000``, or an empty string."""
+    found = UNREADABLE.search(text)
+    return f"the character U+{ord(found[0]):04X}" if found else ""
+
+
+def utterance(turn: Turn, where: str) -> Utterance:
+    """Return a user's turn as an Utterance; raises InputError for one that holds no text to label."""
+    if isinstance(turn, Mapping):
+        for key in turn:
+            if key not in ("text", "speaker"):
+                near = suggest(str(key), ("text", "speaker"))
+                raise InputError(f"{where}: unknown key '{key}'{near}: expected 'text' and 'speaker'")
+        turn = Utterance(turn.get("text", ""), turn.get("speaker") or "")
+    made = Utterance(turn) if isinstance(turn, str) else turn
+    if not isinstance(made, Utterance) or not isinstance(made.text, str) or not isinstance(made.speaker, str):
+        raise InputError(f"{where}: expected a text or a turn with 'text' and 'speaker', found {turn!r:.60}")
+    odd = unreadable(made.text) or unreadable(made.speaker)
+    if odd or not made.text.strip():
+        raise InputError(f"{where}: expected a text, found {odd or 'an empty one'}")
+    return made
+
+
+def dialogue(turns: Turn | Sequence[Turn], where: str = "dialogue") -> Dialogue:
+    """Return a user's conversation as a Dialogue; a lone turn is a dialogue of one.
+
+    Raises InputError that names the turn which cannot be read, counted from 1.
+    """
+    if isinstance(turns, str | Mapping | Utterance):
+        return Dialogue("", (utterance(turns, where),))
+    if not isinstance(turns, Sequence) or not turns:
+        raise InputError(f"{where}: expected one turn or more, found {turns!r:.60}")
+    made = tuple(utterance(turn, f"{where} turn {number}") for number, turn in enumerate(turns, start=1))
+    return Dialogue("", made)
+
+
+def is_many(inputs: object, task: Task) -> bool:
+    """Tell whether an input is a list of what the task labels, not one of them.
+
+    A list of texts is many sentences to a task that reads sentences, one dialogue to a task that reads
+    dialogues; there a list of lists is many.
+    """
+    if isinstance(inputs, str | Mapping | Utterance) or not isinstance(inputs, Sequence):
+        return False
+    nested = bool(inputs) and all(isinstance(item, Sequence) and not isinstance(item, str) for item in inputs)
+    return nested if task.context else True
