@@ -70,7 +70,7 @@ def test_the_longest_and_oddest_data_is_tuned_on_and_scored(
     )
     gsa(monkeypatch, "tune", recipe, "--out", tmp_path / "run")
     gsa(monkeypatch, "eval", tmp_path / "run", "--examples", 99)
-    assert "شكرا" not in (said := capsys.readouterr().out)
+    said = capsys.readouterr().out
     assert "😀👩‍👩‍👧‍👦🏳️‍🌈" in said
     assert "שלום עולם, מה שלומך?" in said
     rows = evaluate(tmp_path / "run", say=lambda _: None)
