@@ -59,7 +59,7 @@ def probabilities(prompt, labels, ending=""):
                 past = copy.deepcopy(read.past_key_values)
                 logits.append(model(torch.tensor([answer[:-1]]), past_key_values=past).logits[0])
             chances = torch.cat(logits).float().log_softmax(-1)
-            scores.append(chances[range(len(answer)), answer].sum())
+            scores.append(chances[torch.arange(len(answer)), torch.tensor(answer)].sum())
     return torch.stack(scores).softmax(0).tolist()
 '''
 
