@@ -38,7 +38,7 @@ def build(family, kind=attention.NAME):
     torch.manual_seed(0)
     tiny = model(
         config(
-            vocab_size=11, hidden_size=32, intermediate_size=48, num_hidden_layers=2, initializer_range=0.3,
+            vocab_size=11, hidden_size=32, intermediate_size=48, num_hidden_layers=2, initializer_range=0.2,
             max_position_embeddings=2048, bos_token_id=None, eos_token_id=10, pad_token_id=10, **heads,
         )
     )  # fmt: skip
@@ -339,7 +339,7 @@ def linked(request):
     torch.manual_seed(1)
     for name, weight in model.named_parameters():
         if "lora_B" in name:
-            torch.nn.init.normal_(weight, std=0.3)
+            torch.nn.init.normal_(weight, std=0.1)  # float32's own noise stays well below CLOSE
     return model.to(request.param).eval()
 
 
