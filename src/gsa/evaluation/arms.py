@@ -19,7 +19,7 @@ from gsa.chain.recipe_file import load_recipe
 from gsa.datasets.catalogue import CATALOGUE
 from gsa.errors import InputError
 from gsa.evaluation import predictions, results
-from gsa.evaluation.metrics import Answers, answers_of
+from gsa.evaluation.metrics import Answers, answers_of, measure
 from gsa.evaluation.results import Result
 from gsa.tasks.task import Task
 
@@ -106,6 +106,18 @@ class Run:
         bad = [file for file in files if predictions.load(self.root, file) is None]
         return [file.relative_to(self.root).as_posix() for file in bad]
 
+    def contradictions(self) -> list[str]:
+        """Return which main rows of the last level are not what the stored predictions give."""
+        found = []
+        for name in self.datasets:
+            row, kept = self.row(self.last, name), self.predicted(self.last, name)
+            if row is None or kept is None:
+                continue
+            value, n = measure(kept.answers, [row.metric])[row.metric]
+            if n == row.n and abs(value - row.value) > 0.01:
+                found.append(f"{name}: the row says {row.value:.2f}, the predictions give {value:.2f}")
+        return found
+
     def _read(self, level: int, dataset: str) -> Predicted | None:
         table = predictions.load(self.root, predictions.path_of(self.root, level, dataset, self.split))
         if table is None or not len(table):
@@ -143,8 +155,8 @@ def read_runs(folders: Sequence[Path], split: str = "test") -> list[Run]:
                 key = run.arm, run.seed
                 if key in found:
                     raise InputError(
-                        f"arm '{run.arm}' has seed {run.seed} in '{found[key].root}' and in '{root}': expected "
-                        "each seed once, and arms of distinct names"
+                        f"arm '{run.arm}' has seed {run.seed} in '{found[key].root}' and in '{root}': "
+                        "expected each seed once, and arms of distinct names"
                     )
                 found[key] = run
     if not found:

@@ -1,4 +1,4 @@
-"""What the paper prints (Hou, Shen, Lu: Progressive Tuning), as data; every number here is published, not ours.
+"""What the paper prints (Hou, Shen, Lu: Progressive Tuning), as data: published, not measured here.
 
 Sizes are those that the paper states. Percent, unless said otherwise.
 """
