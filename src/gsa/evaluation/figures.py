@@ -111,6 +111,7 @@ def confusions(arm: str, runs: Sequence[Run], path: Path) -> bool:
         shares = np.divide(100 * counts, total, out=np.full(counts.shape, np.nan), where=total > 0)
         _matrix(axes, labels, labels, shares, (0.0, 100.0), 0)
         axes.set_title(f"{title_of(name)}, n={len(found[0].gold):,}", fontsize=9)
+        axes.set_xlabel("answered", fontsize=8)
         axes.set_ylabel("gold", fontsize=8)
     figure.suptitle(f"{arm}: answers, percent of each gold label")
     _save(figure, path)
@@ -154,7 +155,7 @@ def learning_curves(runs: Sequence[Run], path: Path) -> bool:
         axes.plot(np.arange(len(smooth)) + window, smooth, linewidth=1, label=f"{run.arm}, seed {run.seed}")
     axes.set(xlabel="step, levels one after the other", ylabel="loss, running mean of a fiftieth")
     axes.grid(visible=True, alpha=0.3)
-    axes.legend(fontsize=7)
+    figure.legend(fontsize=7, loc="outside right upper")
     _save(figure, path)
     return True
 
@@ -201,6 +202,6 @@ def scores_by_examples(arm: str, runs: Sequence[Run], path: Path) -> bool:
     axes.set(xlabel="training examples seen", ylabel="main metric, percent", ylim=(0, 100),
              title=f"{arm}: scores after every level")  # fmt: skip
     axes.grid(visible=True, alpha=0.3)
-    axes.legend(fontsize=7)
+    figure.legend(fontsize=7, loc="outside right upper")
     _save(figure, path)
     return True

@@ -57,9 +57,16 @@ def _from_rows(runs: Sequence[Run], learned: dict[str, int]) -> str:
 
 
 def matrix(runs: Sequence[Run]) -> tuple[list[str], list[str], NDArray[np.float64]]:
-    """Return titles of datasets and of levels (majority left out), and the mean scores, nan where none."""
+    """Return titles of datasets and of levels (majority left out), and the mean scores, nan where none.
+
+    Levels that were measured on fewer examples than others say so.
+    """
     levels = sorted({row.level for run in runs for row in run.rows if row.level >= 0})
     names = runs[0].datasets
     cells = [[[row.value for row in rows_at(runs, name, level)] for level in levels] for name in names]
     values = [[float(np.mean(cell)) if cell else float("nan") for cell in line] for line in cells]
-    return [title_of(name) for name in names], [runs[0].title(level) for level in levels], np.asarray(values)
+    most = most_examples({"": runs}, names)
+    samples = {row.level for run in runs for row in run.rows
+               if row.n < dict(zip(names, most, strict=True))[row.dataset] and row == run.row(row.level, row.dataset)}  # fmt: skip
+    titles = [runs[0].title(level) + (" (sample)" if level in samples else "") for level in levels]
+    return [title_of(name) for name in names], titles, np.asarray(values)

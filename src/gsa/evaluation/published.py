@@ -85,7 +85,7 @@ TABLE_4 = (
     Published("strategy", "multi-task", "7B", {"iemocap": 70.45, "meld": 66.71, "emorynlp": 41.16}),
     Published("strategy", "progressive", "7B", {"iemocap": 71.78, "meld": 67.35, "emorynlp": 42.01}),
 )
-"""One run each."""
+"""One number each, without seeds."""
 
 
 def _few_shot(system: str, size: str, *scores: float) -> Published:

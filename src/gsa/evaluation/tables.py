@@ -131,7 +131,7 @@ def _published(row: Published, datasets: Sequence[str], *between: str) -> list[s
 def table_3(arms: Arms) -> Table:
     """Return every row of the paper's table 3, then majority, untuned, and the last level of arms."""
     largest = most_examples(arms, BENCHMARK)
-    rows = [_published(row, BENCHMARK, "1") for row in TABLE_3]
+    rows = [_published(row, BENCHMARK, "") for row in TABLE_3]
     for level, runs in _floors(arms):
         found = [rows_at(runs[:1], name, level) or rows_at(runs, name, level)[:1] for name in BENCHMARK]
         size = size_of(runs[0]) if level == 0 else ""
@@ -143,8 +143,8 @@ def table_3(arms: Arms) -> Table:
     header = ("system", "size", "from", "seeds", *map(title_of, BENCHMARK))
     metrics = ", ".join(f"{title_of(name)} {main_metric(name)}" for name in BENCHMARK)
     notes = (
-        f"Percent: {metrics}. Sizes of published rows are those that the paper states; its own rows are one "
-        "run each. Published rows may use other splits: the paper does not say which.",
+        f"Percent: {metrics}. Sizes of published rows are those that the paper states. It gives one number "
+        "a cell, and does not say of which split or of how many seeds.",
         "Examples: "
         + ", ".join(f"{title_of(n)} {m:,}" for n, m in zip(BENCHMARK, largest, strict=True) if m)
         + ".",
