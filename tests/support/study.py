@@ -66,7 +66,7 @@ def write_run(
     sample: int = SIZE,
     per_class: int = 0,
 ) -> Path:
-    """Write a measured run: level 0 answers with skill 0.3, others with `skill`; `sample` is for those between."""
+    """Write a measured run: level 0 has skill 0.3, others `skill`; those between are measured on `sample`."""
     root.mkdir(parents=True)
     (root / "recipe.toml").write_text(recipe_of(name, seed, levels, per_class))
     names = measured or [each for level in levels.values() for each in level]

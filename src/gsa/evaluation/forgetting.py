@@ -65,8 +65,13 @@ def matrix(runs: Sequence[Run]) -> tuple[list[str], list[str], NDArray[np.float6
     names = runs[0].datasets
     cells = [[[row.value for row in rows_at(runs, name, level)] for level in levels] for name in names]
     values = [[float(np.mean(cell)) if cell else float("nan") for cell in line] for line in cells]
-    most = most_examples({"": runs}, names)
-    samples = {row.level for run in runs for row in run.rows
-               if row.n < dict(zip(names, most, strict=True))[row.dataset] and row == run.row(row.level, row.dataset)}  # fmt: skip
+    whole = dict(zip(names, most_examples({"": runs}, names), strict=True))
+    samples = {
+        level
+        for level in levels
+        for name in names
+        for row in rows_at(runs, name, level)
+        if row.n < whole[name]
+    }
     titles = [runs[0].title(level) + (" (sample)" if level in samples else "") for level in levels]
     return [title_of(name) for name in names], titles, np.asarray(values)
