@@ -83,6 +83,8 @@ def test_mcnemar_is_given_for_one_seed(arms):
 def test_arms_without_a_common_seed_or_alone_are_not_compared(arms):
     apart = {"progressive": arms["progressive"][:1], "multitask": arms["multitask"][1:]}
     assert differences(apart, 100).rows == []
+    assert "; progressive - multitask on MELD;" in differences(apart, 100).notes[2]
+    assert len(differences(arms, 100).notes) == 2
     assert differences({"progressive": arms["progressive"]}, 100).rows == []
 
 

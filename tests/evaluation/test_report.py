@@ -93,6 +93,18 @@ def test_damage_and_unfinished_runs_are_told(study, tmp_path):
     assert "no checksum noted: predictions/level-2/meld-test.parquet." in said
 
 
+def test_a_seed_that_is_behind_is_left_out(study, tmp_path):
+    root = Path(shutil.copytree(study, tmp_path / "study"))
+    file = root / "progressive-s1" / "results.jsonl"
+    lines = [line for line in file.read_text().splitlines(True) if '"level": 3' not in line]
+    file.write_text("".join(line for line in lines if '"sst2"' not in line))
+    made = report([root], tmp_path / "report", resamples=100, say=quiet)
+    said = "\n".join(made.absent)
+    assert "progressive, seed 1: measured up to level 2 of 3, other seeds further: left out." in said
+    assert "progressive, seed 1: no rows of sst2, which other seeds have." in said
+    assert [run.seed for run in made.arms["progressive"]] == [0]
+
+
 def test_without_the_extra_there_are_tables_alone(study, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     made = report([study], tmp_path / "report", resamples=100, say=quiet)

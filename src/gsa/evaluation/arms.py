@@ -189,11 +189,15 @@ def _runs(root: Path, split: str) -> list[Run]:
 
 
 def by_arm(runs: Sequence[Run]) -> dict[str, list[Run]]:
-    """Return the runs of each arm by seed, arms in the order of first appearance."""
+    """Return the runs of each arm by seed, arms in the order of first appearance.
+
+    A run that was not yet measured up to the level that others of its arm reach is left out.
+    """
     arms: dict[str, list[Run]] = {}
-    for run in runs:
+    for run in sorted(runs, key=lambda run: run.seed):
         arms.setdefault(run.arm, []).append(run)
-    return {arm: sorted(mine, key=lambda run: run.seed) for arm, mine in arms.items()}
+    order = dict.fromkeys(run.arm for run in runs)
+    return {arm: [run for run in arms[arm] if run.last == max(r.last for r in arms[arm])] for arm in order}
 
 
 def size_of(run: Run) -> str:

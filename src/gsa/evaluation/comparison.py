@@ -117,9 +117,14 @@ def differences(arms: Arms, resamples: int = RESAMPLES) -> Table:
     """Return the reference arm minus each other on every dataset that the other was tuned on."""
     first = reference_of(arms)
     lines: list[Line] = []
+    apart: list[str] = []
     for arm, runs in arms.items():
         if arm != first and not runs[0].few_shot:
-            lines += _against(first, arms[first], arm, runs, resamples)
+            found = _against(first, arms[first], arm, runs, resamples)
+            done = {line.dataset for line in found}
+            names = [title_of(name) for name in _comparable(arms[first], runs)]
+            apart += [f"{first} - {arm} on {name}" for name in names if name not in done]
+            lines += found
     adjusted = holm([line.found.p for line in lines])
     rows = [
         [line.pair, line.dataset, f"{e.value:+.2f}", f"{e.low:+.2f} to {e.high:+.2f}", p_value(e.p),
@@ -127,14 +132,24 @@ def differences(arms: Arms, resamples: int = RESAMPLES) -> Table:
         for line, q in zip(lines, adjusted, strict=True) for e in [line.found]
     ]  # fmt: skip
     header = ("difference", "dataset", "points", "95% interval", "p", "p (Holm)", "McNemar", "n", "seeds")
-    notes = (
+    notes: tuple[str, ...] = (
         f"Paired bootstrap, {resamples:,} draws of examples, and of seeds where there are several; points of "
         "the dataset's main metric. Holm's p is over all lines of the table. McNemar's exact test is given "
         "for one seed: right with the first only / with the second only, p.",
         "Few seeds drawn with replacement make intervals somewhat too narrow: with S seeds the variance "
-        "between them is understated by 1/S.",
+        "between them is understated by 1/S. Examples are drawn one by one, though utterances of a dialogue "
+        "are alike, which narrows them too.",
     )
+    if apart:
+        why = "predictions, a common seed or common examples are missing, or labels differ"
+        notes += (f"Not compared, since {why}: {'; '.join(apart)}.",)
     return Table("differences", "Paired differences", header, rows, notes)
+
+
+def _comparable(mine: Sequence[Run], runs: Sequence[Run]) -> list[str]:
+    """Return the datasets that both arms have rows of and that the second was tuned on, if that is known."""
+    shared = [name for name in mine[0].datasets if rows_at(mine, name) and rows_at(runs, name)]
+    return [name for name in shared if not runs[0].recipe or runs[0].learned(name)]
 
 
 def _against(first: str, mine: Sequence[Run], second: str, runs: Sequence[Run], resamples: int) -> list[Line]:
@@ -142,9 +157,8 @@ def _against(first: str, mine: Sequence[Run], second: str, runs: Sequence[Run], 
     pairs = [last([run for run in side if run.seed in seeds]) for side in (mine, runs)]
     parts: dict[str, Sampled] = {}
     lines = []
-    for name in mine[0].datasets if seeds else ():
-        tuned = not runs[0].recipe or runs[0].learned(name)
-        found = difference(pairs[0], pairs[1], name, resamples) if tuned else None
+    for name in _comparable(mine, runs) if seeds else ():
+        found = difference(pairs[0], pairs[1], name, resamples)
         if found is not None:
             parts[name] = found
             test = _mcnemar(pairs[0][0], pairs[1][0], name) if len(seeds) == 1 else ""

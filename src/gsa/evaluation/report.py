@@ -49,10 +49,11 @@ def report(
     """
     if out.exists() and not (out / PAGE).is_file() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"'{out}' is there and is no report: expected a new or empty folder for --out")
-    arms = by_arm(read_runs(folders, split))
+    runs = read_runs(folders, split)
+    arms = by_arm(runs)
     counts = ", ".join(f"{arm} ({len(runs)})" for arm, runs in arms.items())
     say(f"arms (seeds): {counts}")
-    absent = missing(arms)
+    absent = missing(runs)
     tallies = cases.mine(arms)
     made, gone = make_tables(arms, tallies, resamples, say)
     with aside(out) as draft:
@@ -93,10 +94,10 @@ def make_tables(
     return made, absent
 
 
-def missing(arms: Arms) -> list[str]:
+def missing(runs: Sequence[Run]) -> list[str]:
     """Return a sentence for each dataset, prediction or row that is not there or not as it should be."""
-    runs = [run for mine in arms.values() for run in mine]
     found = []
+    used = {id(run) for mine in by_arm(runs).values() for run in mine}
     for name in BENCHMARK:
         if not any(name in run.datasets for run in runs):
             here = not absence(get(name), data_root())
@@ -112,7 +113,12 @@ def missing(arms: Arms) -> list[str]:
         if bare:
             found.append(f"{where}: no predictions of its last level, so no intervals: {', '.join(bare)}.")
         if run.recipe and run.last < len(run.recipe.levels):
-            found.append(f"{where}: measured up to level {run.last} of {len(run.recipe.levels)}.")
+            left = "" if id(run) in used else ", other seeds further: left out"
+            found.append(f"{where}: measured up to level {run.last} of {len(run.recipe.levels)}{left}.")
+        others = {name for other in runs if other.arm == run.arm for name in other.datasets}
+        lacking = sorted(others - set(run.datasets))
+        if lacking:
+            found.append(f"{where}: no rows of {', '.join(lacking)}, which other seeds have.")
         found += [f"{where}: {sentence}." for sentence in run.contradictions()]
     return found
 
