@@ -29,6 +29,7 @@ class Published:
     group: str
     system: str
     size: str
+    """Empty where the paper does not state it."""
     scores: dict[str, float]
     """By dataset."""
     multimodal: bool = False

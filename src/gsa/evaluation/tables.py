@@ -125,7 +125,7 @@ def table_2() -> Table:
 def _published(row: Published, datasets: Sequence[str], *between: str) -> list[str]:
     name = row.system + (" (multimodal)" if row.multimodal else "")
     scores = [f"{row.scores[each]:.2f}" if each in row.scores else "" for each in datasets]
-    return [name, row.size, PUBLISHED, *between, *scores]
+    return [name, row.size or "not stated", PUBLISHED, *between, *scores]
 
 
 def table_3(arms: Arms) -> Table:
