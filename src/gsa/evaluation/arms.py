@@ -53,7 +53,9 @@ class Run:
     rows: tuple[Result, ...]
     recipe: Recipe | None
     """None for rows that no recipe stands beside."""
-    _kept: dict[tuple[int, str], Predicted | None] = field(default_factory=dict, repr=False, compare=False)
+    _kept: dict[tuple[int, str], Predicted | None] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @cached_property
     def sources(self) -> dict[str, Source]:
