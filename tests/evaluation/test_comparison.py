@@ -97,6 +97,19 @@ def test_a_baseline_with_predictions_is_compared_too(tmp_path):
     assert [row[:2] for row in rows] == [["a - tfidf", "MELD"]]
 
 
+def test_a_baseline_of_one_seed_stands_against_every_seed(tmp_path):
+    for seed in (3, 4):
+        write_run(tmp_path / f"a{seed}", "a", seed, ERC_ONLY, 0.9)
+    table = table_of("meld", 0.4, 3)
+    results.add(tmp_path / "b", rows_of("tfidf", 0, 0, "meld", table))
+    predictions.store(tmp_path / "b", predictions.path_of(tmp_path / "b", 0, "meld", "test"), table)
+    arms = by_arm(read_runs([tmp_path]))
+    (row,) = differences(arms, 100).rows
+    assert row[8] == "2"
+    ours = np.mean([run.row(1, "meld").value for run in arms["a"]])
+    assert float(row[2]) == pytest.approx(ours - arms["tfidf"][0].row(0, "meld").value, abs=0.01)
+
+
 def test_the_papers_test_on_its_margins_and_on_ours(arms):
     rows = {row[0]: row for row in papers_test(arms).rows}
     assert rows["GSA-7B - best unified, all eight"][1:] == [
@@ -122,6 +135,12 @@ def test_scores_have_intervals_around_them(arms):
     values = [run.row(3, "emorynlp").value for run in arms["progressive"]]
     assert float(row[6]) < np.mean(values) < float(row[7])
     answers = arms["progressive"][0].predicted(3, "emorynlp").answers
+    found = [run.predicted(3, "emorynlp").answers for run in arms["progressive"]]
+    sure = np.concatenate([a.probabilities.max(1) for a in found])
+    right = np.concatenate([a.predicted == a.gold for a in found])
+    bins = np.minimum((10 * sure).astype(int), 9)
+    error = sum(abs((sure - right)[bins == i].sum()) for i in range(10)) / len(sure)
+    assert row[8] == f"{100 * error:.1f}"
     assert values[0] == pytest.approx(
         100 * f1_score(answers.gold, answers.predicted, average="weighted"), abs=0.01
     )

@@ -5,7 +5,7 @@ In: arms. Out: tables. Two arms are compared on the examples that both answered,
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from gsa.evaluation.statistics import (
     Classes,
     Estimate,
     Sampled,
+    calibration,
     estimate,
     holm,
     mcnemar,
@@ -153,6 +154,8 @@ def _comparable(mine: Sequence[Run], runs: Sequence[Run]) -> list[str]:
 
 
 def _against(first: str, mine: Sequence[Run], second: str, runs: Sequence[Run], resamples: int) -> list[Line]:
+    if len(runs) == 1 and not runs[0].recipe:  # a baseline without seeds stands against each of ours
+        runs = [replace(runs[0], seed=run.seed) for run in mine]
     seeds = sorted({run.seed for run in mine} & {run.seed for run in runs})
     pairs = [last([run for run in side if run.seed in seeds]) for side in (mine, runs)]
     parts: dict[str, Sampled] = {}
@@ -226,14 +229,23 @@ def scores(arms: Arms, resamples: int = RESAMPLES) -> Table:
             if not found:
                 continue
             parts = classes_of(last(runs), name)
-            interval = ["", ""]
+            interval = ["", "", ""]
             if parts is not None:
                 gold, said, labels = parts
                 metric = found[0].metric
                 e = estimate([scored(gold, said, labels, metric, resamples, zlib.crc32(name.encode()))])
-                interval = [f"{e.low:.2f}", f"{e.high:.2f}"]
+                interval = [f"{e.low:.2f}", f"{e.high:.2f}", f"{_calibration(runs, name):.1f}"]
             values = number([row.value for row in found])
             rows.append([arm, name, found[0].metric, str(found[0].n), str(len(found)), values, *interval])
-    header = ("arm", "dataset", "metric", "n", "seeds", "value", "low", "high")
-    note = "95% intervals of bootstrap samples of examples, and of seeds where there are several."
+    header = ("arm", "dataset", "metric", "n", "seeds", "value", "low", "high", "ECE")
+    note = (
+        "95% intervals of bootstrap samples of examples, and of seeds where there are several. ECE is the "
+        "expected calibration error in percent, ten bins, all seeds together."
+    )
     return Table("scores", "Every arm's last level", header, rows, (note,))
+
+
+def _calibration(runs: Sequence[Run], dataset: str) -> float:
+    found = common(last(runs), dataset) or []
+    chances, gold = (np.concatenate([getattr(a, of) for a in found]) for of in ("probabilities", "gold"))
+    return 100 * calibration(chances, gold).error
