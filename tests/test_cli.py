@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from study import write_run
 
 import gsa
 from gsa import cli
@@ -14,6 +15,7 @@ from gsa import cli
 COMMANDS = (
     ["tune"],
     ["eval"],
+    ["report"],
     ["predict"],
     ["export"],
     ["show"],
@@ -72,7 +74,7 @@ def test_each_command_has_help(run, words: list[str]) -> None:
 
 def test_the_listed_commands_are_all_there_is(run) -> None:
     names = {command.callback.__name__ for command in cli.app.registered_commands}
-    assert names == {"tune", "evaluate", "predict", "export", "show"}
+    assert names == {"tune", "evaluate", "report", "predict", "export", "show"}
     below = {command.callback.__name__ for command in cli.data.registered_commands}
     assert below == {"data_list", "fetch", "stats"}
     assert run("--version") == (0, f"gsa {gsa.__version__}\n", "")
@@ -96,6 +98,20 @@ def test_tune_and_eval_from_the_shell(run, recipe_file: Path, tmp_path: Path) ->
     code, out, _ = run("eval", root, "--level", 3, "--dataset", "sampler-emotion", "--limit", 5, "--json")
     rows = [json.loads(line) for line in out.splitlines()]
     assert {"run", "seed", "level", "dataset", "split", "metric", "value", "n"} == set(rows[0])
+
+
+def test_report_from_the_shell(run, tmp_path: Path) -> None:
+    write_run(tmp_path / "run", "run", 0, {"SA": ["sst2"], "ERC": ["meld"]})
+    code, out, _ = run(
+        "report", tmp_path / "run", "--out", tmp_path / "report", "--resamples", 100, "--cases"
+    )
+    assert code == 0
+    assert "absent: IEMOCAP: no rows" in out
+    assert "sst2 sst2_" in out
+    assert (tmp_path / "report" / "report.md").is_file()
+    code, _, err = run("report", tmp_path / "report")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "no results.jsonl" in err
 
 
 def test_predict_from_the_shell(run, tuned: Path, tmp_path: Path) -> None:

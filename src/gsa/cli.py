@@ -104,6 +104,29 @@ def evaluate(
 
 
 @app.command()
+def report(
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="RESULTS...", help="Measured runs, or folders of such.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("results/report"),
+    split: Annotated[str, typer.Option(help="train, dev or test.")] = "test",
+    resamples: Annotated[int, typer.Option(min=100, help="Bootstrap samples a comparison.")] = 10_000,
+    cases: Annotated[bool, typer.Option("--cases", help="Print the cases with texts from the data.")] = False,
+) -> None:
+    """Make tables and figures of measured runs, beside the paper's rows: Markdown, CSV, PNG."""
+    from gsa.evaluation.cases import with_texts
+    from gsa.evaluation.report import PAGE
+    from gsa.evaluation.report import report as make
+
+    made = make(folders, out, split, resamples, _say)
+    for sentence in made.absent:
+        print(f"absent: {sentence}")
+    if cases:
+        print("\n".join(with_texts(made.tallies, made.arms, split)))
+    print(f"{len(made.files)} files; open {out / PAGE}")
+
+
+@app.command()
 def predict(
     task: Annotated[
         str, typer.Argument(metavar="TASK", help="sentiment, emotion, sarcasm, or one of the run's own.")

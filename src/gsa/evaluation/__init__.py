@@ -1,1 +1,1 @@
-"""Scoring, metrics, results, the forgetting matrix."""
+"""Scoring, metrics, results, statistics, tables and figures."""

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from gsa.chain.batches import draw, examples_of, metrics_of, splits_of, task_of
 from gsa.chain.chain import Chain
@@ -25,12 +24,11 @@ from gsa.chain.recipe import Recipe, Source
 from gsa.chain.run import read_run
 from gsa.errors import InputError, suggest
 from gsa.evaluation import predictions, results
-from gsa.evaluation.metrics import Answers, measure
+from gsa.evaluation.metrics import Answers, answers_of, measure
 from gsa.evaluation.results import Result
 from gsa.evaluation.scoring import score
 from gsa.tasks.dialogue import Example
 from gsa.tasks.encoding import Encoder
-from gsa.tasks.task import Task
 
 Say = Callable[[str], None]
 MAJORITY = -1
@@ -166,7 +164,7 @@ def rows_of(recipe: Recipe, level: int, source: Source, split: str, table: pl.Da
     """Return the result rows of a table of predictions, the main metric first."""
     task = task_of(source)
     probabilities = table.select([f"p_{label}" for label in task.labels]).to_numpy()
-    return _results(recipe, level, source, split, _answers(task, table["gold"].to_list(), probabilities))
+    return _results(recipe, level, source, split, answers_of(task, table["gold"].to_list(), probabilities))
 
 
 def _majority(recipe: Recipe, root: Path, source: Source, examples: Sequence[Example], split: str) -> None:
@@ -175,14 +173,8 @@ def _majority(recipe: Recipe, root: Path, source: Source, examples: Sequence[Exa
     counts = Counter(task.asked(str(example.label)) for example in examples_of(source, "train"))
     always = np.zeros((len(examples), len(task.labels)))
     always[:, max(range(len(task.labels)), key=lambda i: counts[task.labels[i]])] = 1.0
-    answers = _answers(task, [str(example.label) for example in examples], always)
+    answers = answers_of(task, [str(example.label) for example in examples], always)
     results.add(root, _results(recipe, MAJORITY, source, split, answers))
-
-
-def _answers(task: Task, gold: Sequence[str], probabilities: NDArray[np.float64]) -> Answers:
-    indices = np.asarray([task.labels.index(task.asked(label)) for label in gold], dtype=np.int64)
-    neutral = np.asarray([label == "neutral" for label in gold]) if "neutral" in task.merged else None
-    return Answers(task.labels, indices, probabilities, neutral)
 
 
 def _results(recipe: Recipe, level: int, source: Source, split: str, answers: Answers) -> list[Result]:

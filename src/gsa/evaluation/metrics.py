@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, f1_score, recall_score
 
+from gsa.tasks.task import Task
+
 
 @dataclass(frozen=True)
 class Answers:
@@ -31,15 +33,20 @@ class Answers:
         return np.asarray(self.probabilities.argmax(1), dtype=np.int64)
 
 
+def answers_of(task: Task, gold: Sequence[str], probabilities: NDArray[np.float64]) -> Answers:
+    """Return Answers from a dataset's gold labels and probabilities of shape (examples, labels)."""
+    indices = np.asarray([task.labels.index(task.asked(label)) for label in gold], dtype=np.int64)
+    neutral = np.asarray([label == "neutral" for label in gold]) if "neutral" in task.merged else None
+    return Answers(task.labels, indices, probabilities, neutral)
+
+
 def measure(answers: Answers, names: Sequence[str]) -> dict[str, tuple[float, int]]:
     """Return each metric's value in percent and the number of examples it is taken over."""
     return {name: _one(answers, name) for name in names}
 
 
 def _one(answers: Answers, name: str) -> tuple[float, int]:
-    gold, predicted = answers.gold, answers.predicted
-    if name.endswith(("_has0", "_non0")):
-        gold, predicted = _two_classes(answers, zeros=name.endswith("_has0"))
+    gold, predicted = compared(answers, name)
     if not len(gold):
         return 0.0, 0
     match name:
@@ -54,6 +61,13 @@ def _one(answers: Answers, name: str) -> tuple[float, int]:
         case _:
             raise ValueError(f"unknown metric '{name}'")
     return 100.0 * float(value), len(gold)
+
+
+def compared(answers: Answers, name: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the gold and predicted classes that a metric compares, each of shape (examples it counts,)."""
+    if name.endswith(("_has0", "_non0")):
+        return _two_classes(answers, zeros=name.endswith("_has0"))
+    return answers.gold, answers.predicted
 
 
 def _two_classes(answers: Answers, zeros: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

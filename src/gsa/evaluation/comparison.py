@@ -1,0 +1,251 @@
+"""Arms against each other: table 4, paired differences, and the paper's own test.
+
+In: arms. Out: tables. Two arms are compared on the examples that both answered, seed by seed.
+"""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from gsa.evaluation.arms import Run, common, main_metric, size_of
+from gsa.evaluation.metrics import compared
+from gsa.evaluation.published import BENCHMARK, TABLE_4, margins
+from gsa.evaluation.statistics import (
+    RESAMPLES,
+    Classes,
+    Estimate,
+    Sampled,
+    calibration,
+    estimate,
+    holm,
+    mcnemar,
+    paired,
+    scored,
+    t_test,
+)
+from gsa.evaluation.tables import (
+    MEASURED,
+    PUBLISHED,
+    Arms,
+    Table,
+    cells_of,
+    most_examples,
+    number,
+    rows_at,
+    title_of,
+)
+
+ERC = ("iemocap", "meld", "emorynlp")
+At = tuple[Run, int]
+"""A run at a level."""
+
+
+def classes_of(models: Sequence[At], dataset: str) -> tuple[Classes, Classes, int] | None:
+    """Return gold (n,), answers (models, n) and the number of classes that the main metric compares."""
+    answers = common(models, dataset)
+    if answers is None:
+        return None
+    metric = main_metric(dataset, models[0][0].sources.get(dataset))
+    pairs = [compared(each, metric) for each in answers]
+    gold, said = pairs[0][0], np.stack([predicted for _, predicted in pairs])
+    return (gold, said, int(max(gold.max(), said.max())) + 1) if len(gold) else None
+
+
+def difference(first: Sequence[At], second: Sequence[At], dataset: str, resamples: int) -> Sampled | None:
+    """Return first minus second on a dataset, pair by pair; None where they cannot be compared."""
+    found = classes_of([*first, *second], dataset)
+    if found is None:
+        return None
+    gold, said, labels = found
+    metric = main_metric(dataset, first[0][0].sources.get(dataset))
+    half = len(first)
+    return paired(gold, said[:half], said[half:], labels, metric, resamples, zlib.crc32(dataset.encode()))
+
+
+def last(runs: Sequence[Run]) -> list[At]:
+    """Return the runs at their last level."""
+    return [(run, run.last) for run in runs]
+
+
+def reference_of(arms: Arms) -> str:
+    """Return the arm that others are compared with: the progressive one, or else the first."""
+    tuned = [arm for arm, runs in arms.items() if runs[0].recipe and not runs[0].few_shot]
+    return next((arm for arm in tuned if "progressive" in arm), tuned[0] if tuned else next(iter(arms)))
+
+
+def table_4(arms: Arms) -> Table:
+    """Return emotion recognition under each arm that was tuned on it, beside the paper's rows."""
+    there = {
+        arm: runs
+        for arm, runs in arms.items()
+        if not runs[0].few_shot and any(runs[0].learned(name) and rows_at(runs, name) for name in ERC)
+    }
+    shared = [name for name in ERC if there and all(rows_at(runs, name) for runs in there.values())]
+    largest = most_examples(there, ERC)
+    rows = [
+        [row.system, row.size, PUBLISHED, "", *(f"{row.scores[name]:.2f}" for name in ERC),
+         f"{np.mean(list(row.scores.values())):.2f}"]
+        for row in TABLE_4
+    ]  # fmt: skip
+    for arm, runs in there.items():
+        found = [rows_at(runs, name) for name in ERC]
+        whole = [[row.value for name in shared for row in rows_at([run], name)] for run in runs]
+        means = [float(np.mean(values)) for values in whole if shared and len(values) == len(shared)]
+        rows.append(
+            [arm, size_of(runs[0]), MEASURED, str(len(runs)), *cells_of(found, largest), number(means)]
+        )
+    header = ("tuned as", "size", "from", "seeds", *map(title_of, ERC), "average")
+    over = f"The average of measured rows is over {', '.join(map(title_of, shared))}." if shared else ""
+    note = "Weighted F1 in percent; mean ± standard deviation over seeds."
+    return Table(
+        "table-4", "Table 4: emotion recognition by strategy", header, rows, (f"{note} {over}".strip(),)
+    )
+
+
+@dataclass(frozen=True)
+class Line:
+    """One compared pair of arms on one dataset, or on the average of several."""
+
+    pair: str
+    dataset: str
+    found: Estimate
+    mcnemar: str = ""
+
+
+def differences(arms: Arms, resamples: int = RESAMPLES) -> Table:
+    """Return the reference arm minus each other on every dataset that the other was tuned on."""
+    first = reference_of(arms)
+    lines: list[Line] = []
+    apart: list[str] = []
+    for arm, runs in arms.items():
+        if arm != first and not runs[0].few_shot:
+            found = _against(first, arms[first], arm, runs, resamples)
+            done = {line.dataset for line in found}
+            names = [title_of(name) for name in _comparable(arms[first], runs)]
+            apart += [f"{first} - {arm} on {name}" for name in names if name not in done]
+            lines += found
+    adjusted = holm([line.found.p for line in lines])
+    rows = [
+        [line.pair, line.dataset, f"{e.value:+.2f}", f"{e.low:+.2f} to {e.high:+.2f}", p_value(e.p),
+         p_value(q), line.mcnemar, f"{e.n:,}", str(e.seeds)]
+        for line, q in zip(lines, adjusted, strict=True) for e in [line.found]
+    ]  # fmt: skip
+    header = ("difference", "dataset", "points", "95% interval", "p", "p (Holm)", "McNemar", "n", "seeds")
+    notes: tuple[str, ...] = (
+        f"Paired bootstrap, {resamples:,} draws of examples, and of seeds where there are several; points of "
+        "the dataset's main metric. Holm's p is over all lines of the table. McNemar's exact test is given "
+        "for one seed: right with the first only / with the second only, p.",
+        "Few seeds drawn with replacement make intervals somewhat too narrow: with S seeds the variance "
+        "between them is understated by 1/S. Examples are drawn one by one, though utterances of a dialogue "
+        "are alike, which narrows them too.",
+    )
+    if apart:
+        why = "predictions, a common seed or common examples are missing, or labels differ"
+        notes += (f"Not compared, since {why}: {'; '.join(apart)}.",)
+    return Table("differences", "Paired differences", header, rows, notes)
+
+
+def _comparable(mine: Sequence[Run], runs: Sequence[Run]) -> list[str]:
+    """Return the datasets that both arms have rows of and that the second was tuned on, if that is known."""
+    shared = [name for name in mine[0].datasets if rows_at(mine, name) and rows_at(runs, name)]
+    return [name for name in shared if not runs[0].recipe or runs[0].learned(name)]
+
+
+def _against(first: str, mine: Sequence[Run], second: str, runs: Sequence[Run], resamples: int) -> list[Line]:
+    if len(runs) == 1 and not runs[0].recipe:  # a baseline without seeds stands against each of ours
+        runs = [replace(runs[0], seed=run.seed) for run in mine]
+    seeds = sorted({run.seed for run in mine} & {run.seed for run in runs})
+    pairs = [last([run for run in side if run.seed in seeds]) for side in (mine, runs)]
+    parts: dict[str, Sampled] = {}
+    lines = []
+    for name in _comparable(mine, runs) if seeds else ():
+        found = difference(pairs[0], pairs[1], name, resamples)
+        if found is not None:
+            parts[name] = found
+            test = _mcnemar(pairs[0][0], pairs[1][0], name) if len(seeds) == 1 else ""
+            lines.append(Line(f"{first} - {second}", title_of(name), estimate([found]), test))
+    averages = {"average ERC": [name for name in ERC if name in parts], "average": list(parts)}
+    for what, names in averages.items():
+        several = [parts[name] for name in names]
+        if len(several) > 1 and (what == "average ERC" or names != averages["average ERC"]):
+            lines.append(Line(f"{first} - {second}", what, estimate(several)))
+    return lines
+
+
+def _mcnemar(first: At, second: At, dataset: str) -> str:
+    found = classes_of([first, second], dataset)
+    if found is None:
+        return ""
+    gold, said, _ = found
+    only_first, only_second, p = mcnemar(gold, said[0], said[1])
+    return f"{only_first} / {only_second}, {p_value(p)}"
+
+
+def p_value(p: float) -> str:
+    """Return a p value as people write it, empty where there is none."""
+    return "" if np.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def papers_test(arms: Arms) -> Table:
+    """Return the paper's one-sample t test over datasets, on its own margins and on arms measured here."""
+    published = margins()
+    groups = {"SA": BENCHMARK[:3], "ERC": ERC, "SD": BENCHMARK[6:], "all eight": BENCHMARK}
+    given = {f"GSA-7B - best unified, {what}": [published[name] for name in names]
+             for what, names in groups.items()}  # fmt: skip
+    first = reference_of(arms)
+    measured = {}
+    for arm, runs in arms.items():
+        both = [n for n in BENCHMARK if rows_at(runs, n) and rows_at(arms[first], n) and runs[0].learned(n)]
+        if arm != first and not runs[0].few_shot and len(both) > 1:
+            means = [
+                [np.mean([r.value for r in rows_at(side, n)]) for n in both] for side in (arms[first], runs)
+            ]
+            measured[f"{first} - {arm}, {len(both)} datasets"] = [
+                float(a - b) for a, b in zip(*means, strict=True)
+            ]
+    rows = []
+    for origin, tests in ((PUBLISHED, given), (MEASURED, measured)):
+        for name, values in tests.items():
+            found = t_test(values)
+            rows.append([name, origin, str(found.n), f"{found.mean:+.2f}",
+                         "" if np.isnan(found.t) else f"{found.t:.2f}", p_value(found.p),
+                         p_value(found.p_greater)])  # fmt: skip
+    header = ("difference", "from", "datasets", "mean", "t", "p two-sided", "p one-sided")
+    note = (
+        "One-sample t over datasets: it asks whether a margin would be seen on other datasets, knows nothing "
+        "of examples or seeds, and takes very different datasets for draws from one distribution."
+    )
+    return Table("t-test", "The paper's test", header, rows, (note,))
+
+
+def scores(arms: Arms, resamples: int = RESAMPLES) -> Table:
+    """Return the last level of every arm on every dataset with bootstrap intervals."""
+    rows = []
+    for arm, runs in arms.items():
+        for name in runs[0].datasets:
+            found = rows_at(runs, name)
+            if not found:
+                continue
+            parts = classes_of(last(runs), name)
+            interval = ["", "", ""]
+            if parts is not None:
+                gold, said, labels = parts
+                metric = found[0].metric
+                e = estimate([scored(gold, said, labels, metric, resamples, zlib.crc32(name.encode()))])
+                interval = [f"{e.low:.2f}", f"{e.high:.2f}", f"{_calibration(runs, name):.1f}"]
+            values = number([row.value for row in found])
+            rows.append([arm, name, found[0].metric, str(found[0].n), str(len(found)), values, *interval])
+    header = ("arm", "dataset", "metric", "n", "seeds", "value", "low", "high", "ECE")
+    note = (
+        "95% intervals of bootstrap samples of examples, and of seeds where there are several. ECE is the "
+        "expected calibration error in percent, ten bins, all seeds together."
+    )
+    return Table("scores", "Every arm's last level", header, rows, (note,))
+
+
+def _calibration(runs: Sequence[Run], dataset: str) -> float:
+    found = common(last(runs), dataset) or []
+    chances, gold = (np.concatenate([getattr(a, of) for a in found]) for of in ("probabilities", "gold"))
+    return 100 * calibration(chances, gold).error

@@ -1,0 +1,121 @@
+"""Figures: what is drawn is what is on disk."""
+
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from gsa.errors import InputError
+from gsa.evaluation import figures
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch):
+    """The figures that are drawn."""
+    found = []
+    honest = figures._save
+
+    def keep(figure, path):
+        found.append(figure)
+        honest(figure, path)
+
+    monkeypatch.setattr(figures, "_save", keep)
+    return found
+
+
+def texts(axes) -> list[str]:
+    return [text.get_text() for text in axes.texts]
+
+
+def test_a_named_matrix(tmp_path, drawn):
+    values = np.asarray([[1.0, -0.25], [-0.25, np.nan]])
+    figures.heat_map(["SA", "ERC"], ["SA", "ERC"], values, "Cosines", tmp_path / "a.png", (-1, 1), 2)
+    axes = drawn[0].axes[0]
+    assert texts(axes) == ["1.00", "-0.25", "-0.25"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["SA", "ERC"]
+    assert axes.get_title() == "Cosines"
+    assert axes.images[0].get_clim() == (-1, 1)
+    picture = imread(tmp_path / "a.png")
+    assert picture.ndim == 3
+    assert picture.std() > 0.01
+
+
+def test_a_matrix_of_nothing_or_of_one_value(tmp_path):
+    figures.heat_map(["a"], ["b"], np.asarray([[np.nan]]), "", tmp_path / "a.png")
+    figures.heat_map(["a"], ["b"], np.asarray([[3.0]]), "", tmp_path / "b.png")
+    assert (tmp_path / "b.png").is_file()
+
+
+def test_the_same_data_give_the_same_bytes(arms, tmp_path):
+    for name in ("a.png", "b.png"):
+        figures.forgetting("progressive", arms["progressive"], tmp_path / name)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_the_forgetting_map_has_the_matrix(arms, tmp_path, drawn):
+    figures.forgetting("progressive", arms["progressive"], tmp_path / "a.png")
+    expected = np.mean([run.row(3, "mustard").value for run in arms["progressive"]])
+    assert texts(drawn[0].axes[0])[-1] == f"{expected:.1f}"
+    assert len(texts(drawn[0].axes[0])) == 20
+
+
+def test_confusions_are_shares_of_gold_labels(arms, tmp_path, drawn):
+    assert figures.confusions("progressive", arms["progressive"], tmp_path / "a.png")
+    shown = [axes for axes in drawn[0].axes if axes.get_title()]
+    assert [axes.get_title() for axes in shown] == [
+        "SST-2, n=120", "CMU-MOSI, n=120", "MELD, n=120", "EmoryNLP, n=120", "MUStARD, n=120",
+    ]  # fmt: skip
+    found = [run.predicted(3, "sst2").answers for run in arms["progressive"]]
+    gold = np.concatenate([a.gold for a in found])
+    said = np.concatenate([a.predicted for a in found])
+    expected = [100 * (said[gold == i] == j).mean() for i in (0, 1) for j in (0, 1)]
+    assert texts(shown[0]) == [f"{value:.0f}" for value in expected]
+
+
+def test_reliability_diagrams_say_the_error(arms, tmp_path, drawn):
+    assert figures.reliability("multitask", arms["multitask"], tmp_path / "a.png")
+    found = [run.predicted(1, "meld").answers for run in arms["multitask"]]
+    chances = np.concatenate([a.probabilities for a in found])
+    error = figures.calibration(chances, np.concatenate([a.gold for a in found])).error
+    assert f"MELD: ECE {100 * error:.1f}%" in [axes.get_title() for axes in drawn[0].axes]
+    assert error > 0.1  # half right, always more than half sure
+
+
+def test_learning_curves_are_the_logs(arms, tmp_path, drawn):
+    runs = [run for mine in arms.values() for run in mine]
+    assert figures.learning_curves(runs, tmp_path / "a.png")
+    lines = drawn[0].axes[0].lines
+    assert len(lines) == 6
+    assert lines[0].get_ydata() == pytest.approx([2 / (i + 1) for i in range(60)])
+
+
+def test_scores_stand_over_the_examples_seen(arms, tmp_path, drawn):
+    """100 examples of each dataset and two epochs a level."""
+    assert figures.examples_seen(arms["progressive"][0]) == [0, 400, 800, 1000]
+    assert figures.scores_by_examples("progressive", arms["progressive"], tmp_path / "a.png")
+    line = drawn[0].axes[0].lines[0]
+    assert list(line.get_xdata()) == [0, 400, 800, 1000]
+    first = np.mean([run.row(0, "sst2").value for run in arms["progressive"]])
+    assert line.get_ydata()[0] == pytest.approx(first)
+
+
+def test_what_there_is_nothing_of_is_not_drawn(arms, tmp_path):
+    bare = [replace(run, root=tmp_path) for run in arms["progressive"]]
+    for draw in (figures.confusions, figures.reliability, figures.scores_by_examples):
+        assert not draw("progressive", bare, tmp_path / "a.png")
+    assert not figures.learning_curves(bare, tmp_path / "a.png")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_log_that_was_cut_is_read_as_far_as_it_goes(arms, tmp_path, drawn):
+    (tmp_path / "log.jsonl").write_bytes(b'{"loss": 2.0}\n\xff\n[]\n{"loss": 1.0}\n{"lo')
+    assert figures.learning_curves([replace(arms["progressive"][0], root=tmp_path)], tmp_path / "a.png")
+    assert list(drawn[0].axes[0].lines[0].get_ydata()) == [2.0, 1.0]
+
+
+def test_a_missing_extra_says_which_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(InputError, match=r"pip install 'gsa-llm\[plots\]'"):
+        figures.canvas(1, 1)

@@ -1,0 +1,67 @@
+"""The forgetting matrix of an arm with backward transfer."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from study import PROGRESSIVE, write_run
+
+from gsa.evaluation.arms import by_arm, read_runs
+from gsa.evaluation.forgetting import forgetting, matrix
+
+
+def test_every_dataset_after_every_level(arms):
+    table = forgetting("progressive", arms["progressive"], 200)
+    assert table.header == ("dataset", "metric", "n", "untuned", "after SA", "after ERC", "after SD",
+                            "backward transfer", "95% interval", "n of both")  # fmt: skip
+    assert [row[0] for row in table.rows] == [
+        "SST-2", "CMU-MOSI", "MELD", "EmoryNLP", "MUStARD", "backward transfer",
+    ]  # fmt: skip
+    sst2 = table.rows[0]
+    assert sst2[4].endswith("(n=50)")
+    assert " ± " in sst2[6]
+    assert {len(row) for row in table.rows} == {len(table.header)}
+
+
+def test_transfer_is_taken_over_what_both_levels_answered(arms):
+    """SST-2 was learned at level 1 and answered on 50 examples there."""
+    table = forgetting("progressive", arms["progressive"], 200)
+    changes = []
+    for run in arms["progressive"]:
+        after, final = run.predicted(1, "sst2"), run.predicted(3, "sst2")
+        same = final.of(after.ids)
+        right = [(a.predicted == a.gold).mean() for a in (same, after.answers)]
+        changes.append(100 * (right[0] - right[1]))
+    assert table.rows[0][7] == f"{np.mean(changes):+.2f}"
+    assert table.rows[0][9] == "50"
+    low, high = map(float, table.rows[0][8].split(" to "))
+    assert low <= np.mean(changes) <= high
+
+
+def test_the_last_levels_datasets_have_no_transfer_and_the_rest_average(arms):
+    table = forgetting("progressive", arms["progressive"], 200)
+    assert table.rows[4][7:] == ["", "", ""]
+    each = [float(row[7]) for row in table.rows[:4]]
+    assert float(table.rows[5][7]) == pytest.approx(np.mean(each), abs=0.02)
+
+
+def test_without_predictions_transfer_is_taken_from_the_rows(tmp_path):
+    root = write_run(tmp_path / "run", "run", 0, PROGRESSIVE)
+    for file in root.glob("predictions/level-1/*.parquet"):
+        Path(file).unlink()
+    runs = by_arm(read_runs([root]))["run"]
+    table = forgetting("run", runs, 100)
+    assert table.rows[0][7] == ""
+    run = runs[0]
+    learned = {"sst2": 1, "mosi": 1, "meld": 2, "emorynlp": 2}
+    changes = [run.row(3, name).value - run.row(level, name).value for name, level in learned.items()]
+    assert table.rows[5][7] == f"{np.mean(changes):+.2f} (of rows)"
+
+
+def test_the_matrix_of_a_figure(arms):
+    rows, columns, values = matrix(arms["progressive"])
+    assert rows[0] == "SST-2"
+    assert columns == ["untuned", "after SA (sample)", "after ERC (sample)", "after SD"]
+    assert values.shape == (5, 4)
+    expected = np.mean([run.row(2, "meld").value for run in arms["progressive"]])
+    assert values[2, 2] == pytest.approx(expected)
