@@ -8,8 +8,7 @@ import pytest
 from tiny import byte_tokenizer
 
 import gsa
-from gsa.chain.backbone import Loaded
-from gsa.chain.backbone import row_logits
+from gsa.chain.backbone import Loaded, row_logits
 from gsa.errors import InputError
 from gsa.evaluation.scoring import score
 from gsa.inference import predictor as module
