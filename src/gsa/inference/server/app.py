@@ -8,7 +8,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -19,7 +19,6 @@ from starlette.exceptions import HTTPException
 
 from gsa import __version__
 from gsa.errors import InputError
-from gsa.inference.predictor import Predictor
 from gsa.inference.server.asking import Body, ask
 from gsa.inference.server.bodies import Anything, Conversations, Emotions, Error, Label, Labels, Sentences
 from gsa.inference.server.gate import GONE, Gate
@@ -28,8 +27,12 @@ from gsa.inference.server.line import ClosedError, FullError, Job, Worker
 from gsa.inference.server.watching import Metrics
 from gsa.tasks.task import EMOTION, SARCASM, SENTIMENT
 
+if TYPE_CHECKING:
+    from gsa.inference.predictor import Predictor
+
 LONGEST = 300
 """Letters of a sentence about a request that is not as expected."""
+NOT_JSON = "body: expected JSON in UTF-8"
 
 PATHS = {
     "/v1/sentiment", "/v1/emotion", "/v1/sarcasm", "/v1/classify",
@@ -65,7 +68,7 @@ class Service:
     metrics: Metrics
 
 
-def make_service(predictor: Predictor, limits: Limits | None = None, token: str = "") -> Service:
+def make_service(predictor: "Predictor", limits: Limits | None = None, token: str = "") -> Service:
     """Return the application and its worker, which starts and ends with the application's lifespan.
 
     `token` is what clients must bring; empty lets everyone in.
@@ -99,7 +102,7 @@ def make_service(predictor: Predictor, limits: Limits | None = None, token: str 
     return Service(app, worker, metrics)
 
 
-def _add_labelling(app: FastAPI, predictor: Predictor, limits: Limits, worker: Worker, token: str) -> None:
+def _add_labelling(app: FastAPI, predictor: "Predictor", limits: Limits, worker: Worker, token: str) -> None:
     async def answer(request: Request, body: Body, task: str = "", every: bool = False) -> Response:
         asked = ask(predictor, limits, body, task, every)
         job = Job(asked.portions, request.client.host if request.client else "")
@@ -153,7 +156,7 @@ async def _left(request: Request) -> None:
         pass
 
 
-def _add_watching(app: FastAPI, predictor: Predictor, worker: Worker, metrics: Metrics) -> None:
+def _add_watching(app: FastAPI, predictor: "Predictor", worker: Worker, metrics: Metrics) -> None:
     @app.get("/health", tags=["state"])
     async def health() -> dict[str, str]:
         """Whether the server runs."""
@@ -186,14 +189,14 @@ def _explain(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def not_as_described(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
+        if first["type"] == "json_invalid":
+            return said(request, 400, f"{NOT_JSON}: {first['ctx']['error']} at letter {first['loc'][1]}")
         where = ".".join(str(part) for part in first["loc"])
-        detail = first.get("ctx", {}).get("error", "") if first["type"] == "json_invalid" else ""
-        says = first["msg"].removeprefix("Value error, ")
-        return said(request, 422, f"{where}: {says}{f': {detail}' if detail else ''}")
+        return said(request, 422, f"{where}: {first['msg'].removeprefix('Value error, ')}")
 
     @app.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> Response:
-        says = "body: expected JSON in UTF-8" if error.status_code == 400 else str(error.detail)
+        says = NOT_JSON if error.status_code == 400 else str(error.detail)
         return said(request, error.status_code, says, error.headers)
 
     @app.exception_handler(FullError)

@@ -5,16 +5,18 @@ Checks sizes against the limits; every refusal is an InputError, hence 422.
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gsa.errors import InputError
 from gsa.inference.prediction import Prediction, Query, dialogue, unreadable
-from gsa.inference.predictor import Predictor
 from gsa.inference.server.bodies import Anything, Conversations, Sentences, Turn
 from gsa.inference.server.limits import Limits
 from gsa.inference.server.line import Portion, letters
 from gsa.tasks.dialogue import Dialogue, Utterance
 from gsa.tasks.task import Task
+
+if TYPE_CHECKING:
+    from gsa.inference.predictor import Predictor
 
 Body = Sentences | Conversations | Anything
 
@@ -38,7 +40,7 @@ class Asked:
         return {"predictions": [row[0] for row in rows]} if self.many else rows[0][0]
 
 
-def ask(predictor: Predictor, limits: Limits, body: Body, task: str = "", every: bool = False) -> Asked:
+def ask(predictor: "Predictor", limits: Limits, body: Body, task: str = "", every: bool = False) -> Asked:
     """Return what a body asks; `task` is that of the path, `every` whether each turn is labelled.
 
     Raises InputError for what the predictor would refuse and for what is beyond the limits.
@@ -66,7 +68,7 @@ def ask(predictor: Predictor, limits: Limits, body: Body, task: str = "", every:
     return Asked(portions, many, every)
 
 
-def _task(predictor: Predictor, limits: Limits, body: Body, task: str) -> Task:
+def _task(predictor: "Predictor", limits: Limits, body: Body, task: str) -> Task:
     instruction = ""
     if isinstance(body, Anything):
         task, instruction = body.task, body.instruction

@@ -1,4 +1,4 @@
-"""A uvicorn server that says when it listens, and stops in two steps: first the queue, then the connections."""
+"""A uvicorn server that tells when it listens, and stops in two steps: the queue, then the connections."""
 
 import asyncio
 import time
