@@ -101,8 +101,9 @@ def test_a_stop_answers_what_waits_and_refuses_the_rest(serving, predictor: Held
         thread.start()
     until(lambda: len(predictor.calls) == 1 and server._worker.waiting == 3)
     server.handle_exit(signal.SIGTERM, None)
-    until(lambda: httpx2.get(f"{url}/ready").status_code == 503)
-    late = httpx2.post(f"{url}/v1/sentiment", json={"text": "late"})
+    with httpx2.Client() as client:
+        until(lambda: client.get(f"{url}/ready").status_code == 503)
+        late = client.post(f"{url}/v1/sentiment", json={"text": "late"})
     assert (late.status_code, late.headers["retry-after"]) == (503, "5")
     predictor.go.set()
     for thread in threads:
@@ -138,7 +139,8 @@ def test_a_client_that_leaves_is_given_up(serving, predictor: Held) -> None:
     until(lambda: predictor.calls)
     with pytest.raises(httpx2.TimeoutException):
         httpx2.post(f"{url}/v1/sentiment", json={"text": "left"}, timeout=0.3)
-    until(lambda: 'status="499"' in httpx2.get(f"{url}/metrics").text)
+    with httpx2.Client() as client:
+        until(lambda: 'status="499"' in client.get(f"{url}/metrics").text)
     predictor.go.set()
     first.join(20)
     assert httpx2.post(f"{url}/v1/sentiment", json={"text": "b"}).status_code == 200

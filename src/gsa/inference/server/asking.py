@@ -104,5 +104,5 @@ def _short(text: str, where: str, most: int) -> None:
 def _bounded(what: str, count: int, most: int) -> None:
     if count > most:
         raise InputError(
-            f"the request asks for {count:,} {what}: expected at most {most:,}; send it in parts"
+            f"found {count:,} {what} in one request: expected at most {most:,}; send it in parts"
         )

@@ -41,10 +41,9 @@ class _Body(BaseModel):
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
         if len(self._keys()) != 1:
-            known = [
-                name for name in type(self).model_fields if name not in ("labels", "task", "instruction")
-            ]
-            raise ValueError(f"expected exactly one of {' and '.join(known)}, found {self._keys() or 'none'}")
+            known = " and ".join(name for name in KEYS if name in type(self).model_fields)
+            found = " and ".join(self._keys()) or "none"
+            raise ValueError(f"expected exactly one of {known}, found {found}")
         return self
 
 
