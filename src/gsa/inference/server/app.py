@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from fastapi.security import HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 LONGEST = 300
 """Letters of a sentence about a request that is not as expected."""
+ENDING = 5.0
+"""Seconds that the end of the application waits for the worker, after the server itself has waited."""
 NOT_JSON = "body: expected JSON in UTF-8"
 
 PATHS = {
@@ -82,7 +84,7 @@ def make_service(predictor: "Predictor", limits: Limits | None = None, token: st
         worker.start()
         yield
         worker.close()
-        await asyncio.to_thread(worker.join, limits.drain)
+        await asyncio.to_thread(worker.join, ENDING)
 
     app = FastAPI(
         title="gsa",
@@ -169,7 +171,7 @@ def _add_watching(app: FastAPI, predictor: "Predictor", worker: Worker, metrics:
             raise ClosedError
         return {"status": "ready", "tasks": {task.name: task.labels for task in predictor.tasks.values()}}
 
-    @app.get("/metrics", tags=["state"], response_class=Response)
+    @app.get("/metrics", tags=["state"], response_class=PlainTextResponse)
     async def counts() -> Response:
         """Counts for Prometheus."""
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
