@@ -270,7 +270,8 @@ def test_the_openapi_describes_it_with_examples_that_work(client: TestClient) ->
 def test_a_token_is_asked_for(predictor: Held) -> None:
     service = make_service(predictor, Limits(), "s3cret")
     with TestClient(service.app) as client:
-        for headers in ({}, {"authorization": "Bearer wrong"}, {"authorization": "s3cret"}):
+        wrong = ("", "Bearer wrong", "Bearer", "s3cret", "Basic s3cret", "Bearer s3cret extra")
+        for headers in ({}, *({"authorization": each} for each in wrong)):
             for answer in (
                 client.post("/v1/sentiment", json={"text": "a"}, headers=headers),
                 client.get("/metrics", headers=headers),

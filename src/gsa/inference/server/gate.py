@@ -93,8 +93,8 @@ class Gate:
         headers = {name.lower(): value for name, value in scope["headers"]}
         asks = scope["path"].startswith("/v1/")
         if self.token and (asks or scope["path"] == "/metrics"):
-            given = headers.get(b"authorization", b"")
-            if not hmac.compare_digest(given, b"Bearer " + self.token):
+            scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
+            if not hmac.compare_digest(given, self.token) or scheme.lower() != b"bearer":
                 says = "expected the header 'Authorization: Bearer TOKEN' with this server's token"
                 raise RefusedError(401, says, {"www-authenticate": "Bearer"})
         if not asks or scope["method"] != "POST":
