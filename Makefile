@@ -1,6 +1,7 @@
 # make demo   set up, then tune and measure the whole chain on the shipped sampler (some 6 minutes on 2 cores)
 # make test   set up, then all tests
-# make torture  two thousand deaths, damages and stops of a tiny run, counted (docs/reliability.md; some 30 minutes)
+# make torture  a thousand deaths, damages and stops of a tiny run, counted (docs/reliability.md; some 30 minutes)
+# make hostile  ten thousand requests that no one should send, to a server (docs/serving.md; some minutes)
 # make check  lint, types, tests with coverage: what CI runs
 # make bench  speed side by side with other toolkits, each in an environment of its own (hours on 2 cores)
 
@@ -9,7 +10,7 @@ PYTHON ?= python3
 TORCH ?=
 BIN := .venv/bin
 
-.PHONY: demo test torture check bench lint types setup clean
+.PHONY: demo test torture hostile check bench lint types setup clean
 
 demo: setup
 	$(BIN)/gsa tune recipes/demo.toml --out runs/demo
@@ -21,6 +22,15 @@ test: setup
 torture: setup
 	rm -f results/torture.json
 	OMP_NUM_THREADS=1 $(BIN)/python tests/torture.py --out results/torture.json
+
+hostile: .venv-hostile/done
+	OMP_NUM_THREADS=1 .venv-hostile/bin/python tests/hostile.py --out results/hostile.json
+
+.venv-hostile/done: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-hostile
+	.venv-hostile/bin/python -m pip install $(QUIET) -c constraints.txt $(TORCH) torch
+	.venv-hostile/bin/python -m pip install $(QUIET) -c constraints.txt -e '.[server]' $$($(call GROUP,hostile))
+	touch $@
 
 check: setup lint types
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-fail-under=95
@@ -38,7 +48,7 @@ setup: .venv/done
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("gsa needs Python 3.11 or newer: make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(TORCH) torch
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e . $$($(call GROUP,dev))
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[server]' $$($(call GROUP,dev))
 	touch $@
 
 # A peer that cannot be installed is reported in the table, and the others are measured.
@@ -50,7 +60,7 @@ bench: .venv-bench/done
 .venv-bench/done: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/python -m pip install $(QUIET) -c constraints.txt $(TORCH) torch
-	.venv-bench/bin/python -m pip install $(QUIET) -c constraints.txt -e . $$($(call GROUP,bench))
+	.venv-bench/bin/python -m pip install $(QUIET) -c constraints.txt -e '.[server]' $$($(call GROUP,bench))
 	touch $@
 
 PEERS := trl lmeval llamacpp llamafactory

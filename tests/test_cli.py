@@ -17,6 +17,7 @@ COMMANDS = (
     ["eval"],
     ["report"],
     ["predict"],
+    ["serve"],
     ["export"],
     ["show"],
     ["data", "list"],
@@ -74,7 +75,7 @@ def test_each_command_has_help(run, words: list[str]) -> None:
 
 def test_the_listed_commands_are_all_there_is(run) -> None:
     names = {command.callback.__name__ for command in cli.app.registered_commands}
-    assert names == {"tune", "evaluate", "report", "predict", "export", "show"}
+    assert names == {"tune", "evaluate", "report", "predict", "serve", "export", "show"}
     below = {command.callback.__name__ for command in cli.data.registered_commands}
     assert below == {"data_list", "fetch", "stats"}
     assert run("--version") == (0, f"gsa {gsa.__version__}\n", "")

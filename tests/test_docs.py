@@ -2,18 +2,25 @@
 
 import contextlib
 import json
+import logging
 import re
 import shlex
 import shutil
+import threading
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
+import httpx2
 import pytest
+from serving import until
 
 from gsa import cli
 from gsa.chain import smollm2
 from gsa.chain.recipe import Recipe
 from gsa.chain.recipe_file import validate
+from gsa.inference.server.draining import Server
+from gsa.inference.server.limits import Limits
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -39,7 +46,9 @@ def steps() -> list[str]:
     found = []
     for page in PAGES:
         for kind, block in re.findall(r"```(bash|python)\n(.*?)```", page.read_text(encoding="utf-8"), re.S):
-            lines = [line.split("  #")[0].strip() for line in block.splitlines() if line.startswith("gsa ")]
+            lines = [
+                line.split("  #")[0].strip() for line in block.splitlines() if re.match("gsa |curl ", line)
+            ]
             found += lines if kind == "bash" else [block]
     return found
 
@@ -57,6 +66,42 @@ def take(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
         cli.main()
 
 
+@contextlib.contextmanager
+def served(step: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[str]:
+    """Run a `gsa serve` at a free port, in a thread; yields its address."""
+    servers: list[Server] = []
+    run = Server.run
+    monkeypatch.setattr(Server, "run", lambda self, sockets: (servers.append(self), run(self, sockets)))
+    thread = threading.Thread(target=take, args=(f"{step} --port 0", monkeypatch))
+    thread.start()
+    said = ""
+
+    def listens() -> bool:
+        nonlocal said
+        said += capsys.readouterr().out
+        return " at http" in said
+
+    until(listens, 60)
+    try:
+        yield said.split(" at ")[1].split()[0]
+    finally:
+        servers[0].should_exit = True
+        thread.join(30)
+        monkeypatch.setattr(Server, "run", run)
+        for name in ("gsa.server", "uvicorn"):
+            logging.getLogger(name).handlers = []
+
+
+def fetch(step: str, address: str) -> httpx2.Response:
+    """Do what a curl command does, at another address."""
+    words = shlex.split(step)
+    url = words[-1].replace("http://127.0.0.1:8000", address)
+    if "--json" not in words:
+        return httpx2.get(url)
+    kind = {"content-type": "application/json"}
+    return httpx2.post(url, content=words[words.index("--json") + 1], headers=kind)
+
+
 def test_the_commands_of_the_pages_run_in_their_order(
     tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -70,11 +115,23 @@ def test_the_commands_of_the_pages_run_in_their_order(
     found = steps()
     assert len(found) >= 18
     assert sum(not step.startswith("gsa ") for step in found) >= 2
-    for step in found:
-        take(step, monkeypatch)
-        said = capsys.readouterr()
-        assert said.out.strip(), f"{step}: {said.err}"
-        assert "gsa: " not in said.err
+    assert sum(step.startswith("curl ") for step in found) >= 4
+    address = ""
+    with contextlib.ExitStack() as stack:
+        for step in found:
+            if step.startswith("curl "):
+                answer = fetch(step, address)
+                assert answer.status_code in (200, 422), f"{step}: {answer.text}"
+                assert answer.json()
+                continue
+            stack.close()  # a server that runs
+            if step.startswith("gsa serve"):
+                address = stack.enter_context(served(step, monkeypatch, capsys))
+                continue
+            take(step, monkeypatch)
+            said = capsys.readouterr()
+            assert said.out.strip(), f"{step}: {said.err}"
+            assert "gsa: " not in said.err
 
 
 def test_make_has_the_targets_that_pages_name() -> None:
@@ -149,3 +206,11 @@ def test_no_page_is_unfinished() -> None:
         assert not re.search(
             r"\b[A-Z]+_(?:TEXT|OUTPUT|TIME|FLAT|TOKENS)\b|TODO", page.read_text(encoding="utf-8")
         )
+
+
+def test_every_limit_of_the_server_is_documented() -> None:
+    page = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
+    table = dict(re.findall(r"^\| `(\w+)` \| (\d+) \|", page, re.M))
+    assert table == {
+        name: f"{value:g}" if value < 100 else str(value) for name, value in vars(Limits()).items()
+    }

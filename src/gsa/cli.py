@@ -172,6 +172,28 @@ def predict(
 
 
 @app.command()
+def serve(
+    model: Annotated[
+        str | None, typer.Option(help="Run, model folder or Hugging Face id; the shipped one if not given.")
+    ] = None,
+    level: Annotated[int | None, typer.Option(min=0, help="Links to merge; all if not given.")] = None,
+    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    token_file: Annotated[
+        Path | None, typer.Option(help="File with the token clients must bring; else GSA_TOKEN's, if any.")
+    ] = None,
+    limit: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=NUMBER", help="Change a limit (docs/serving.md).")
+    ] = None,
+) -> None:
+    """Answer over HTTP until stopped: /v1/sentiment, /v1/emotion, /v1/sarcasm, /v1/classify."""
+    from gsa.inference.server.run import Options
+    from gsa.inference.server.run import serve as run
+
+    run(Options(model, level, host, port, token_file, limit or []), _say)
+
+
+@app.command()
 def export(
     run: RunPath,
     form: Annotated[str, typer.Option("--format", help="merged, adapter or gguf.")],

@@ -1,1 +1,1 @@
-"""Labels for users: predictor, files. Knows the chain and the scores, no recipe's data and no metric."""
+"""Labels for users: predictor, files, server. Knows chain and scores, no recipe's data and no metric."""

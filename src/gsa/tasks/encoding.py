@@ -21,8 +21,8 @@ ENDINGS = (*".,!?:)'\"*~a7é\u2019\u2026\u3002", "\U0001f600")
 """Ends of a text that are tried, to find out whether a tokenizer merges them with what follows."""
 SMALLEST = 32
 """Tokens that must be left for what an example says."""
-REMEMBERED = 65536
-"""Lines whose length in tokens is kept, so that a stream of any length takes constant memory."""
+REMEMBERED = 2**20
+"""Letters of the lines whose length in tokens is kept, so that an endless stream takes constant memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +201,7 @@ class _Lengths:
     def __init__(self, tokens: Callable[[list[str]], list[Ids]]) -> None:
         self._tokens = tokens
         self._known: dict[str, int] = {}
+        self._letters = 0
         self._dialogue: Dialogue | None = None
         self._sums = [0]
         self._starts: dict[int, list[int]] = {}
@@ -209,8 +210,11 @@ class _Lengths:
         """Count the turns of a dialogue, unless it is the one of the call before."""
         if dialogue is not self._dialogue:
             lines = [turn.line() for turn in dialogue.turns]
+            if self._letters > REMEMBERED:
+                self._known, self._letters = {}, 0
             new = [line for line in dict.fromkeys(lines) if line not in self._known]
             if new:
+                self._letters += sum(map(len, new))
                 # One token for the line break, one for a seam that tokenises differently alone.
                 self._known |= {line: len(ids) + 2 for line, ids in zip(new, self._tokens(new), strict=True)}
             self._dialogue, self._starts = dialogue, {}

@@ -1,0 +1,1 @@
+"""Labels over HTTP: `gsa serve`. Its modules need the extra `server`."""

@@ -1,0 +1,136 @@
+"""Ten thousand requests that no one should send, to a server on a tiny random Llama: `make hostile`.
+
+    python tests/hostile.py [--requests 10000] [--seed 0] [--out FILE] [--without-schemathesis]
+
+Four fifths are this project's own (support/hostility.py), the rest are schemathesis's, made from the server's
+OpenAPI. A fixed probe is asked before, during and after. Prints the statuses and exits with 1 on a 5xx.
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+sys.path[0] = str(Path(__file__).parent / "support")  # not tests/, whose folders are called as packages are
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import httpx2  # noqa: E402
+import torch  # noqa: E402
+from hostility import ask, requests  # noqa: E402
+from tiny import byte_tokenizer, tiny_llama  # noqa: E402
+
+from gsa.chain.backbone import Loaded  # noqa: E402
+from gsa.inference.predictor import Predictor  # noqa: E402
+from gsa.inference.server.app import make_service  # noqa: E402
+from gsa.inference.server.draining import Server  # noqa: E402
+from gsa.inference.server.limits import Limits  # noqa: E402
+from gsa.inference.server.run import bound  # noqa: E402
+from gsa.tasks.layout import Layout  # noqa: E402
+from gsa.trie import attention  # noqa: E402
+
+PROBE = {"turns": ["They lost my luggage again.", {"speaker": "Desk", "text": "I am so sorry!"}]}
+OPERATIONS = 8
+"""Methods and paths of the OpenAPI, over which schemathesis spreads its requests."""
+
+
+class Target:
+    """A server in a thread of its own."""
+
+    def __init__(self) -> None:
+        model = tiny_llama().requires_grad_(False)
+        model.set_attn_implementation(attention.NAME)
+        predictor = Predictor(Loaded(model, byte_tokenizer(), "tiny"), Layout(), row_tokens=800)
+        self.listener = bound("127.0.0.1", 0)
+        self.address = self.listener.getsockname()
+        self.url = "http://{}:{}".format(*self.address)
+        ready = threading.Event()
+        self.service = make_service(predictor, Limits(seconds=5))
+        self.server = Server(self.service, 10, ready.set)
+        self.thread = threading.Thread(target=self.server.run, args=([self.listener],))
+        self.thread.start()
+        ready.wait(30)
+
+    def stop(self) -> None:
+        self.server.should_exit = True
+        self.thread.join(60)
+        self.listener.close()
+
+    def probe(self) -> object:
+        return httpx2.post(f"{self.url}/v1/emotion", json=PROBE).json()
+
+    def counts(self) -> dict[str, int]:
+        """Return the statuses that the server itself has counted."""
+        found: Counter[str] = Counter()
+        text = httpx2.get(f"{self.url}/metrics").text
+        for status, count in re.findall(r'^gsa_requests_total{.*status="(\d+)"} (\S+)', text, re.M):
+            found[status] += int(float(count))
+        return dict(sorted(found.items()))
+
+
+def own(target: Target, n: int, seed: int, expected: object) -> Counter[str]:
+    seen: Counter[str] = Counter()
+    for i, request in enumerate(requests(n, seed)):
+        found = ask(target.address, request)
+        seen.update(map(str, found or ["silence"]))
+        if any(status >= 500 for status in found):
+            print(f"FAILED {found}: {request[:500]!r}", file=sys.stderr)
+        if i % 100 == 0 and target.probe() != expected:
+            raise SystemExit(f"the probe answers otherwise after {i} requests")
+    return seen
+
+
+def from_the_specification(target: Target, n: int, seed: int) -> int:
+    """Run schemathesis for at least n requests; returns how many it sent."""
+    checks = "not_a_server_error,content_type_conformance,response_schema_conformance"
+    before = sum(target.counts().values())
+    sent, rounds = 0, 0
+    while sent < n and rounds < 50:
+        command = [
+            sys.executable, "-c", "from schemathesis.cli import schemathesis; schemathesis()", "run",
+            f"{target.url}/openapi.json", "--checks", checks, "--mode", "all", "--seed", str(seed + rounds),
+            "--max-examples", str(max(10, n // OPERATIONS)), "--suppress-health-check", "all",
+        ]  # fmt: skip
+        ended = subprocess.run(command, capture_output=True, text=True)
+        if ended.returncode:
+            raise SystemExit(f"schemathesis found something:\n{ended.stdout[-6000:]}\n{ended.stderr[-2000:]}")
+        sent, rounds = sum(target.counts().values()) - before - rounds - 1, rounds + 1
+    return sent
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--requests", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--without-schemathesis", action="store_true")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    target, began = Target(), time.monotonic()
+    try:
+        expected = target.probe()
+        share = 0 if options.without_schemathesis else options.requests // 5
+        seen = own(target, options.requests - share, options.seed, expected)
+        theirs = from_the_specification(target, share, options.seed) if share else 0
+        same, alive, counted = target.probe() == expected, target.service.worker.alive, target.counts()
+    finally:
+        target.stop()
+    failed = [status for status in (*seen, *counted) if status.startswith("5")]
+    row = {
+        "own": options.requests - share, "schemathesis": theirs, "own_statuses": dict(sorted(seen.items())),
+        "counted": counted, "probe_same": same, "worker_alive": alive, "server_errors": len(failed),
+        "seconds": round(time.monotonic() - began),
+    }  # fmt: skip
+    print(json.dumps(row, indent=2))
+    if options.out:
+        options.out.write_text(json.dumps(row, indent=2) + "\n", encoding="utf-8")
+    sys.exit(bool(failed or not same or not alive))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""A tiny predictor behind the server's routes."""
+
+import logging
+import threading
+from collections.abc import Iterator
+
+import pytest
+from fastapi.testclient import TestClient
+from serving import Held
+from tiny import byte_tokenizer, tiny_llama
+
+from gsa.chain.backbone import Loaded
+from gsa.inference.predictor import Predictor
+from gsa.inference.server.app import Service, make_service
+from gsa.inference.server.draining import Server
+from gsa.inference.server.limits import Limits
+from gsa.inference.server.run import bound
+from gsa.tasks.layout import Layout
+from gsa.trie import attention
+
+
+@pytest.fixture(scope="session")
+def tiny_predictor() -> Predictor:
+    model = tiny_llama().requires_grad_(False)
+    model.set_attn_implementation(attention.NAME)
+    return Predictor(Loaded(model, byte_tokenizer(), "tiny"), Layout(max_tokens=700), row_tokens=800)
+
+
+@pytest.fixture
+def predictor(tiny_predictor: Predictor) -> Held:
+    return Held(tiny_predictor)
+
+
+@pytest.fixture
+def limits() -> Limits:
+    """Small ones, so that each can be met."""
+    return Limits(
+        body=20_000, items=12, turns=10, text=400, labels=4, label=20, instruction=90, waiting=40, batch=32
+    )
+
+
+@pytest.fixture
+def service(predictor: Held, limits: Limits) -> Service:
+    return make_service(predictor, limits)
+
+
+@pytest.fixture
+def client(service: Service) -> Iterator[TestClient]:
+    with TestClient(service.app) as client:
+        yield client
+
+
+@pytest.fixture
+def serving(predictor: Held) -> Iterator[tuple[tuple[str, int], Server]]:
+    """A server on a socket of its own, in a thread; yields its address and the server."""
+    listening = threading.Event()
+    with bound("127.0.0.1", 0) as listener:
+        server = Server(make_service(predictor, Limits(seconds=2)), 10, listening.set)
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        assert listening.wait(10)
+        yield listener.getsockname(), server
+        server.should_exit = True
+        predictor.go.set()
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    """Give the loggers back as they were."""
+    loggers = [logging.getLogger(name) for name in ("gsa.server", "uvicorn")]
+    before = [(each.handlers, each.propagate, each.level) for each in loggers]
+    yield
+    for each, (handlers, propagate, level) in zip(loggers, before, strict=True):
+        each.handlers, each.propagate, each.level = handlers, propagate, level

@@ -1,0 +1,37 @@
+"""Some hundreds of hostile requests on a real socket: no 5xx, no crash, and a fixed probe answers alike.
+
+`make hostile` sends ten thousand (tests/hostile.py).
+"""
+
+from collections import Counter
+
+import hostility
+import httpx2
+
+PROBE = {"turns": ["They lost my luggage again.", {"speaker": "Desk", "text": "I am so sorry!"}]}
+
+
+def test_no_hostile_request_breaks_the_server(serving) -> None:
+    (host, port), server = serving
+    url = f"http://{host}:{port}"
+    seen: Counter[int] = Counter()
+    with httpx2.Client() as client:
+        expected = client.post(f"{url}/v1/emotion", json=PROBE).json()
+        for i, request in enumerate(hostility.requests(500, seed=1)):
+            found = hostility.ask((host, port), request)
+            assert all(status < 500 for status in found), (found, request[:300])
+            seen.update(found or [0])
+            if i % 50 == 0:
+                assert client.post(f"{url}/v1/emotion", json=PROBE).json() == expected
+        counts = client.get(f"{url}/metrics").text
+    assert 'status="5' not in counts
+    assert {200, 400, 404, 405, 413, 415, 422} <= set(seen), seen
+    assert seen[422] > 100
+    assert server._worker.alive
+
+
+def test_the_requests_are_many_and_the_same_again() -> None:
+    first, again = list(hostility.requests(400, seed=3)), list(hostility.requests(400, seed=3))
+    assert first == again
+    assert len(set(first)) > 350
+    assert set(hostility.requests(400, seed=4)) != set(first)

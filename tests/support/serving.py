@@ -1,0 +1,38 @@
+"""A predictor that tests can hold up, look at and break, and the server around it."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from gsa.inference.prediction import Prediction, Query
+from gsa.inference.predictor import Predictor
+
+
+class Held:
+    """Does what a predictor does, but only while `go` is set; notes the queries of each call."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        self._predictor = predictor
+        self.calls: list[list[Query]] = []
+        self.go = threading.Event()
+        self.go.set()
+        self.before: Callable[[Sequence[Query]], None] = lambda queries: None
+        """Called with the queries of each call; may raise."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._predictor, name)
+
+    def predict(self, queries: Sequence[Query]) -> list[Prediction]:
+        self.calls.append(list(queries))
+        assert self.go.wait(30)
+        self.before(queries)
+        return self._predictor.predict(queries)
+
+
+def until(condition: Callable[[], object], seconds: float = 20) -> None:
+    """Wait for something; fails if it does not come."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.005)
