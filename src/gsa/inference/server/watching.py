@@ -58,7 +58,7 @@ class Metrics:
     def __init__(self, waiting: Callable[[], int]) -> None:
         """`waiting` returns the number of queries that wait."""
         self.registry = CollectorRegistry()
-        on = {"registry": self.registry}
+        on: dict[str, Any] = {"registry": self.registry}
         ProcessCollector(registry=self.registry)
         self.requests = Counter("gsa_requests", "Answered requests.", ["path", "status"], **on)
         self.seconds = Histogram(
