@@ -134,8 +134,12 @@ def test_what_cannot_be_compared_is_not(tmp_path):
     assert common([(run, 3), (read_runs([other])[0], 1)], "meld") is None
     predictions.store(other, file, table.with_columns(id="x" + pl.col("id")))
     assert common([(run, 3), (read_runs([other])[0], 1)], "meld") is None
-    predictions.store(other, file, table.rename({"p_fear": "p_dread"}))
+    renamed = table.rename({"p_fear": "p_dread"})
+    predictions.store(other, file, renamed.with_columns(gold=pl.col("gold").replace("fear", "dread")))
     assert common([(run, 3), (read_runs([other])[0], 1)], "meld") is None
+    predictions.store(other, file, renamed)
+    with pytest.raises(InputError, match="level 1, meld: gold label 'fear' has no column of probabilities"):
+        read_runs([other])[0].predicted(1, "meld")
 
 
 def test_main_metrics():

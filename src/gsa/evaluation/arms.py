@@ -126,6 +126,12 @@ class Run:
             return None
         columns = [name for name in table.columns if name.startswith("p_")]
         task = _task(dataset, self.sources.get(dataset), tuple(name[2:] for name in columns))
+        unknown = {label for label in table["gold"].to_list() if task.asked(label) not in task.labels}
+        if unknown:
+            raise InputError(
+                f"run '{self.root}', level {level}, {dataset}: gold label '{min(unknown)}' has no column of "
+                f"probabilities: expected one of {', '.join(task.labels)}"
+            )
         answers = answers_of(task, table["gold"].to_list(), table.select(columns).to_numpy())
         return Predicted(tuple(table["id"].to_list()), answers)
 

@@ -37,8 +37,8 @@ def score_of_counts(counts: Numbers, metric: str) -> Numbers:
 
 
 def _ratio(above: Numbers, below: NDArray[np.generic]) -> Numbers:
-    out: Numbers = np.divide(above, below, out=np.zeros(np.shape(above)), where=np.asarray(below) > 0)
-    return out
+    found: Numbers = np.divide(above, below, out=np.zeros(np.shape(above)), where=np.asarray(below) > 0)
+    return found
 
 
 def confusion(gold: Classes, predicted: Classes, labels: int) -> Numbers:

@@ -132,14 +132,14 @@ def table_3(arms: Arms) -> Table:
     """Return every row of the paper's table 3, then majority, untuned, and the last level of arms."""
     largest = most_examples(arms, BENCHMARK)
     rows = [_published(row, BENCHMARK, "") for row in TABLE_3]
-    for level, runs in _floors(arms):
-        found = [rows_at(runs[:1], name, level) or rows_at(runs, name, level)[:1] for name in BENCHMARK]
-        size = size_of(runs[0]) if level == 0 else ""
-        rows.append([runs[0].title(level), size, MEASURED, "", *cells_of(found, largest)])
-    for arm, mine in arms.items():
-        found = [rows_at(mine, name) for name in BENCHMARK]
-        if any(found) and not mine[0].few_shot:
-            rows.append([arm, size_of(mine[0]), MEASURED, str(len(mine)), *cells_of(found, largest)])
+    for level, having in _floors(arms):
+        found = [rows_at(having, name, level)[:1] for name in BENCHMARK]
+        size = size_of(having[0]) if level == 0 else ""
+        rows.append([having[0].title(level), size, MEASURED, "", *cells_of(found, largest)])
+    for arm, runs in arms.items():
+        found = [rows_at(runs, name) for name in BENCHMARK]
+        if any(found) and not runs[0].few_shot:
+            rows.append([arm, size_of(runs[0]), MEASURED, str(len(runs)), *cells_of(found, largest)])
     header = ("system", "size", "from", "seeds", *map(title_of, BENCHMARK))
     metrics = ", ".join(f"{title_of(name)} {main_metric(name)}" for name in BENCHMARK)
     notes = (
