@@ -143,8 +143,8 @@ def _add_labelling(app: FastAPI, predictor: "Predictor", limits: Limits, worker:
 async def _found(request: Request, worker: Worker, job: Job) -> Any:
     """Wait for a job's answer; None if the client leaves first. Raises what the worker or model raised."""
     worker.submit(job)
-    answer = asyncio.wrap_future(job.future)
-    left = asyncio.ensure_future(_left(request))
+    answer: asyncio.Future[Any] = asyncio.wrap_future(job.future)
+    left: asyncio.Future[Any] = asyncio.ensure_future(_left(request))
     try:
         await asyncio.wait({answer, left}, return_when=asyncio.FIRST_COMPLETED)
         return answer.result() if answer.done() else None

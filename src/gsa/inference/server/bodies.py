@@ -10,14 +10,22 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 KEYS = ("text", "texts", "turns", "conversations")
 """What a request may label."""
 SAID = "The zip broke on the second day."
-TALK = [
+TALK: list[Any] = [
     {"speaker": "Mara", "text": "My suitcase came back without its wheels."},
     {"speaker": "Desk", "text": "Oh no! All of them?"},
     {"speaker": "Mara", "text": "Every single one. Great service, as always."},
 ]
-ABSENT = Field(default=None, json_schema_extra=lambda schema: schema.pop("default"))
+
+
+def _without_default(schema: dict[str, Any]) -> None:
+    del schema["default"]
+
+
+ABSENT: Any = Field(default=None, json_schema_extra=_without_default)
 """A key that may be left out, but is never null."""
-LABELS = Field(default=[], description="Other labels than those that the model was tuned on: two or more.")
+LABELS: Any = Field(
+    default=[], description="Other labels than those that the model was tuned on: two or more."
+)
 
 
 def _one_of(*names: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Self
+from typing import Any, Self
 
 from gsa.errors import InputError, suggest
 
@@ -42,7 +42,7 @@ class Limits:
     @classmethod
     def of(cls, settings: Sequence[str]) -> Self:
         """Return limits with some replaced, each ``NAME=NUMBER``; raises InputError for anything else."""
-        known = {each.name: type(each.default) for each in fields(cls)}
+        known: dict[str, Any] = {each.name: type(each.default) for each in fields(cls)}
         found = {}
         for setting in settings:
             name, _, number = setting.partition("=")
