@@ -57,16 +57,23 @@ class Metrics:
 
     def __init__(self, waiting: Callable[[], int]) -> None:
         """`waiting` returns the number of queries that wait."""
-        self.registry = CollectorRegistry()
-        on: dict[str, Any] = {"registry": self.registry}
-        ProcessCollector(registry=self.registry)
-        self.requests = Counter("gsa_requests", "Answered requests.", ["path", "status"], **on)
+        self.registry = on = CollectorRegistry()
+        ProcessCollector(registry=on)
+        self.requests = Counter("gsa_requests", "Answered requests.", ["path", "status"], registry=on)
         self.seconds = Histogram(
-            "gsa_request_seconds", "From the first byte to the answer.", ["path"], buckets=SECONDS, **on
+            "gsa_request_seconds",
+            "From the first byte to the answer.",
+            ["path"],
+            buckets=SECONDS,
+            registry=on,
         )
-        self.batches = Histogram("gsa_batch_queries", "Queries a call of the model.", buckets=QUERIES, **on)
-        self.model = Histogram("gsa_batch_seconds", "Time of a call of the model.", buckets=SECONDS, **on)
-        self.waiting = Gauge("gsa_waiting_queries", "Queries that wait for the model.", **on)
+        self.batches = Histogram(
+            "gsa_batch_queries", "Queries a call of the model.", buckets=QUERIES, registry=on
+        )
+        self.model = Histogram(
+            "gsa_batch_seconds", "Time of a call of the model.", buckets=SECONDS, registry=on
+        )
+        self.waiting = Gauge("gsa_waiting_queries", "Queries that wait for the model.", registry=on)
         self.waiting.set_function(waiting)
 
     def answered(self, path: str, status: int, seconds: float) -> None:
