@@ -56,6 +56,15 @@ def test_logits_and_gradients_are_those_of_transformers(targets, changes):
     assert off(gradients(model, found), gradients(model, expected)) <= 1e-5
 
 
+def test_a_link_on_the_head_is_read():
+    model = linked(("q_proj", "lm_head"), tie_word_embeddings=False)
+    assert llama.suits(model)
+    inputs = inputs_of(model)
+    found, expected = llama.logits(model, inputs), model(**inputs).logits[0]
+    assert off(found, expected) <= 1e-5
+    assert off(gradients(model, found), gradients(model, expected)) <= 1e-5
+
+
 def test_a_plain_model_is_read_as_well():
     model = tiny_llama().requires_grad_(False)
     model.set_attn_implementation(attention.NAME)
@@ -79,7 +88,14 @@ def unsuitable():
     dense.get_base_model().set_attn_implementation("sdpa")
     trained = linked()
     trained.get_base_model().model.layers[1].mlp.up_proj.weight.requires_grad_(True)
+    norm, biased = linked(), linked()
+    norm.get_base_model().model.norm.weight.requires_grad_(True)
+    up = biased.get_base_model().model.layers[0].self_attn.q_proj.lora_B["default"]
+    up.bias = torch.nn.Parameter(torch.ones(up.out_features))
     return {
+        "half precision": linked().to(torch.bfloat16),
+        "a norm that is trained": norm,
+        "a link with a bias": biased,
         "a dense mask": dense,
         "dropout": linked(dropout=0.5).train(),
         "another activation": linked(hidden_act="gelu"),
@@ -87,9 +103,13 @@ def unsuitable():
     }
 
 
-@pytest.mark.parametrize(
-    "kind", ["a dense mask", "dropout", "another activation", "weights that are trained"]
-)
+KINDS = (
+    "a norm that is trained", "a link with a bias", "a dense mask", "dropout", "another activation",
+    "weights that are trained", "half precision",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_what_it_does_not_suit_goes_through_transformers(kind, monkeypatch):
     model = unsuitable()[kind]
     assert not llama.suits(model)

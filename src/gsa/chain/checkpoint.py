@@ -22,12 +22,12 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from gsa.chain.chain import link_weights
+from gsa.chain.chain import LOG, link_weights
 from gsa.errors import InputError
 from gsa.files import aside, remove, sealed, sha256, unsealed
 
 NOTE, WEIGHTS, OPTIMIZER, STATE = "gsa.json", "weights.safetensors", "optimizer.safetensors", "state.json"
-TRAINER, LOG = "trainer_state.json", "log.jsonl"
+TRAINER = "trainer_state.json"
 FILES = {WEIGHTS, OPTIMIZER, STATE, TRAINER, LOG}
 KEPT = 2
 """Checkpoints of a level that are kept: the newest, and the one before in case that is damaged."""

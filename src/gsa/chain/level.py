@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gsa.chain.batches import Lessons
-from gsa.chain.chain import Chain, fresh_link, merge
+from gsa.chain.chain import LOG, Chain, fresh_link, merge
 from gsa.chain.checkpoint import newest, reached
 from gsa.chain.log import StepLog
 from gsa.chain.recipe import Level, Recipe
@@ -19,7 +19,7 @@ from gsa.files import remove
 from gsa.stopping import Stop, Stopped
 
 Say = Callable[[str], None]
-LOG, SCRATCH = "log.jsonl", "checkpoints"
+SCRATCH = "checkpoints"
 
 
 def tune_level(

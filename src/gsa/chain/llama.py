@@ -16,6 +16,7 @@ from gsa.chain.kernels import Projection, gate, norm, project, rotate
 from gsa.trie import attention
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj")
+NORMS = ("input_layernorm", "post_attention_layernorm")
 GATES = ("gate_proj", "up_proj", "down_proj")
 
 
@@ -32,13 +33,12 @@ def suits(model: Any) -> bool:
     config = base.config
     plain = base.dtype in (torch.float32, torch.float64)  # links are added into the weights at each step
     plain = plain and config.hidden_act == "silu" and not (base.training and config.attention_dropout)
-    layers = base.model.layers
-    return plain and all(
-        _part(getattr(block, name)) is not None
-        for layer in layers
-        for block, names in ((layer.self_attn, PROJECTIONS), (layer.mlp, GATES))
-        for name in names
-    )
+    blocks: list[tuple[Any, tuple[str, ...]]] = [(base, ("lm_head",))]
+    for layer in base.model.layers:
+        blocks += [(layer.self_attn, PROJECTIONS), (layer.mlp, GATES)]
+        plain = plain and not any(getattr(layer, name).weight.requires_grad for name in NORMS)
+    plain = plain and not base.model.norm.weight.requires_grad
+    return plain and all(_part(getattr(block, name)) is not None for block, names in blocks for name in names)
 
 
 def logits(model: Any, inputs: dict[str, Any]) -> Tensor:
@@ -62,7 +62,7 @@ def logits(model: Any, inputs: dict[str, Any]) -> Tensor:
         hidden = _norm(layer.post_attention_layernorm, x)
         hidden = gate(*_through(layer.mlp, ("gate_proj", "up_proj"), hidden))
         x = x + _through(layer.mlp, ("down_proj",), hidden)[0]
-    return project(_norm(trunk.norm, x), Projection(base.lm_head.weight, base.lm_head.bias))[0]
+    return _through(base, ("lm_head",), _norm(trunk.norm, x))[0]
 
 
 def _attend(layer: Any, x: Tensor, angles: tuple[Tensor, Tensor], plan: attention.Plan) -> Tensor:
@@ -101,7 +101,8 @@ def _part(module: Any) -> Projection | None:
         return Projection(base.weight, base.bias)
     (name, *others) = module.active_adapters
     dropout = module.lora_dropout[name]
-    if others or (module.training and not isinstance(dropout, nn.Identity)) or module.lora_A[name].bias:
+    drops = module.training and not isinstance(dropout, nn.Identity)
+    if others or drops or module.lora_B[name].bias is not None:
         return None
     return Projection(
         base.weight, base.bias, module.lora_A[name].weight, module.lora_B[name].weight, module.scaling[name]
