@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from gsa.chain.answers import Reading, answer_loss
-from gsa.chain.backbone import load_backbone
+from gsa.chain.backbone import load_backbone, row_logits
 from gsa.chain.batches import dialogues, examples_of
 from gsa.chain.chain import fresh_link
 from gsa.chain.recipe import Backbone, Lora, Source
@@ -30,7 +30,7 @@ def test_trie_equals_one_sequence_per_prompt(name: str, context: str) -> None:
         if "lora_B" in parameter_name:
             parameter.data.normal_(std=0.01)
     encoder = Encoder(loaded.tokenizer, Layout(name=name, context=context), EMOTION)  # type: ignore[arg-type]
-    parts = dialogues(examples_of(Source(name=NAME), "train"))[:2]
+    parts = dialogues(examples_of(Source(name=NAME), "train"))[:3]
     (row,) = pack(group(encoder.encode([e for part in parts for e in part])), 4096, score=False)
     assert len(row.prompts) > 15
 
@@ -44,7 +44,7 @@ def test_trie_equals_one_sequence_per_prompt(name: str, context: str) -> None:
     shared.backward()
     by_trie = gradients()
     with torch.no_grad():
-        logits = model(**reading.inputs).logits[0][reading.place]
+        logits = row_logits(model, reading.inputs)[reading.place]
     model.base_model.model.set_attn_implementation("sdpa")
     flat = torch.zeros(())
     at = 0
