@@ -72,6 +72,16 @@ def test_both_losses_and_their_gradients_are_those_of_single_sequences(prompts: 
         assert (by_trie - flat).norm() / flat.norm() <= 1e-5
 
 
+def test_the_labels_loss_takes_up_a_share_of_the_answer_loss(
+    prompts: tuple[Prompt, ...], model: LlamaForCausalLM
+) -> None:
+    scored = Reading.of(Row(prompts, True), model)
+    labels, answer = label_loss(model, scored), answer_loss(model, Reading.of(Row(prompts, False), model))
+    both = label_loss(model, scored, answer_weight=0.25)
+    assert both.item() == pytest.approx((labels + 0.25 * answer).item(), rel=1e-5)
+    assert both.item() > labels.item() + 0.5
+
+
 def test_the_label_loss_leaves_tokens_outside_the_list_alone(
     prompts: tuple[Prompt, ...], model: LlamaForCausalLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -47,6 +47,9 @@ WRONG = [
     ("limit = 10", "limt = 10", "levels.1.datasets.0.limt: unknown key (did you mean 'limit'?)"),
     ('split = "test"', 'splitt = "dev"', "evaluation.splitt: unknown key (did you mean 'split'?)"),
     ("[lora]", "[lora]\nqlora = true", "lora.qlora: unknown key"),
+    # what does not go together
+    ("learning_rate = 1e-3", "learning_rate = 1e-3\nanswer_weight = 0.1",
+     "answer_weight: found 0.1 beside loss = 'answer': expected it beside loss = 'labels'"),
     # missing
     ('name = "x"', "", "name: missing"),
     ('name = "SA"', "", "levels.0.name: missing"),

@@ -60,18 +60,23 @@ def answer_loss(model: Any, reading: Reading) -> Tensor:
     return -log_probabilities(model, reading)[0].mean()
 
 
-def label_loss(model: Any, reading: Reading) -> Tensor:
+def label_loss(model: Any, reading: Reading, answer_weight: float = 0.0) -> Tensor:
     """Return the mean cross-entropy of the gold labels over the label list alone.
 
     A label's score is the log-probability of its whole answer. Tokens outside the list take no part, so
-    answers of earlier levels are not pushed down.
+    answers of earlier levels are not pushed down. With `answer_weight` that share of the answer loss is
+    added, so that the likeliest tokens of all stay those of the list.
     """
     found, _ = log_probabilities(model, reading)
     prompts, labels = reading.labels
     scores = torch.zeros(len(prompts), device=found.device).index_add(0, reading.owner, found)
     table = torch.full((len(reading.gold), int(labels.max()) + 1), float("-inf"), device=found.device)
     table = table.index_put((prompts, labels), scores)
-    return torch.nn.functional.cross_entropy(table, reading.gold)
+    loss = torch.nn.functional.cross_entropy(table, reading.gold)
+    if answer_weight:
+        gold = (labels == reading.gold[prompts])[reading.owner]
+        loss = loss - answer_weight * found[gold].mean()
+    return loss
 
 
 LOSSES = {"answer": answer_loss, "labels": label_loss}

@@ -122,6 +122,18 @@ class Level(_Part):
     loss: Literal["answer", "labels"] = "answer"
     """``answer``: cross-entropy of the answer's tokens over the vocabulary, as the paper's. ``labels``: of
     the label over the label list alone, which leaves other levels' answers as they are."""
+    answer_weight: StrictFloat = Field(default=0.0, ge=0, le=1)
+    """With the labels loss: the share of the answer loss that is added, so that greedy decoding stays on the
+    label list."""
+
+    @model_validator(mode="after")
+    def _weight_of_what(self) -> "Level":
+        if self.answer_weight and self.loss != "labels":
+            raise ValueError(
+                f"answer_weight: found {self.answer_weight} beside loss = '{self.loss}': expected it beside "
+                "loss = 'labels', or left out"
+            )
+        return self
 
 
 class Evaluation(_Part):

@@ -7,6 +7,7 @@ is none, or somebody who asks to stop, ends the loop where nothing is lost.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -179,7 +180,8 @@ def tune_link(model: Any, lessons: Lessons, recipe: Recipe, level: Level, progre
         data_collator=_only,
         callbacks=[_Watch(progress, lessons.rows, recipe.training.rows_per_step)],
     )
-    trainer.loss = LOSSES[level.loss]
+    weight = {"answer_weight": level.answer_weight} if level.answer_weight else {}
+    trainer.loss = partial(LOSSES[level.loss], **weight)
     trainer.progress = progress
     trainer.model_accepts_loss_kwargs = False
     for callback in list(trainer.callback_handler.callbacks):
