@@ -16,7 +16,7 @@ import torch
 from torch.utils.data import Dataset, SequentialSampler
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
-from gsa.chain.answers import LOSSES, Reading, answer_loss
+from gsa.chain.answers import LOSSES, Reading, answer_loss, label_loss
 from gsa.chain.batches import Lessons
 from gsa.chain.chain import link_weights
 from gsa.chain.checkpoint import check_finite, load_random, load_state, load_weights, save_checkpoint
@@ -180,8 +180,9 @@ def tune_link(model: Any, lessons: Lessons, recipe: Recipe, level: Level, progre
         data_collator=_only,
         callbacks=[_Watch(progress, lessons.rows, recipe.training.rows_per_step)],
     )
-    weight = {"answer_weight": level.answer_weight} if level.answer_weight else {}
-    trainer.loss = partial(LOSSES[level.loss], **weight)
+    trainer.loss = LOSSES[level.loss]
+    if level.answer_weight:
+        trainer.loss = partial(label_loss, answer_weight=level.answer_weight)
     trainer.progress = progress
     trainer.model_accepts_loss_kwargs = False
     for callback in list(trainer.callback_handler.callbacks):
