@@ -196,15 +196,15 @@ def serve(
 @app.command()
 def export(
     run: RunPath,
-    form: Annotated[str, typer.Option("--format", help="merged, adapter or gguf.")],
+    form: Annotated[str, typer.Option("--format", help="merged, adapter, gguf or chain.")],
     out: Annotated[Path, typer.Option(help="New folder.")],
     level: Annotated[int | None, typer.Option(min=0, help="Links to include; all if not given.")] = None,
 ) -> None:
-    """Write a run for other programs: a merged model, one PEFT adapter, or a GGUF."""
+    """Write a run for others: a merged model, one PEFT adapter, a GGUF, or its links in 16 bits."""
     from gsa.chain.export import export as write
 
     folder = write(run, form, out, level)
-    for file in sorted(folder.iterdir()):
+    for file in sorted(file for file in folder.rglob("*") if file.is_file()):
         print(f"{file.stat().st_size:>12,}  {file}")
 
 

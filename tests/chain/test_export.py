@@ -3,7 +3,9 @@
 import json
 import re
 import runpy
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from peft import PeftModel
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from tiny import byte_tokenizer, tiny_llama
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -20,6 +22,7 @@ import gsa
 from gsa.chain.backbone import Loaded
 from gsa.chain.batches import tasks_of
 from gsa.chain.card import prompt
+from gsa.chain.chain import Chain
 from gsa.chain.export import export, stacked
 from gsa.chain.gguf_file import check_architecture, interleaved, write_gguf
 from gsa.chain.links import LinkWeights
@@ -28,6 +31,8 @@ from gsa.chain.recipe_file import load_recipe
 from gsa.chain.run import load_run
 from gsa.datasets.catalogue import load
 from gsa.errors import InputError
+from gsa.evaluation.evaluate import evaluate
+from gsa.files import sha256
 from gsa.tasks.task import EMOTION, SENTIMENT
 
 KINDS = ("merged", "adapter", "gguf")
@@ -202,7 +207,7 @@ def test_a_level_of_a_chain(tuned: Path, tmp_path: Path, tiny_folder: Path) -> N
 @pytest.mark.parametrize(
     ("kind", "level", "says"),
     [
-        ("gguff", None, r"--format 'gguff': expected one of merged, adapter, gguf \(did you mean 'gguf'\?\)"),
+        ("gguff", None, r"expected one of merged, adapter, gguf, chain \(did you mean 'gguf'\?\)"),
         ("adapter", 0, "expected a level of 1 or more for an adapter"),
         ("merged", 4, "level 4: expected 0"),
     ],
@@ -229,3 +234,49 @@ def test_cards_show_each_tasks_exact_prompt(folders: dict[str, Path], tuned: Pat
         assert "the likeliest label of the list" in text
         for task in (SENTIMENT, EMOTION):
             assert f"```text\n{prompt(recipe, task)}\n```" in text
+
+
+def test_a_chain_is_half_as_large_and_says_the_same(tuned: Path, tmp_path: Path) -> None:
+    out = export(tuned, "chain", tmp_path / "chain")
+    whole, half = gsa.load(tuned), gsa.load(out)
+    said = [example.dialogue.turns[0].text for example in load("sampler-sentiment")["test"]]
+    for one, other in zip(whole.sentiment(said), half.sentiment(said), strict=True):
+        assert one.label == other.label
+        assert list(one.probabilities.values()) == pytest.approx(list(other.probabilities.values()), abs=5e-3)
+    assert any(
+        one.probabilities != other.probabilities
+        for one, other in zip(whole.sentiment(said), half.sentiment(said), strict=True)
+    )
+    for level, folder in enumerate(sorted((out / "links").iterdir()), 1):
+        tensors = load_file(folder / "adapter_model.safetensors")
+        assert {tensor.dtype for tensor in tensors.values()} == {torch.float16}
+        assert gsa.load(out, level=level)
+    assert evaluate(out, levels=[1], datasets=["sampler-sentiment"], limit=4, say=lambda _: None)
+
+
+def test_the_script_of_a_chains_card_runs(
+    tuned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = export(tuned, "chain", tmp_path / "chain", level=2)
+    monkeypatch.chdir(out)
+    exec(script(out), {})
+    assert "Prediction(label=" in capsys.readouterr().out
+    assert len(Chain.read(out).links) == 2
+
+
+def test_a_damaged_link_or_a_weight_beyond_16_bits_is_refused(tuned: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(tuned, copy)
+    chain = Chain.read(copy)
+    file = copy / "links" / chain.links[0].folder / "adapter_model.safetensors"
+    tensors = load_file(file)
+    name = next(iter(tensors))
+    tensors[name][0, 0] = 1e6
+    save_file(tensors, file)
+    with pytest.raises(InputError, match="is damaged"):
+        export(copy, "chain", tmp_path / "one")
+    links = (replace(chain.links[0], sha256=sha256(file)), *chain.links[1:])
+    replace(chain, links=links).write()
+    with pytest.raises(InputError, match="16 bits"):
+        export(copy, "chain", tmp_path / "two")
+    assert not (tmp_path / "two").exists()

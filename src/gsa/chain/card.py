@@ -85,11 +85,7 @@ def card(
         "after one space.",
         "",
         "```python",
-        "import copy",
-        "",
-        "import torch",
-        _open(kind, recipe, weights) + SCORE,
-        _example(recipe, tasks[0], tokenizer),
+        *_script(kind, recipe, weights, tasks[0], tokenizer),
         "```",
         "",
         f"Layout `{recipe.layout.name}`, at most {recipe.layout.max_tokens} tokens with the answer.",
@@ -106,6 +102,14 @@ def prompt(recipe: Recipe, task: Task) -> str:
     target = len(talk.turns) - 1
     turns = recipe.layout.turns(talk, target) if task.context else range(1)
     return recipe.layout.prompt(task, talk, target, turns)
+
+
+def _script(kind: str, recipe: Recipe, weights: dict[str, str], task: Task, tokenizer: Any) -> list[str]:
+    if kind == "chain":
+        question = f"model.classify({task.name!r}, {TEXT.turns[0].text!r})"
+        return ["import gsa", "", 'model = gsa.load(".")', f"print({question})"]
+    example = _example(recipe, task, tokenizer)
+    return ["import copy", "", "import torch", _open(kind, recipe, weights) + SCORE, example]
 
 
 def _open(kind: str, recipe: Recipe, weights: dict[str, str]) -> str:
@@ -126,7 +130,7 @@ def _example(recipe: Recipe, task: Task, tokenizer: Any) -> str:
     return f"\nlabels = {labels!r}\nprompt = {prompt(recipe, task)!r}\nprint(dict(zip(labels, {call})))"
 
 
-_TITLE = {"merged": "merged model", "adapter": "PEFT adapter", "gguf": "GGUF"}
+_TITLE = {"merged": "merged model", "adapter": "PEFT adapter", "gguf": "GGUF", "chain": "chain of links"}
 _NOTE = {
     "merged": "A model folder for plain transformers: base and links added up in float32.",
     "adapter": (
@@ -139,5 +143,9 @@ _NOTE = {
         "One file of 16 bits with its tokenizer, for llama.cpp, what builds on it, and transformers.\n"
         "In llama.cpp, evaluate prompt and label and add up the log-probabilities of the label's tokens, or\n"
         "restrict sampling to the labels with a grammar; temperature 0."
+    ),
+    "chain": (
+        "The links alone, unmerged, in 16 bits: `gsa predict --model FOLDER`, `gsa serve --model FOLDER`,\n"
+        "`gsa eval FOLDER`. The base comes from where it always does, and is checked."
     ),
 }

@@ -1,28 +1,31 @@
-"""A run for other programs: a chain in, a folder out that loads without this package.
+"""A run for others: a chain in, a folder out that loads without this package, or with it on the same base.
 
 merged    a model folder for plain transformers, its recipe beside it
 adapter   one PEFT adapter whose rank is the sum of the links' ranks, for PEFT and vLLM
 gguf      one file of 16 bits for llama.cpp and what builds on it
+chain     the links alone in 16 bits, a few megabytes, for this package
 
 Each has a README.md with the prompts and, where Python reads it, a script that scores labels.
 """
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from gsa.chain.card import card
-from gsa.chain.chain import Chain
+from gsa.chain.chain import Chain, Link
 from gsa.chain.links import CONFIG, PREFIX, WEIGHTS, LinkWeights
 from gsa.chain.quiet import quiet
 from gsa.chain.recipe import Recipe
 from gsa.chain.run import STORED_RECIPE, read_run
+from gsa.chain.trust import adapter
 from gsa.errors import InputError, suggest
-from gsa.files import aside, sha256
+from gsa.files import aside, sha256, signed, write
 
 
 def export(root: Path, kind: str, out: Path, level: int | None = None) -> Path:
@@ -101,13 +104,36 @@ def _gguf(recipe: Recipe, chain: Chain, level: int | None, out: Path) -> None:
     _readme(recipe, chain, level, "gguf", loaded.tokenizer, out)
 
 
+def _chain(recipe: Recipe, chain: Chain, level: int | None, out: Path) -> None:
+    from gsa.chain.backbone import load_config
+
+    links = []
+    for link in chain.links[:level]:
+        source, folder = adapter(chain.checked(link)), out / "links" / link.folder
+        folder.mkdir(parents=True)
+        tensors = {name: tensor.half() for name, tensor in load_file(source / WEIGHTS).items()}
+        if not all(tensor.isfinite().all() for tensor in tensors.values()):
+            raise InputError(
+                f"link '{link.name}': a weight is beyond what 16 bits hold: expected below 65504"
+            )
+        save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
+        shutil.copyfile(source / CONFIG, folder / CONFIG)
+        links.append(Link(link.name, link.folder, sha256(folder / WEIGHTS), sha256(folder / CONFIG)))
+    Chain(out, chain.base, tuple(links), chain.recipe).write()
+    write(out / STORED_RECIPE, signed(recipe.toml()))
+    _, tokenizer = load_config(recipe.backbone)
+    _readme(recipe, chain, level, "chain", tokenizer, out)
+
+
 def _readme(recipe: Recipe, chain: Chain, level: int | None, kind: str, tokenizer: Any, out: Path) -> None:
     links = [link.name for link in chain.links[:level]]
     weights = {
-        file.name: sha256(file) for file in sorted(out.iterdir()) if file.suffix in (".gguf", ".safetensors")
+        file.relative_to(out).as_posix(): sha256(file)
+        for file in sorted(out.rglob("*"))
+        if file.suffix in (".gguf", ".safetensors")
     }
     text = card(recipe, kind, links, chain.base, weights, tokenizer)
     (out / "README.md").write_text(text, encoding="utf-8")
 
 
-KINDS = {"merged": _merged, "adapter": _adapter, "gguf": _gguf}
+KINDS = {"merged": _merged, "adapter": _adapter, "gguf": _gguf, "chain": _chain}
