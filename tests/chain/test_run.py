@@ -1,6 +1,7 @@
 """Runs: the same command resumes, to the same bytes; another recipe's folder is left alone."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from gsa.chain.chain import Chain
 from gsa.chain.log import StepLog
 from gsa.chain.recipe import Recipe
 from gsa.chain.recipe_file import load_recipe
-from gsa.chain.run import tune
+from gsa.chain.run import read_run, tune
 from gsa.chain.tuning import ChainTrainer
 from gsa.errors import InputError
 
@@ -91,6 +92,27 @@ def test_another_recipe_or_folder_is_refused(tuned: Path, recipe: Recipe, tmp_pa
     with pytest.raises(InputError, match="is not a run"):
         tune(recipe, tmp_path, silent)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_chain_is_extended_by_a_recipe_with_more_levels(
+    tuned: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Level by level, with the recipe of the whole in the end: the same bytes as at once."""
+    root, said = tmp_path / "run", []
+    tune(recipe.model_copy(update={"levels": recipe.levels[:1]}), root, silent)
+    slower = recipe.levels[1].model_copy(update={"learning_rate": 1e-6})
+    stopped(recipe.model_copy(update={"levels": (recipe.levels[0], slower)}), root, monkeypatch, before=3)
+    with pytest.raises(InputError, match=r"holds a run of another recipe \('levels' differs\)"):
+        tune(recipe, root, silent)  # a level under way is not changed
+    shutil.rmtree(root / "checkpoints")
+    tune(recipe, root, said.append)
+    assert "levels not yet begun" in said[0]
+    assert links(root) == links(tuned)
+    assert read_run(root)[0] == recipe
+    for levels in (recipe.levels[::-1], recipe.levels[:2]):
+        with pytest.raises(InputError, match=r"another recipe \('levels' differs\)"):
+            tune(recipe.model_copy(update={"levels": levels}), root, silent)
+    assert links(root) == links(tuned)
 
 
 def test_a_loss_that_is_no_number_stops_with_the_step(
