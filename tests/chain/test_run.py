@@ -109,9 +109,9 @@ def test_a_chain_is_extended_by_a_recipe_with_more_levels(
     assert "levels not yet begun" in said[0]
     assert links(root) == links(tuned)
     assert read_run(root)[0] == recipe
-    for levels in (recipe.levels[::-1], recipe.levels[:2]):
+    for other in (recipe.levels[::-1], recipe.levels[:2]):
         with pytest.raises(InputError, match=r"another recipe \('levels' differs\)"):
-            tune(recipe.model_copy(update={"levels": levels}), root, silent)
+            tune(recipe.model_copy(update={"levels": other}), root, silent)
     assert links(root) == links(tuned)
 
 
