@@ -99,9 +99,7 @@ def rows(model: Predictor) -> Iterator[dict[str, object]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--model", help="what gsa.load takes; the shipped model if left out"
-    )
+    parser.add_argument("--model", help="what gsa.load takes; the shipped model if left out")
     parser.add_argument("--out", type=Path, help="file for the rows")
     options = parser.parse_args()
     found = list(rows(gsa.load(options.model)))
