@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from transformers import BertConfig, BertModel, BertTokenizerFast
+from tiny import tiny_bert
 
 from gsa.chain.batches import training_examples
 from gsa.chain.recipe import Source
@@ -32,15 +32,7 @@ datasets = [{ name = "sampler-sentiment", limit = 40 }, "sampler-emotion", "samp
 def minilm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A tiny random BERT in the model's place, and a cache of the test's own."""
     monkeypatch.setenv("GSA_CACHE", str(tmp_path / "cache"))
-    folder = tmp_path / "cache" / "embeddings" / "minilm"
-    folder.mkdir(parents=True)
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghijklmnopqrstuvwxyz"]
-    vocab = [*words, *(f"##{letter}" for letter in "abcdefghijklmnopqrstuvwxyz")]
-    (folder / "vocab.txt").write_text("\n".join(vocab))
-    BertTokenizerFast(vocab={word: i for i, word in enumerate(vocab)}).save_pretrained(folder)
-    size = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
-    BertModel(BertConfig(vocab_size=len(vocab), **size)).save_pretrained(folder)
-    return folder
+    return tiny_bert(tmp_path / "cache" / "embeddings" / "minilm")
 
 
 @pytest.fixture

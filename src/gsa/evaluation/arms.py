@@ -21,26 +21,11 @@ from gsa.datasets.catalogue import CATALOGUE
 from gsa.errors import InputError
 from gsa.evaluation import predictions, results
 from gsa.evaluation.metrics import Answers, answers_of, measure
+from gsa.evaluation.predicted import Predicted, pooled
 from gsa.evaluation.results import Result
 from gsa.tasks.task import Task
 
 STORED_RECIPE = "recipe.toml"
-
-
-@dataclass(frozen=True)
-class Predicted:
-    """Stored predictions of one run, level and dataset."""
-
-    ids: tuple[str, ...]
-    answers: Answers
-
-    def of(self, ids: Sequence[str]) -> Answers:
-        """Return the answers to these examples, in this order."""
-        place = {id: i for i, id in enumerate(self.ids)}
-        chosen = np.asarray([place[id] for id in ids], dtype=np.int64)
-        mine = self.answers
-        neutral = None if mine.neutral is None else mine.neutral[chosen]
-        return Answers(mine.labels, mine.gold[chosen], mine.probabilities[chosen], neutral)
 
 
 @dataclass(frozen=True)
@@ -136,7 +121,7 @@ class Run:
 
     def _read(self, level: int, dataset: str) -> Predicted | None:
         if self.folds:
-            return _pooled([run.predicted(level, dataset) for run in self.measuring(dataset)])
+            return pooled([run.predicted(level, dataset) for run in self.measuring(dataset)])
         table = predictions.load(self.root, predictions.path_of(self.root, level, dataset, self.split))
         if table is None or not len(table):
             return None
@@ -150,22 +135,6 @@ class Run:
             )
         answers = answers_of(task, table["gold"].to_list(), table.select(columns).to_numpy())
         return Predicted(tuple(table["id"].to_list()), answers)
-
-
-def _pooled(found: Sequence[Predicted | None]) -> Predicted | None:
-    """Return the predictions of all folds as one, None where some are missing or their labels differ."""
-    whole = [each for each in found if each is not None]
-    if not whole or len(whole) < len(found) or len({each.answers.labels for each in whole}) > 1:
-        return None
-    mine = [each.answers for each in whole]
-    neutral = [each.neutral for each in mine if each.neutral is not None]
-    answers = Answers(
-        mine[0].labels,
-        np.concatenate([each.gold for each in mine]),
-        np.concatenate([each.probabilities for each in mine]),
-        np.concatenate(neutral) if neutral else None,
-    )
-    return Predicted(tuple(id for each in whole for id in each.ids), answers)
 
 
 def main_metric(dataset: str, source: Source | None = None) -> str:

@@ -186,11 +186,14 @@ def table_5(arms: Arms) -> Table:
         if any(rows_at(runs, name) for name in FEW_SHOT):
             merged.setdefault(_family(arm), []).extend(runs)
     every = [run for runs in merged.values() for run in runs]
-    for level in (-1, 0):
-        found = [rows_at(every, name, level)[:1] for name in FEW_SHOT]
-        if any(found):
-            size = size_of(every[0]) if level == 0 else ""
-            rows.append([every[0].title(level), size, MEASURED, "", *cells_of(found, largest)])
+    majority = [rows_at(every, name, -1)[:1] for name in FEW_SHOT]
+    if any(majority):
+        rows.append(["majority", "", MEASURED, "", *cells_of(majority, largest)])
+    for family, runs in merged.items():  # each on a backbone of its own, which may be a finished chain
+        found = [rows_at(runs, name, 0) for name in FEW_SHOT]
+        if any(found) and any(run.last > 0 for run in runs):
+            title = f"{family}, before its examples" if len(merged) > 1 else "untuned"
+            rows.append([title, size_of(runs[0]), MEASURED, "", *cells_of(found, largest)])
     for family, runs in merged.items():
         found = [rows_at(runs, name) for name in FEW_SHOT]
         shots = sorted({s.per_class for run in runs for s in run.sources.values() if s.per_class})
