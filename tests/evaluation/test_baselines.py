@@ -12,6 +12,7 @@ from tiny import tiny_bert
 from gsa.chain.batches import training_examples
 from gsa.chain.recipe import Source
 from gsa.chain.recipe_file import load_recipe
+from gsa.datasets.catalogue import CATALOGUE
 from gsa.errors import InputError
 from gsa.evaluation import baselines, embeddings, learners, predictions, results
 from gsa.evaluation.arms import by_arm, read_runs
@@ -24,7 +25,7 @@ name = "small"
 [[levels]]
 name = "all"
 learning_rate = 1e-3
-datasets = [{ name = "sampler-sentiment", limit = 40 }, "sampler-emotion", "sampler-sarcasm"]
+datasets = [{ name = "sampler-sentiment", limit = 120 }, "sampler-emotion", "sampler-sarcasm"]
 """
 
 
@@ -65,7 +66,7 @@ def test_words_that_tell_the_label_are_learned(recipe, tmp_path) -> None:
             for r in results.read(tmp_path / "out" / f"{name}-s0") if r.metric == "accuracy"}  # fmt: skip
     assert rows["tfidf", "sampler-sentiment"] > rows["majority", "sampler-sentiment"] + 10
     chosen = json.loads((tmp_path / "out" / "tfidf-s0" / "chosen.json").read_text())
-    assert chosen["sampler-sentiment"]["trained on"] == 40
+    assert chosen["sampler-sentiment"]["trained on"] == 120
     assert chosen["sampler-sentiment"]["features"] in learners.NGRAMS
 
 
@@ -76,10 +77,12 @@ def test_training_reads_the_capped_examples_and_dev_only_chooses(recipe, tmp_pat
     )
     measure_baselines(recipe, tmp_path / "out", ["majority"], say=lambda _: None)
     lesson = seen[0]
-    expected = training_examples(Source(name="sampler-sentiment", limit=40), 0)
+    expected = training_examples(Source(name="sampler-sentiment", limit=120), 0)
     assert [e.id for e in lesson.train] == [e.id for e in expected]
     ids = [{e.id for e in part} for part in (lesson.train, lesson.dev, lesson.test)]
-    assert all(ids)
+    assert ids[0]
+    assert ids[2]
+    assert not ids[1], "the sampler has no dev split"
     assert not ids[0] & ids[1]
     assert not ids[0] & ids[2]
 
@@ -97,6 +100,33 @@ def test_what_is_there_is_kept_and_another_recipe_refused(recipe, tmp_path) -> N
         measure_baselines(other, tmp_path / "out", ["tfidf"])
     with pytest.raises(InputError, match=r"baseline 'tfid' \(did you mean 'tfidf'"):
         measure_baselines(recipe, tmp_path / "out", ["tfid"])
+
+
+def test_settings_are_chosen_on_dev_alone(tmp_path, monkeypatch) -> None:
+    """The invented dev split holds disgust alone: the settings that answer it are taken."""
+    monkeypatch.setenv("GSA_DATA", str(FIXTURES))
+    text = 'name = "one"\n[[levels]]\nname = "SA"\nlearning_rate = 1e-3\ndatasets = ["meld"]\n'
+    (tmp_path / "one.toml").write_text(text)
+    tried, labels_of = [], CATALOGUE["meld"].task.labels
+
+    def regression(features, gold, labels, **settings):
+        tried.append(settings)
+        right = settings == {"C": 10.0, "class_weight": "balanced"}
+
+        def chances(of):
+            found = np.zeros((of.shape[0], labels))
+            found[:, labels_of.index("disgust" if right else "joy")] = 1.0
+            return found
+
+        return chances
+
+    monkeypatch.setattr(learners, "regression", regression)
+    (root,) = measure_baselines(load_recipe(tmp_path / "one.toml"), tmp_path / "out", ["tfidf"], say=print)
+    assert len(tried) == len(learners.NGRAMS) * len(learners.GRID)
+    chosen = json.loads((root / "chosen.json").read_text())["meld"]
+    assert (chosen["C"], chosen["class_weight"], chosen["features"]) == (10.0, "balanced", "words")
+    table = pl.read_parquet(predictions.path_of(root, 0, "meld", "test"))
+    assert set(table["predicted"]) == {"disgust"}
 
 
 def test_folds_are_read_as_one_arm(tmp_path, monkeypatch) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from gsa.chain.batches import examples_of, metrics_of, pool_of, task_of, training_examples
+from gsa.chain.batches import examples_of, metrics_of, splits_of, task_of, training_examples
 from gsa.chain.lock import alone
 from gsa.chain.recipe import Recipe, Source
 from gsa.chain.recipe_file import load_recipe
@@ -132,8 +132,9 @@ def _measure(
     if table is None or table["id"].to_list() != [example.id for example in test]:
         train = training_examples(source, recipe.seed)
         taken = {example.id for example in train}  # of dev, where a few-shot set has no train split
-        dev = [example for example in examples_of(source, "dev") if example.id not in taken]
-        every = [*pool_of(source), *examples_of(source, "dev"), *examples_of(source, "test")]
+        splits = splits_of(source)
+        dev = [example for example in splits["dev"] if example.id not in taken]
+        every = [example for examples in splits.values() for example in examples]
         found = answer(Lesson(task, metrics[0], train, dev, test, every, say))
         if found is None:
             return
@@ -209,15 +210,20 @@ def _minilm_context(lesson: Lesson) -> tuple[Chances, dict[str, Any]] | None:
 
 
 def _learned(lesson: Lesson, features: dict[str, Any]) -> tuple[Chances, dict[str, Any]]:
-    """Return the answers of the logistic regression that is best on dev, the first of equals."""
+    """Return the answers of the logistic regression that is best on dev, the first of equals.
+
+    Where there is no dev split nothing is chosen: the first features and the usual settings are taken.
+    """
     gold, size = lesson.asked(lesson.train), len(lesson.task.labels)
     best: tuple[float, Chances, dict[str, Any]] | None = None
     for name, (train, dev, test) in features.items():
-        for settings in learners.GRID:
+        for settings in learners.GRID if lesson.dev else learners.GRID[:1]:
             fitted = learners.regression(train, gold, size, **settings)
-            score = lesson.score(lesson.dev, fitted(dev))
+            score = lesson.score(lesson.dev, fitted(dev)) if lesson.dev else 0.0
             if best is None or score > best[0]:
                 best = score, fitted(test), {"features": name, **settings, "dev": round(score, 2)}
+        if not lesson.dev:
+            break
     assert best is not None
     return best[1], best[2]
 

@@ -12,20 +12,18 @@ from gsa.tasks.dialogue import Example
 
 Chances = NDArray[np.float64]
 GRID = tuple(
-    {"C": c, "class_weight": weight}
-    for weight in (None, "balanced")
-    for c in (0.01, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0)
+    {"C": c, "class_weight": weight} for weight in (None, "balanced") for c in (1.0, 0.1, 3.0, 10.0, 30.0)
 )
-"""Settings of the regression that are tried on dev: inverse strength of the penalty, weighting of classes."""
+"""Settings that are tried on dev, the usual first: inverse strength of the penalty, weighting of classes."""
 NGRAMS = ("words", "words and characters")
 ROUNDS = 2000
 """Most rounds of the solver."""
 
 
 def tfidf(kind: str, texts: Sequence[Sequence[str]]) -> list[Any]:
-    """Return sparse TF-IDF features of train, dev and test, fitted on the first.
+    """Return sparse TF-IDF features of train, dev and test, fitted on the first; None of an empty part.
 
-    `words` are 1- and 2-grams; with characters, also 2- to 5-grams within words.
+    `words` are 1- and 2-grams; with characters, also 2- to 4-grams within words.
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.pipeline import make_union
@@ -33,9 +31,9 @@ def tfidf(kind: str, texts: Sequence[Sequence[str]]) -> list[Any]:
     words = TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"\w+|[^\w\s]", sublinear_tf=True)
     both = [words]
     if kind == NGRAMS[1]:
-        both.append(TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), min_df=2, sublinear_tf=True))
+        both.append(TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), min_df=2, sublinear_tf=True))
     union = make_union(*both)
-    return [union.fit_transform(texts[0]), *map(union.transform, texts[1:])]
+    return [union.fit_transform(texts[0]), *(union.transform(part) if part else None for part in texts[1:])]
 
 
 def sentences(
@@ -43,8 +41,8 @@ def sentences(
     parts: Sequence[Sequence[Example]],
     context: bool,
     say: Callable[[str], None],
-) -> list[NDArray[np.float32]]:
-    """Return embeddings of the targets of each part; shape (examples, width) each.
+) -> list[NDArray[np.float32] | None]:
+    """Return embeddings of the targets of each part, shape (examples, width) each, None of an empty one.
 
     With `context` twice as wide: the target's, then the mean of those of the turns before it, zeros if there
     are none. `every` is all of the dataset, so that one cache serves all caps and folds.
@@ -61,7 +59,7 @@ def sentences(
         mean = np.mean(before, axis=0) if before else np.zeros(width, np.float32)
         return np.concatenate([target, mean])
 
-    return [np.stack([of(example) for example in part]) for part in parts]
+    return [np.stack([of(example) for example in part]) if part else None for part in parts]
 
 
 def regression(
