@@ -112,6 +112,9 @@ def baselines(
     name: Annotated[
         list[str] | None, typer.Option(help="Only these: majority, vader, tfidf, minilm, minilm-context.")
     ] = None,
+    dataset: Annotated[
+        list[str] | None, typer.Option(help="Only these; all of the recipe if not given.")
+    ] = None,
     folds: Annotated[bool, typer.Option("--folds", help="Every fold of datasets that have folds.")] = False,
     split: Annotated[str, typer.Option(help="dev or test; the recipe's if not given.")] = "",
     overrides: Overrides = None,
@@ -122,7 +125,7 @@ def baselines(
     from gsa.evaluation.baselines import measure_baselines
 
     wanted = load_recipe(recipe, overrides or [], seed)
-    measure_baselines(wanted, out, name or [], folds, split, _say)
+    measure_baselines(wanted, out, name or [], dataset or [], folds, split, _say)
     print(f"rows and predictions are in {out}; set them beside others with: gsa report {out} RESULTS...")
 
 

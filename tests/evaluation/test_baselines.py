@@ -100,6 +100,8 @@ def test_what_is_there_is_kept_and_another_recipe_refused(recipe, tmp_path) -> N
         measure_baselines(other, tmp_path / "out", ["tfidf"])
     with pytest.raises(InputError, match=r"baseline 'tfid' \(did you mean 'tfidf'"):
         measure_baselines(recipe, tmp_path / "out", ["tfid"])
+    with pytest.raises(InputError, match="dataset 'meld': expected one of sampler-sentiment"):
+        measure_baselines(recipe, tmp_path / "out", ["tfidf"], ["meld"])
 
 
 def test_settings_are_chosen_on_dev_alone(tmp_path, monkeypatch) -> None:
@@ -122,7 +124,7 @@ def test_settings_are_chosen_on_dev_alone(tmp_path, monkeypatch) -> None:
 
     monkeypatch.setattr(learners, "regression", regression)
     (root,) = measure_baselines(load_recipe(tmp_path / "one.toml"), tmp_path / "out", ["tfidf"], say=print)
-    assert len(tried) == len(learners.NGRAMS) * len(learners.GRID)
+    assert tried == [*learners.GRID, {"C": 10.0, "class_weight": "balanced"}]
     chosen = json.loads((root / "chosen.json").read_text())["meld"]
     assert (chosen["C"], chosen["class_weight"], chosen["features"]) == (10.0, "balanced", "words")
     table = pl.read_parquet(predictions.path_of(root, 0, "meld", "test"))
@@ -134,7 +136,7 @@ def test_folds_are_read_as_one_arm(tmp_path, monkeypatch) -> None:
     text = 'name = "folds"\n[[levels]]\nname = "SD"\nlearning_rate = 1e-3\ndatasets = ["sst2", "mustard"]\n'
     (tmp_path / "folds.toml").write_text(text)
     recipe = load_recipe(tmp_path / "folds.toml")
-    folders = measure_baselines(recipe, tmp_path / "out", ["majority"], True, say=lambda _: None)
+    folders = measure_baselines(recipe, tmp_path / "out", ["majority"], every_fold=True, say=lambda _: None)
     assert [folder.name for folder in folders] == [
         "majority-s0",
         *(f"majority-fold{k}-s0" for k in range(1, 5)),

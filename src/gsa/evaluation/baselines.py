@@ -71,22 +71,21 @@ def measure_baselines(
     recipe: Recipe,
     out: Path,
     names: Sequence[str] = (),
+    datasets: Sequence[str] = (),
     every_fold: bool = False,
     split: str = "",
     say: Say = print,
 ) -> list[Path]:
-    """Measure baselines (all if none is named) on every dataset of a recipe; returns their folders.
+    """Measure baselines on datasets of a recipe (all where none is named); returns their folders.
 
     `every_fold` measures datasets that have folds on each of them. Raises InputError for an unknown name, a
     missing extra, or folders that hold baselines of another recipe.
     """
-    for name in names:
-        if name not in BASELINES:
-            raise InputError(
-                f"baseline '{name}'{suggest(name, BASELINES)}: expected one of {', '.join(BASELINES)}"
-            )
+    known = [source.name for source in recipe.sources()]
+    _check("baseline", names, list(BASELINES))
+    _check("dataset", datasets, known)
     folders = []
-    for fold, sources in _folds(recipe, every_fold):
+    for fold, sources in _folds(recipe, datasets or known, every_fold):
         for name in names or BASELINES:
             run = name + (f"-fold{fold}" if fold else "")
             root = out / f"{run}-s{recipe.seed}"
@@ -101,9 +100,16 @@ def measure_baselines(
     return folders
 
 
-def _folds(recipe: Recipe, every: bool) -> list[tuple[int, list[Source]]]:
+def _check(what: str, names: Sequence[str], known: Sequence[str]) -> None:
+    """Raise InputError for a name that is not known."""
+    for name in names:
+        if name not in known:
+            raise InputError(f"{what} '{name}'{suggest(name, known)}: expected one of {', '.join(known)}")
+
+
+def _folds(recipe: Recipe, names: Sequence[str], every: bool) -> list[tuple[int, list[Source]]]:
     """Return each fold with its datasets: the recipe's own, or all folds of those that have some."""
-    sources = recipe.sources()
+    sources = [source for source in recipe.sources() if source.name in names]
     count = {s.name: 1 if s.path else get(s.name).folds_for(s.protocol) for s in sources}
     if not every:
         return [(max(source.fold for source in sources), sources)]
@@ -212,18 +218,20 @@ def _minilm_context(lesson: Lesson) -> tuple[Chances, dict[str, Any]] | None:
 def _learned(lesson: Lesson, features: dict[str, Any]) -> tuple[Chances, dict[str, Any]]:
     """Return the answers of the logistic regression that is best on dev, the first of equals.
 
-    Where there is no dev split nothing is chosen: the first features and the usual settings are taken.
+    Its settings are chosen on the first features, and kept for trying the others. Where there is no dev split
+    nothing is chosen: the first features and the usual settings are taken.
     """
     gold, size = lesson.asked(lesson.train), len(lesson.task.labels)
     best: tuple[float, Chances, dict[str, Any]] | None = None
-    for name, (train, dev, test) in features.items():
-        for settings in learners.GRID if lesson.dev else learners.GRID[:1]:
+    grid = learners.GRID if lesson.dev else learners.GRID[:1]
+    for name, (train, dev, test) in list(features.items())[: None if lesson.dev else 1]:
+        for settings in grid:
             fitted = learners.regression(train, gold, size, **settings)
             score = lesson.score(lesson.dev, fitted(dev)) if lesson.dev else 0.0
             if best is None or score > best[0]:
                 best = score, fitted(test), {"features": name, **settings, "dev": round(score, 2)}
-        if not lesson.dev:
-            break
+        assert best is not None
+        grid = tuple({key: best[2][key] for key in settings} for settings in learners.GRID[:1])
     assert best is not None
     return best[1], best[2]
 
