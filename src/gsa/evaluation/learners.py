@@ -11,7 +11,7 @@ from gsa.evaluation.embeddings import embed
 from gsa.tasks.dialogue import Example
 
 Chances = NDArray[np.float64]
-GRID = tuple(
+GRID: tuple[dict[str, Any], ...] = tuple(
     {"C": c, "class_weight": weight} for weight in (None, "balanced") for c in (1.0, 0.1, 3.0, 10.0, 30.0)
 )
 """Settings that are tried on dev, the usual first: inverse strength of the penalty, weighting of classes."""
