@@ -229,9 +229,10 @@ def _learned(lesson: Lesson, features: dict[str, Any]) -> tuple[Chances, dict[st
             fitted = learners.regression(train, gold, size, **settings)
             score = lesson.score(lesson.dev, fitted(dev)) if lesson.dev else 0.0
             if best is None or score > best[0]:
-                best = score, fitted(test), {"features": name, **settings, "dev": round(score, 2)}
+                chosen = {"features": name, **settings, "dev": round(score, 2) if lesson.dev else None}
+                best = score, fitted(test), chosen
         assert best is not None
-        grid = tuple({key: best[2][key] for key in settings} for settings in learners.GRID[:1])
+        grid = ({key: best[2][key] for key in learners.GRID[0]},)
     assert best is not None
     return best[1], best[2]
 
