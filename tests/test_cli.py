@@ -15,6 +15,8 @@ from gsa import cli
 COMMANDS = (
     ["tune"],
     ["eval"],
+    ["baselines"],
+    ["study"],
     ["report"],
     ["predict"],
     ["serve"],

@@ -14,11 +14,13 @@ from pathlib import Path
 import httpx2
 import pytest
 from serving import until
+from tiny import tiny_bert
 
 from gsa import cli
 from gsa.chain import smollm2
 from gsa.chain.recipe import Recipe
 from gsa.chain.recipe_file import validate
+from gsa.evaluation import embeddings
 from gsa.inference.server.draining import Server
 from gsa.inference.server.limits import Limits
 
@@ -107,6 +109,8 @@ def test_the_commands_of_the_pages_run_in_their_order(
 ) -> None:
     """With a tiny backbone in the default one's place and invented files in the benchmark's."""
     monkeypatch.setattr(smollm2, "folder", lambda: tiny_folder)
+    monkeypatch.setattr(embeddings, "folder", lambda: tiny_bert(tmp_path / "bert"))
+    monkeypatch.setenv("GSA_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("GSA_DATA", str(ROOT / "tests" / "datasets" / "fixtures"))
     monkeypatch.chdir(tmp_path)
     shutil.copytree(ROOT / "recipes", tmp_path / "recipes")

@@ -104,6 +104,56 @@ def evaluate(
 
 
 @app.command()
+def baselines(
+    recipe: RecipePath,
+    out: Annotated[Path, typer.Option(help="Folder of results, one folder a baseline.")] = Path(
+        "results/baselines"
+    ),
+    name: Annotated[
+        list[str] | None, typer.Option(help="Only these: majority, vader, tfidf, minilm, minilm-context.")
+    ] = None,
+    dataset: Annotated[
+        list[str] | None, typer.Option(help="Only these; all of the recipe if not given.")
+    ] = None,
+    folds: Annotated[bool, typer.Option("--folds", help="Every fold of datasets that have folds.")] = False,
+    split: Annotated[str, typer.Option(help="dev or test; the recipe's if not given.")] = "",
+    overrides: Overrides = None,
+    seed: Annotated[int | None, typer.Option(help="Use another seed than the recipe's.")] = None,
+) -> None:
+    """Train and measure baselines without a language model on the examples that a recipe reads."""
+    from gsa.chain.recipe_file import load_recipe
+    from gsa.evaluation.baselines import measure_baselines
+
+    wanted = load_recipe(recipe, overrides or [], seed)
+    measure_baselines(wanted, out, name or [], dataset or [], folds, split, _say)
+    print(f"rows and predictions are in {out}; set them beside others with: gsa report {out} RESULTS...")
+
+
+@app.command()
+def study(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Recipes, one an arm: recipes/study.")],
+    seeds: Annotated[str, typer.Option(help="Numbers with commas between.")] = "0,1,2",
+    arm: Annotated[list[str] | None, typer.Option(help="Only these recipes, by name.")] = None,
+    out: Annotated[Path, typer.Option(help="Rows and predictions, a folder an arm and seed.")] = Path(
+        "results/study"
+    ),
+    work: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs/study"),
+    backbone: Annotated[
+        str, typer.Option(help="Another than the recipes', such as a run; {seed} stands for the seed.")
+    ] = "",
+    name: Annotated[str, typer.Option(help="Put before the arms' names, with a hyphen.")] = "",
+    overrides: Overrides = None,
+) -> None:
+    """Tune and measure a folder of recipes with several seeds; the same command resumes it."""
+    from gsa.chain.recipe_file import seeds_of
+    from gsa.evaluation.study import study as run
+
+    changed = [*(overrides or []), *([f"backbone.name={json.dumps(backbone)}"] if backbone else [])]
+    made = run(folder, out, work, seeds_of(seeds), arm or [], changed, name, _say)
+    print(f"{len(made)} arms and seeds measured; tables and figures: gsa report {out}")
+
+
+@app.command()
 def report(
     folders: Annotated[
         list[Path], typer.Argument(metavar="RESULTS...", help="Measured runs, or folders of such.")

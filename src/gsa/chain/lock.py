@@ -10,11 +10,15 @@ from gsa.errors import InputError
 from gsa.files import make
 
 
+class BusyError(InputError):
+    """Another process is at work there."""
+
+
 @contextmanager
 def alone(root: Path, work: str, wait: bool = False) -> Iterator[None]:
     """Hold the lock of a folder for a kind of work, making the folder if need be.
 
-    Waits for another process that holds it, or raises InputError. The lock's file is removed at the end;
+    Waits for another process that holds it, or raises BusyError. The lock's file is removed at the end;
     the one that a killed process leaves locks nothing. A folder that stays empty is removed too.
     """
     if root.exists() and not root.is_dir():
@@ -24,7 +28,7 @@ def alone(root: Path, work: str, wait: bool = False) -> Iterator[None]:
     try:
         lock.acquire(blocking=wait)
     except Timeout:
-        raise InputError(
+        raise BusyError(
             f"'{root}': another process is at work on this run (gsa {work}): expected one at a time, "
             "wait for it or use another --out"
         ) from None

@@ -32,9 +32,9 @@ class Backbone(_Part):
     """The model that the chain starts from."""
 
     name: str = "smollm2-135m"
-    """`smollm2-135m`, a Hugging Face id, or a local folder."""
+    """`smollm2-135m`, the shipped `gsa-135m`, a Hugging Face id, or a local folder of a model or a run."""
     revision: str = "main"
-    """Commit, tag or branch of a Hugging Face id."""
+    """Commit, tag or branch of a Hugging Face id; how many links of a run are merged, `main` for all."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     """Type of the frozen weights; links are merged in float32 whatever it is."""
     attention: Literal["auto", "runs", "dense", "flex"] = "auto"

@@ -83,6 +83,14 @@ def layout_of(**keys: Any) -> Layout:
         raise InputError(_sentence(error)) from None
 
 
+def seeds_of(text: str) -> list[int]:
+    """Return the distinct seeds of a list with commas; raises InputError for anything else."""
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isdecimal() for word in words) or len(set(words)) < len(words):
+        raise InputError(f"--seeds '{text}': expected distinct numbers with commas between, such as 0,1,2")
+    return [int(word) for word in words]
+
+
 def _override(document: dict[str, Any], override: str) -> None:
     """Set one dotted key; a level may be named by its number or its name."""
     key, equals, text = override.partition("=")

