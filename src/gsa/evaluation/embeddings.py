@@ -56,14 +56,15 @@ def embed(texts: Sequence[str], say: Callable[[str], None] = print) -> dict[str,
     wanted = sorted(set(texts))
     model = folder()
     weights = sha256(model / "model.safetensors")
-    loaded: Any = None
+    loaded: tuple[Any, Any] | None = None
     found: dict[str, Vectors] = {}
     for start in range(0, len(wanted), CHUNK):
         chunk = wanted[start : start + CHUNK]
         key = hashlib.sha256("\0".join([weights, *chunk]).encode()).hexdigest()
         file = cache() / "embeddings" / "vectors" / f"{key}.npy"
         if not file.is_file():
-            loaded = loaded or _load(model)
+            if loaded is None:
+                loaded = _load(model)
             vectors = _read(*loaded, chunk)
             with aside(file) as draft, draft.open("wb") as out:
                 np.save(out, vectors, allow_pickle=False)
