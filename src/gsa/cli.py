@@ -104,6 +104,31 @@ def evaluate(
 
 
 @app.command()
+def similarity(
+    run: RunPath,
+    level: Annotated[
+        list[int] | None, typer.Option(help="Links to merge, 0 is untuned; untuned and last if not given.")
+    ] = None,
+    dataset: Annotated[
+        list[str] | None, typer.Option(help="Only these; all of the recipe if not given.")
+    ] = None,
+    examples: Annotated[int, typer.Option(min=2, help="Training examples a dataset.")] = 200,
+    loss: Annotated[str, typer.Option(help="answer or labels; the recipe's if not given.")] = "",
+    shuffled: Annotated[bool, typer.Option("--shuffled", help="With shuffled labels too.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder of the rows; the run if not given.")] = None,
+    again: Annotated[bool, typer.Option(help="Compute what is already there once more.")] = False,
+) -> None:
+    """Measure how alike the datasets' gradients and the links' updates are: the paper's figure 3."""
+    from gsa import terminal
+    from gsa.evaluation.probing import measure
+    from gsa.evaluation.similarity import shown
+
+    rows = measure(run, level or [], dataset or [], examples, loss, shuffled, out, again, _say)
+    for title, table in shown(rows):
+        print(terminal.text(table, title))
+
+
+@app.command()
 def report(
     folders: Annotated[
         list[Path], typer.Argument(metavar="RESULTS...", help="Measured runs, or folders of such.")
