@@ -144,9 +144,9 @@ def test_links_that_write_and_read_elsewhere_share_nothing() -> None:
 def test_what_cannot_be_compared_is_said_in_one_sentence(tuned: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"level 4: expected 0 \(untuned\) to 3"):
         measure(tuned, [4], out=tmp_path, say=quiet)
-    with pytest.raises(InputError, match="dataset 'sampler-emotoin' is not in this run, did you mean"):
+    with pytest.raises(InputError, match=r"dataset 'sampler-emotoin' is not in this run \(did you mean"):
         measure(tuned, [0], ["sampler-emotoin"], out=tmp_path, say=quiet)
-    with pytest.raises(InputError, match="loss 'label', did you mean 'labels'"):
+    with pytest.raises(InputError, match=r"loss 'label' \(did you mean 'labels'"):
         measure(tuned, [0], loss="label", out=tmp_path, say=quiet)
     said: list[str] = []
     with pytest.raises(InputError, match="gradients of sampler-sentiment: expected two datasets or more"):

@@ -130,8 +130,8 @@ def _gram(recipe: Recipe, chain: Chain, at: At, parts: Parts, say: Say) -> NDArr
             rows: list[Row] = pack(group(mine), recipe.training.row_tokens, loss == "labels")
             found.append(gradient(probed, rows, loss, DRAWS))
         say(f"level {at.level}, {at.how}: {source.name}, {sum(map(len, prompts))} examples")
-    stacked = torch.stack(found, dim=1)
-    return np.asarray((stacked @ stacked.mT).numpy(), np.float64)
+    drawn = (torch.stack([each[draw] for each in found]).double() for draw in range(DRAWS))
+    return np.stack([(each @ each.T).numpy() for each in drawn])
 
 
 def loss_of(recipe: Recipe, source: Source) -> str:
