@@ -18,6 +18,7 @@ COMMANDS = (
     ["baselines"],
     ["study"],
     ["report"],
+    ["similarity"],
     ["predict"],
     ["serve"],
     ["export"],
@@ -77,7 +78,7 @@ def test_each_command_has_help(run, words: list[str]) -> None:
 
 def test_the_listed_commands_are_all_there_is(run) -> None:
     names = {command.callback.__name__ for command in cli.app.registered_commands}
-    assert names == {"tune", "evaluate", "report", "predict", "serve", "export", "show"}
+    assert names == {"tune", "evaluate", "similarity", "report", "predict", "serve", "export", "show"}
     below = {command.callback.__name__ for command in cli.data.registered_commands}
     assert below == {"data_list", "fetch", "stats"}
     assert run("--version") == (0, f"gsa {gsa.__version__}\n", "")
@@ -115,6 +116,14 @@ def test_report_from_the_shell(run, tmp_path: Path) -> None:
     code, _, err = run("report", tmp_path / "report")
     assert (code, err.count("\n")) == (2, 1)
     assert "no results.jsonl" in err
+
+
+def test_similarity_from_the_shell(run, tuned: Path, tmp_path: Path) -> None:
+    code, out, _ = run("similarity", tuned, "--level", 0, "--examples", 6, "--out", tmp_path)
+    assert code == 0
+    assert "sampler-sarcasm, 6 examples" in out
+    assert "SA and ERC" in out
+    assert (tmp_path / "similarity.jsonl").is_file()
 
 
 def test_predict_from_the_shell(run, tuned: Path, tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """The command `gsa`: parses and calls, nothing else; heavy imports wait for the command that needs them."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +7,7 @@ from typing import Annotated
 import typer
 
 from gsa import __version__
+from gsa.cli_data import Json, data
 from gsa.errors import InputError, memory_is_short
 from gsa.stopping import Stopped, heeding
 
@@ -17,7 +17,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-data = typer.Typer(help="Fetch and describe the benchmark's datasets.", no_args_is_help=True)
 app.add_typer(data, name="data")
 
 RecipePath = Annotated[
@@ -27,7 +26,6 @@ RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder made 
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a recipe key.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 
 def _version(wanted: bool) -> None:
@@ -151,6 +149,31 @@ def study(
     changed = [*(overrides or []), *([f"backbone.name={json.dumps(backbone)}"] if backbone else [])]
     made = run(folder, out, work, seeds_of(seeds), arm or [], changed, name, _say)
     print(f"{len(made)} arms and seeds measured; tables and figures: gsa report {out}")
+
+
+@app.command()
+def similarity(
+    run: RunPath,
+    level: Annotated[
+        list[int] | None, typer.Option(help="Links to merge, 0 is untuned; untuned and last if not given.")
+    ] = None,
+    dataset: Annotated[
+        list[str] | None, typer.Option(help="Only these; all of the recipe if not given.")
+    ] = None,
+    examples: Annotated[int, typer.Option(min=2, help="Training examples a dataset.")] = 200,
+    loss: Annotated[str, typer.Option(help="answer or labels; the recipe's if not given.")] = "",
+    shuffled: Annotated[bool, typer.Option("--shuffled", help="With shuffled labels too.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder of the rows; the run if not given.")] = None,
+    again: Annotated[bool, typer.Option(help="Compute what is already there once more.")] = False,
+) -> None:
+    """Measure how alike the datasets' gradients and the links' updates are: the paper's figure 3."""
+    from gsa import terminal
+    from gsa.evaluation.probing import measure
+    from gsa.evaluation.similarity import shown
+
+    rows = measure(run, level or [], dataset or [], examples, loss, shuffled, out, again, _say)
+    for title, table in shown(rows):
+        print(terminal.text(table, title))
 
 
 @app.command()
@@ -278,61 +301,6 @@ def show(
 
     wanted = layout_of(name=layout, context=context, max_tokens=max_tokens)
     print(terminal.prompt(show_prompt(dataset, index, split, wanted, protocol, backbone)))
-
-
-@data.command(name="list")
-def data_list() -> None:
-    """List the datasets: level, labels, protocols, licence, and whether their files are here."""
-    from gsa import terminal
-    from gsa.datasets.catalogue import CATALOGUE, data_root
-
-    print(
-        terminal.text(
-            terminal.catalogue(CATALOGUE, data_root()), f"Datasets; files are looked for in {data_root()}"
-        )
-    )
-
-
-@data.command()
-def fetch(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Datasets, or `all`.")],
-    source: Annotated[
-        Path | None, typer.Option("--from", metavar="DIR", help="Copy from a folder of yours.")
-    ] = None,
-) -> None:
-    """Download datasets from their owners, pinned and checked, or copy them from a folder."""
-    from gsa.datasets.catalogue import CATALOGUE
-    from gsa.datasets.fetch import fetch as bring
-
-    for name in CATALOGUE if names == ["all"] else names:
-        try:
-            files = bring(name, source=source, progress=sys.stderr.isatty())
-        except InputError as error:
-            if names != ["all"]:
-                raise
-            print(f"left out   {error}")
-            continue
-        for file in files:
-            print(f"{file.state:<10} {file.path}" + (f"  ({file.note})" if file.note else ""))
-
-
-@data.command()
-def stats(
-    names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME...]", help="All that are here if not given.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Print the paper's table 1 from the files: sizes, labels, average length."""
-    from gsa import terminal
-    from gsa.datasets.stats import stats as count
-
-    counted = count(names or [])
-    print(
-        json.dumps(counted, ensure_ascii=False, indent=2)
-        if as_json
-        else terminal.text(terminal.stats(counted))
-    )
 
 
 def _say(text: str) -> None:

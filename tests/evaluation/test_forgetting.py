@@ -38,6 +38,19 @@ def test_transfer_is_taken_over_what_both_levels_answered(arms):
     assert low <= np.mean(changes) <= high
 
 
+def test_replay_does_not_change_the_level_that_transfer_counts_from(tmp_path):
+    """SST-2 is learned at level 1, and some of it is read again at the last level."""
+    replayed = {**PROGRESSIVE, "SD": ["mustard", "sst2"]}
+    names = [name for level in PROGRESSIVE.values() for name in level]
+    root = write_run(tmp_path / "run", "run", 0, replayed, measured=names)
+    runs = by_arm(read_runs([root]))["run"]
+    assert [runs[0].learned(name) for name in ("sst2", "mustard")] == [1, 3]
+    table = forgetting("run", runs, 100)
+    change = runs[0].row(3, "sst2").value - runs[0].row(1, "sst2").value
+    assert float(table.rows[0][7]) == pytest.approx(change, abs=0.01)
+    assert table.rows[4][7] == ""
+
+
 def test_the_last_levels_datasets_have_no_transfer_and_the_rest_average(arms):
     table = forgetting("progressive", arms["progressive"], 200)
     assert table.rows[4][7:] == ["", "", ""]

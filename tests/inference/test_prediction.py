@@ -3,7 +3,7 @@
 import pytest
 
 from gsa.errors import InputError
-from gsa.inference.prediction import Prediction, Truncated, dialogue, is_many, unreadable, utterance
+from gsa.inference.prediction import Prediction, Truncated, dialogue, is_many, utterance
 from gsa.tasks.dialogue import Utterance
 from gsa.tasks.task import EMOTION, SENTIMENT
 
@@ -57,8 +57,3 @@ def test_truncated_is_false_where_all_was_read() -> None:
     assert Truncated(turns=1)
     assert Truncated(words=1)
     assert Prediction("a", {"a": 1.0}).truncated == Truncated()
-
-
-def test_unreadable_names_the_character() -> None:
-    assert unreadable("plain \U0001f600 text") == ""
-    assert unreadable("a\0") == "the character U+0000"

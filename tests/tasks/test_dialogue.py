@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gsa.tasks.dialogue import Dialogue, Example, Utterance, sentence
+from gsa.tasks.dialogue import Dialogue, Example, Utterance, sentence, unreadable
 
 
 @pytest.mark.parametrize(
@@ -57,3 +57,8 @@ def test_the_utterance_of_an_example_is_its_target():
 def test_data_cannot_be_changed_in_place(thing, field):
     with pytest.raises(FrozenInstanceError):
         setattr(thing, field, "x")
+
+
+def test_unreadable_names_the_character() -> None:
+    assert unreadable("plain \U0001f600 text") == ""
+    assert unreadable("a\0") == "the character U+0000"

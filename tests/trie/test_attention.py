@@ -1,76 +1,28 @@
 """Attention over a trie: the same numbers as one sequence per prompt."""
 
 import itertools
-import warnings
-from contextlib import contextmanager
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from bushes import CLOSE, FAMILIES, build, bushes, eager_cuts, off, overheads, run_costs
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from peft import LoraConfig, get_peft_model
-from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
-from gsa.chain.answers import Reading, answer_loss
 from gsa.chain.backbone import trie_inputs
 from gsa.errors import InputError
-from gsa.tasks.dialogue import Dialogue, Example, Utterance
-from gsa.tasks.encoding import Prompt
 from gsa.trie import attention
-from gsa.trie.attention import attend, cuts, plan, trie_attention
-from gsa.trie.rows import Row, branches
+from gsa.trie.attention import cuts, plan, trie_attention
 from gsa.trie.trie import TokenTrie
 
-CLOSE = 1e-5
-FAMILIES = {
-    "grouped": (LlamaForCausalLM, LlamaConfig, {"num_attention_heads": 4, "num_key_value_heads": 2}),
-    "one_key": (LlamaForCausalLM, LlamaConfig, {"num_attention_heads": 4, "num_key_value_heads": 1}),
-    "all_keys": (LlamaForCausalLM, LlamaConfig, {"num_attention_heads": 4, "num_key_value_heads": 4}),
-    "qwen2": (Qwen2ForCausalLM, Qwen2Config, {"num_attention_heads": 4, "num_key_value_heads": 2}),
-}
-
-
-def build(family, kind=attention.NAME):
-    """A random model of 11 tokens, attending in the given way."""
-    model, config, heads = FAMILIES[family]
-    torch.manual_seed(0)
-    tiny = model(
-        config(
-            vocab_size=11, hidden_size=32, intermediate_size=48, num_hidden_layers=2, initializer_range=0.2,
-            max_position_embeddings=2048, bos_token_id=None, eos_token_id=10, pad_token_id=10, **heads,
-        )
-    )  # fmt: skip
-    tiny.set_attn_implementation(kind)
-    return tiny.eval().requires_grad_(False)
+__all__ = ["eager_cuts"]  # a fixture for every test of this module
 
 
 @pytest.fixture(scope="module")
 def models():
     """By family: one that attends by trie, and one with the same weights and plain attention."""
     return {family: (build(family), build(family, "sdpa")) for family in FAMILIES}
-
-
-@pytest.fixture(autouse=True)
-def eager_cuts(monkeypatch):
-    """Starting a run costs next to nothing, so that small tries are cut into many."""
-    monkeypatch.setattr(attention, "OVERHEAD", 1)
-
-
-@contextmanager
-def run_costs(overhead):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(attention, "OVERHEAD", overhead)
-        yield
-
-
-overheads = st.sampled_from([1, 20, 4096])  # many runs, some runs, one run
-
-
-def off(found, expected):
-    """Relative difference of two tensors."""
-    return float((found - expected).norm() / expected.norm())
 
 
 def logits(model, trie):
@@ -81,22 +33,6 @@ def logits(model, trie):
 def alone(model, ids):
     with torch.no_grad():
         return model(input_ids=torch.tensor([ids]), use_cache=False).logits[0]
-
-
-tokens = st.integers(0, 9)
-sequences = st.lists(st.lists(tokens, min_size=1, max_size=7), min_size=1, max_size=7)
-trunks = st.lists(tokens, max_size=6)
-
-
-@st.composite
-def bushes(draw):
-    """Sequences with beginnings in common."""
-    several = draw(sequences)
-    for _ in range(draw(st.integers(0, 4))):
-        ids = draw(st.sampled_from(several))
-        several.append(ids[: draw(st.integers(1, len(ids)))] + draw(st.lists(tokens, max_size=5)))
-    trunk = draw(trunks)
-    return [trunk + ids for ids in several]
 
 
 # Cuts.
@@ -298,93 +234,3 @@ def test_arguments_that_change_nothing_are_taken():
     other, _ = call(scaling=1.0)
     assert torch.equal(one, same)
     assert not torch.allclose(one, other)
-
-
-# The backward pass.
-
-
-@pytest.mark.parametrize("overhead", [1, 4096])
-@pytest.mark.parametrize("several", [[[1, 2, 3], [1, 2, 4, 5], [1, 6], [7]], [[1, 2, 3, 4]], [[1], [2]]])
-def test_gradients_are_those_of_finite_differences(several, overhead, monkeypatch):
-    monkeypatch.setattr(attention, "OVERHEAD", overhead)
-    trie = TokenTrie.build(several)
-    runs = plan(trie, torch.float64)
-    torch.manual_seed(0)
-    q = torch.randn(2, len(trie), 2, 3, dtype=torch.float64, requires_grad=True)
-    k, v = (torch.randn(2, len(trie), 3, dtype=torch.float64, requires_grad=True) for _ in range(2))
-    assert torch.autograd.gradcheck(lambda *x: attend(*x, runs), (q, k, v))
-
-
-def prompt(ids, answers, gold, number):
-    example = Example(str(number), "set", Dialogue("d", (Utterance("x"),)), 0)
-    return Prompt(example, tuple(ids), tuple(map(tuple, answers)), range(1), gold)
-
-
-@st.composite
-def lessons(draw):
-    answers = [(9, 8), (9, 7, 6), (5,)]
-    prompts = [prompt([0, *ids], answers, draw(st.integers(0, 2)), i) for i, ids in enumerate(draw(bushes()))]
-    return tuple(prompts)
-
-
-@pytest.fixture(scope="module", params=[torch.float32, torch.float64], ids=str)
-def linked(request):
-    """A model with a link whose B is not zero; how it attends is set by the test."""
-    link = LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj", "k_proj", "v_proj", "o_proj"],
-                      init_lora_weights="gaussian", task_type="CAUSAL_LM")  # fmt: skip
-    with warnings.catch_warnings():
-        # PEFT asks transformers by a name that the newest transformers calls deprecated.
-        warnings.filterwarnings("ignore", ".*is_gradient_checkpointing", FutureWarning)
-        model = get_peft_model(build("grouped"), link)
-    torch.manual_seed(1)
-    for name, weight in model.named_parameters():
-        if "lora_B" in name:
-            torch.nn.init.normal_(weight, std=0.1)  # float32's own noise stays well below CLOSE
-    return model.to(request.param).eval()
-
-
-def gradients(model, loss):
-    model.zero_grad()
-    loss.backward()
-    return {name: w.grad.clone() for name, w in model.named_parameters() if w.requires_grad}
-
-
-@settings(deadline=None, max_examples=25)
-@given(lessons(), overheads)
-def test_loss_and_gradients_equal_those_of_one_sequence_a_prompt(linked, prompts, overhead):
-    row = Row(prompts, score=False)
-    linked.get_base_model().set_attn_implementation(attention.NAME)
-    with run_costs(overhead):
-        reading = Reading.of(row, linked)
-    assert "trie_plan" in reading.inputs
-    found = answer_loss(linked, reading)
-    found_gradients = gradients(linked, found)
-
-    linked.get_base_model().set_attn_implementation("sdpa")
-    losses = []
-    for p in prompts:
-        answer = p.answers[p.gold]
-        (ids,) = branches(p, score=False)
-        predicted = linked(input_ids=torch.tensor([ids]), use_cache=False).logits[0, -len(answer) :]
-        losses.append(torch.nn.functional.cross_entropy(predicted, torch.tensor(answer), reduction="sum"))
-    expected = sum(losses) / sum(len(p.answers[p.gold]) for p in prompts)
-    expected_gradients = gradients(linked, expected)
-
-    assert found.item() == pytest.approx(expected.item(), rel=CLOSE, abs=1e-6)
-    assert found_gradients.keys() == expected_gradients.keys()
-    assert len(found_gradients) == 2 * 4 * 2  # A and B of four matrices in two layers, nothing else
-    flat, expected_flat = (
-        torch.cat([g.flatten() for g in all_of.values()]) for all_of in (found_gradients, expected_gradients)
-    )
-    assert off(flat, expected_flat) <= CLOSE
-    if linked.dtype == torch.float64:  # where a matrix whose gradient all but cancels is not lost in noise
-        for name, gradient in found_gradients.items():
-            assert off(gradient, expected_gradients[name]) <= CLOSE, name
-
-
-def test_logits_are_kept_only_where_an_answer_token_is_predicted(linked):
-    linked.get_base_model().set_attn_implementation(attention.NAME)
-    row = Row((prompt([1, 2, 3], [(9, 8), (5,)], 0, 1), prompt([1, 2, 4], [(9, 8), (5,)], 1, 2)), score=False)
-    reading = Reading.of(row, linked)
-    assert reading.tokens.tolist() == [9, 8, 5]
-    assert linked(**reading.inputs).logits.shape == (1, 3, 11)

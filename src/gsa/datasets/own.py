@@ -16,7 +16,7 @@ from pathlib import Path
 from gsa.datasets import reading
 from gsa.datasets.dataset import Splits
 from gsa.errors import InputError, suggest
-from gsa.tasks.dialogue import Example
+from gsa.tasks.dialogue import Example, unreadable
 
 ENDINGS = ("jsonl", "csv", "tsv")
 
@@ -87,9 +87,8 @@ def _word(item: object, key: str, where: str) -> str:
 
 def _clean(text: str, where: str) -> str:
     """Return a text; raises InputError for what JSON's escapes can write but no tokenizer can read."""
-    for character in text:
-        if character == "\0" or "\ud800" <= character <= "\udfff":
-            raise InputError(f"{where}: expected text, found the character U+{ord(character):04X}")
+    if odd := unreadable(text):
+        raise InputError(f"{where}: expected text, found {odd}")
     return text
 
 

@@ -66,10 +66,13 @@ class Run:
         return any(source.per_class for source in self.recipe.sources(every=True)) if self.recipe else False
 
     def learned(self, dataset: str) -> int | None:
-        """Return the number of the last level that was tuned on a dataset, None if none was."""
+        """Return the number of the first level that was tuned on a dataset, None if none was.
+
+        Later levels that list it again replay it: that is part of how it is kept, not of how it was learned.
+        """
         levels = self.recipe.levels if self.recipe else ()
         found = [i for i, level in enumerate(levels, 1) if dataset in [s.name for s in level.datasets]]
-        return found[-1] if found else None
+        return found[0] if found else None
 
     def title(self, level: int) -> str:
         """Return what a level is called."""

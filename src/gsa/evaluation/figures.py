@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gsa.errors import InputError
+from gsa.evaluation import similarity
 from gsa.evaluation.arms import Run
 from gsa.evaluation.forgetting import matrix
 from gsa.evaluation.statistics import calibration, confusion
@@ -80,6 +81,28 @@ def forgetting(arm: str, runs: Sequence[Run], path: Path) -> None:
     """Draw the main metric of every dataset after every level, mean over seeds."""
     rows, columns, values = matrix(runs)
     heat_map(rows, columns, values, f"{arm}: main metric after every level", path, (0.0, 100.0))
+
+
+def similarities(arm: str, runs: Sequence[Run], folder: Path) -> list[tuple[str, str]]:
+    """Draw the gradients' cosines at each level, and the links' overlaps, as titles and names of files.
+
+    Nothing is drawn, and nothing returned, where there are no rows of `gsa similarity`.
+    """
+    rows, drawn = similarity.rows_of(runs), []
+    for at in similarity.gradients(rows):
+        names, values = similarity.matrix(rows, at)
+        titles = [title_of(name) for name in names]
+        title = f"Cosine of the subtasks' gradients: {arm}, {runs[0].title(at.level)}, {at.how}"
+        caption = "below: as measured; diagonal: two halves of one dataset; above: corrected for noise"
+        drawn.append((title, f"similarity-{arm}-{at.file}.png"))
+        heat_map(titles, titles, values, f"{title}\n{caption}", folder / drawn[-1][1], (-1.0, 1.0), 2)
+    pairs, parts, values = similarity.link_matrix(rows)
+    if pairs:
+        title = f"Subspaces that the links' updates share, times chance: {arm}"
+        drawn.append((title, f"links-{arm}.png"))
+        top = max(2.0, float(np.nanmax(values, initial=0.0)))
+        heat_map(pairs, parts, values, title, folder / drawn[-1][1], (0.0, top))
+    return drawn
 
 
 def _predicted(runs: Sequence[Run]) -> list[str]:

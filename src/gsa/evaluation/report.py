@@ -14,7 +14,7 @@ from pathlib import Path
 
 from gsa.datasets.catalogue import absence, data_root, get
 from gsa.errors import InputError
-from gsa.evaluation import cases, comparison, figures, tables
+from gsa.evaluation import cases, comparison, figures, similarity, tables
 from gsa.evaluation.arms import Run, by_arm, read_runs
 from gsa.evaluation.cases import Tally
 from gsa.evaluation.forgetting import forgetting
@@ -91,7 +91,10 @@ def make_tables(
             "Table 6: it needs predictions of two levels, or of a progressive and a multi-task arm."
         )
     made.append(comparison.scores(arms, resamples))
-    return made, absent
+    alike = similarity.tables(arms)
+    if not alike:
+        absent.append("Figure 3: no run has rows of similarity.jsonl: gsa similarity makes them.")
+    return made + alike, absent
 
 
 def missing(runs: Sequence[Run]) -> list[str]:
@@ -153,6 +156,7 @@ def draw(arms: Arms, folder: Path) -> tuple[list[tuple[str, str]], list[str]]:
         add(f"Score against examples seen: {arm}", f"examples{known}",
             figures.scores_by_examples(arm, runs, folder / f"examples{known}"),
             "no run.json that says how many, or one level only")  # fmt: skip
+        drawn += figures.similarities(arm, runs, folder)
     return drawn, absent
 
 

@@ -1,18 +1,21 @@
 """Results: one row a number, kept as JSON lines; tables are made from rows and nothing else.
 
-Each stored row carries the CRC of its content; one that differs is refused.
+Each stored row carries the CRC of its content; one that differs is refused. Other kinds of rows, each in a
+file of its own, are kept the same way: `read_rows`, `write_rows`.
 """
 
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 from gsa.errors import InputError
 from gsa.files import write
 
 FILE, CRC = "results.jsonl", "crc32"
+Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True)
@@ -34,38 +37,47 @@ class Result:
 
 def read(root: Path) -> list[Result]:
     """Return a run's rows; raises InputError at a line that is not one, or not as it was stored."""
-    file = root / FILE
+    remedy = "without the file, gsa eval makes its rows anew from the predictions"
+    return read_rows(root / FILE, _result, remedy)
+
+
+def _result(content: dict[str, Any]) -> Result:
+    row = Result(**content)
+    if not (isinstance(row.value, int | float) and isinstance(row.level, int) and isinstance(row.n, int)):
+        raise TypeError("value, level or n is no number")
+    return row
+
+
+def add(root: Path, rows: Sequence[Result]) -> None:
+    """Store rows, each in place of an earlier one of the same level, dataset, split and metric."""
+    kept = {_key(row): row for row in [*read(root), *rows]}
+    write_rows(root / FILE, [asdict(row) for row in kept.values()])
+
+
+def read_rows(file: Path, made: Callable[[dict[str, Any]], Kind], remedy: str) -> list[Kind]:
+    """Return what `made` makes of each line, none if there is no file.
+
+    Raises InputError, which ends with the remedy, at a line that `made` refuses with a ValueError or
+    TypeError, or that is not as it was stored.
+    """
     rows = []
     for number, line in enumerate(file.read_bytes().splitlines() if file.is_file() else [], 1):
         try:
             content = json.loads(line)
             if CRC in content and content.pop(CRC) != _crc(content):
                 raise ValueError("its checksum differs")
-            row = Result(**content)
-            if not (
-                isinstance(row.value, int | float) and isinstance(row.level, int) and isinstance(row.n, int)
-            ):
-                raise TypeError("value, level or n is no number")
+            rows.append(made(content))
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
-            raise InputError(
-                f"{file} line {number}: not a result row: {error}; without the file, gsa eval makes its rows "
-                "anew from the predictions"
-            ) from None
-        rows.append(row)
+            raise InputError(f"{file} line {number}: not a result row: {error}; {remedy}") from None
     return rows
 
 
-def add(root: Path, rows: Sequence[Result]) -> None:
-    """Store rows, each in place of an earlier one of the same level, dataset, split and metric."""
-    kept = {_key(row): row for row in [*read(root), *rows]}
-    write(root / FILE, "".join(_line(asdict(row)) for row in kept.values()))
+def write_rows(file: Path, rows: Iterable[dict[str, Any]]) -> None:
+    """Store rows, each with the CRC of its content, in place of the file."""
+    write(file, "".join(json.dumps({**content, CRC: _crc(content)}) + "\n" for content in rows))
 
 
-def _line(content: dict[str, object]) -> str:
-    return json.dumps({**content, CRC: _crc(content)}) + "\n"
-
-
-def _crc(content: dict[str, object]) -> int:
+def _crc(content: dict[str, Any]) -> int:
     return zlib.crc32(json.dumps(content, sort_keys=True).encode())
 
 

@@ -230,8 +230,8 @@ def calibration(probabilities: Numbers, gold: Classes, bins: int = 10) -> Calibr
 def backward_transfer(scores: Numbers, learned: Sequence[int]) -> float:
     """Return the mean change of the datasets from the level that learned them to the last.
 
-    `scores` is (levels, datasets), untuned first; `learned` has the level that tuned each dataset last. Those
-    of the last level have had nothing after them and do not count; nan if there are no others.
+    `scores` is (levels, datasets), untuned first; `learned` has the level that first tuned each dataset.
+    Those of the last level have had nothing after them and do not count; nan if there are no others.
     """
     earlier = [(level, i) for i, level in enumerate(learned) if level < len(scores) - 1]
     return (

@@ -3,18 +3,15 @@
 Imports no torch.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gsa.errors import InputError, suggest
-from gsa.tasks.dialogue import Dialogue, Utterance
+from gsa.tasks.dialogue import Dialogue, Utterance, unreadable
 from gsa.tasks.task import Task
 
 Turn = str | Mapping[str, str] | Utterance
 """One turn as a user gives it: its text, ``{"text": ..., "speaker": ...}``, or an Utterance."""
-
-UNREADABLE = re.compile("[\0\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +48,6 @@ class Query:
     """Queries about one dialogue share the object, so that its turns are read once."""
     target: int = 0
     """Index of the turn to label."""
-
-
-def unreadable(text: str) -> str:
-    """Return what of a text no tokenizer can read, as ``the character U+0000``, or an empty string."""
-    found = UNREADABLE.search(text)
-    return f"the character U+{ord(found[0]):04X}" if found else ""
 
 
 def utterance(turn: Turn, where: str) -> Utterance:

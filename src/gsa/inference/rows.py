@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from gsa.errors import InputError, suggest
-from gsa.inference.prediction import unreadable
+from gsa.tasks.dialogue import unreadable
 
 LONGEST = 4 * 2**20
 """Bytes of a line, or letters of a field, beyond which a row is rejected."""

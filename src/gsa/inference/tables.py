@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from gsa.errors import InputError, suggest
-from gsa.inference.prediction import unreadable
 from gsa.inference.rows import LONGEST, Columns, Lines, Record, Rejected, Row, Table, record
+from gsa.tasks.dialogue import unreadable
 
 FORMATS = ("csv", "tsv", "jsonl", "parquet")
 BATCH = 2048

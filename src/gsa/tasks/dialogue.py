@@ -1,6 +1,9 @@
 """What every dataset and every user input becomes: utterances, dialogues, examples."""
 
+import re
 from dataclasses import dataclass
+
+UNREADABLE = re.compile("[\0\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +53,9 @@ class Example:
 def sentence(text: str, id: str, dataset: str, label: str | None = None, speaker: str = "") -> Example:
     """Return a lone sentence as an Example: a dialogue of one turn."""
     return Example(id, dataset, Dialogue(id, (Utterance(text, speaker),)), 0, label)
+
+
+def unreadable(text: str) -> str:
+    """Return what of a text no tokenizer can read, as ``the character U+0000``, or an empty string."""
+    found = UNREADABLE.search(text)
+    return f"the character U+{ord(found[0]):04X}" if found else ""

@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from gsa.errors import InputError
-from gsa.inference.prediction import Prediction, Query, dialogue, unreadable
+from gsa.inference.prediction import Prediction, Query, dialogue
 from gsa.inference.server.bodies import Anything, Conversations, Sentences, Turn
 from gsa.inference.server.limits import Limits
 from gsa.inference.server.line import Portion, letters
-from gsa.tasks.dialogue import Dialogue, Utterance
+from gsa.tasks.dialogue import Dialogue, Utterance, unreadable
 from gsa.tasks.task import Task
 
 if TYPE_CHECKING:

@@ -1,0 +1,69 @@
+"""The commands `gsa data`: parse and call, nothing else."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gsa.errors import InputError
+
+data = typer.Typer(help="Fetch and describe the benchmark's datasets.", no_args_is_help=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+
+
+@data.command(name="list")
+def data_list() -> None:
+    """List the datasets: level, labels, protocols, licence, and whether their files are here."""
+    from gsa import terminal
+    from gsa.datasets.catalogue import CATALOGUE, data_root
+
+    print(
+        terminal.text(
+            terminal.catalogue(CATALOGUE, data_root()), f"Datasets; files are looked for in {data_root()}"
+        )
+    )
+
+
+@data.command()
+def fetch(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Datasets, or `all`.")],
+    source: Annotated[
+        Path | None, typer.Option("--from", metavar="DIR", help="Copy from a folder of yours.")
+    ] = None,
+) -> None:
+    """Download datasets from their owners, pinned and checked, or copy them from a folder."""
+    from gsa.datasets.catalogue import CATALOGUE
+    from gsa.datasets.fetch import fetch as bring
+
+    for name in CATALOGUE if names == ["all"] else names:
+        try:
+            files = bring(name, source=source, progress=sys.stderr.isatty())
+        except InputError as error:
+            if names != ["all"]:
+                raise
+            print(f"left out   {error}")
+            continue
+        for file in files:
+            print(f"{file.state:<10} {file.path}" + (f"  ({file.note})" if file.note else ""))
+
+
+@data.command()
+def stats(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME...]", help="All that are here if not given.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Print the paper's table 1 from the files: sizes, labels, average length."""
+    from gsa import terminal
+    from gsa.datasets.stats import stats as count
+
+    counted = count(names or [])
+    print(
+        json.dumps(counted, ensure_ascii=False, indent=2)
+        if as_json
+        else terminal.text(terminal.stats(counted))
+    )
