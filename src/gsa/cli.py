@@ -8,6 +8,7 @@ import typer
 
 from gsa import __version__
 from gsa.cli_data import Json, data
+from gsa.cli_study import Overrides, RecipePath, RunPath, say, study
 from gsa.errors import InputError, memory_is_short
 from gsa.stopping import Stopped, heeding
 
@@ -18,14 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(data, name="data")
-
-RecipePath = Annotated[
-    Path, typer.Argument(metavar="RECIPE", help="A TOML recipe, such as recipes/quick.toml.")
-]
-RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder made by `gsa tune`.")]
-Overrides = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a recipe key.")
-]
+app.add_typer(study)
 
 
 def _version(wanted: bool) -> None:
@@ -65,7 +59,7 @@ def tune(
 
     root = out or Path("runs") / wanted.name
     print(wanted.toml())
-    run(wanted, root, _say)
+    run(wanted, root, say)
     print(f"the chain is in {root}; measure it with: gsa eval {root}")
 
 
@@ -99,104 +93,6 @@ def evaluate(
     )
     if examples:
         print(terminal.predictions(measuring.shown(run, rows[0].split, examples)))
-
-
-@app.command()
-def baselines(
-    recipe: RecipePath,
-    out: Annotated[Path, typer.Option(help="Folder of results, one folder a baseline.")] = Path(
-        "results/baselines"
-    ),
-    name: Annotated[
-        list[str] | None, typer.Option(help="Only these: majority, vader, tfidf, minilm, minilm-context.")
-    ] = None,
-    dataset: Annotated[
-        list[str] | None, typer.Option(help="Only these; all of the recipe if not given.")
-    ] = None,
-    folds: Annotated[bool, typer.Option("--folds", help="Every fold of datasets that have folds.")] = False,
-    split: Annotated[str, typer.Option(help="dev or test; the recipe's if not given.")] = "",
-    overrides: Overrides = None,
-    seed: Annotated[int | None, typer.Option(help="Use another seed than the recipe's.")] = None,
-) -> None:
-    """Train and measure baselines without a language model on the examples that a recipe reads."""
-    from gsa.chain.recipe_file import load_recipe
-    from gsa.evaluation.baselines import measure_baselines
-
-    wanted = load_recipe(recipe, overrides or [], seed)
-    measure_baselines(wanted, out, name or [], dataset or [], folds, split, _say)
-    print(f"rows and predictions are in {out}; set them beside others with: gsa report {out} RESULTS...")
-
-
-@app.command()
-def study(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Recipes, one an arm: recipes/study.")],
-    seeds: Annotated[str, typer.Option(help="Numbers with commas between.")] = "0,1,2",
-    arm: Annotated[list[str] | None, typer.Option(help="Only these recipes, by name.")] = None,
-    out: Annotated[Path, typer.Option(help="Rows and predictions, a folder an arm and seed.")] = Path(
-        "results/study"
-    ),
-    work: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs/study"),
-    backbone: Annotated[
-        str, typer.Option(help="Another than the recipes', such as a run; {seed} stands for the seed.")
-    ] = "",
-    name: Annotated[str, typer.Option(help="Put before the arms' names, with a hyphen.")] = "",
-    overrides: Overrides = None,
-) -> None:
-    """Tune and measure a folder of recipes with several seeds; the same command resumes it."""
-    from gsa.chain.recipe_file import seeds_of
-    from gsa.evaluation.study import study as run
-
-    changed = [*(overrides or []), *([f"backbone.name={json.dumps(backbone)}"] if backbone else [])]
-    made = run(folder, out, work, seeds_of(seeds), arm or [], changed, name, _say)
-    print(f"{len(made)} arms and seeds measured; tables and figures: gsa report {out}")
-
-
-@app.command()
-def similarity(
-    run: RunPath,
-    level: Annotated[
-        list[int] | None, typer.Option(help="Links to merge, 0 is untuned; untuned and last if not given.")
-    ] = None,
-    dataset: Annotated[
-        list[str] | None, typer.Option(help="Only these; all of the recipe if not given.")
-    ] = None,
-    examples: Annotated[int, typer.Option(min=2, help="Training examples a dataset.")] = 200,
-    loss: Annotated[str, typer.Option(help="answer or labels; the recipe's if not given.")] = "",
-    shuffled: Annotated[bool, typer.Option("--shuffled", help="With shuffled labels too.")] = False,
-    out: Annotated[Path | None, typer.Option(help="Folder of the rows; the run if not given.")] = None,
-    again: Annotated[bool, typer.Option(help="Compute what is already there once more.")] = False,
-) -> None:
-    """Measure how alike the datasets' gradients and the links' updates are: the paper's figure 3."""
-    from gsa import terminal
-    from gsa.evaluation.probing import measure
-    from gsa.evaluation.similarity import shown
-
-    rows = measure(run, level or [], dataset or [], examples, loss, shuffled, out, again, _say)
-    for title, table in shown(rows):
-        print(terminal.text(table, title))
-
-
-@app.command()
-def report(
-    folders: Annotated[
-        list[Path], typer.Argument(metavar="RESULTS...", help="Measured runs, or folders of such.")
-    ],
-    out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("results/report"),
-    split: Annotated[str, typer.Option(help="train, dev or test.")] = "test",
-    resamples: Annotated[int, typer.Option(min=100, help="Bootstrap samples a comparison.")] = 10_000,
-    cases: Annotated[bool, typer.Option("--cases", help="Print the cases with texts from the data.")] = False,
-) -> None:
-    """Make tables and figures of measured runs, beside the paper's rows: Markdown, CSV, PNG."""
-    from gsa.evaluation.cases import with_texts
-    from gsa.evaluation.report import PAGE
-    from gsa.evaluation.report import report as make
-
-    made = make(folders, out, split, resamples, _say)
-    for sentence in made.absent:
-        print(f"absent: {sentence}")
-    if cases:
-        print("\n".join(with_texts(made.tallies, made.arms, split)))
-    print(f"{len(made.files)} files; open {out / PAGE}")
 
 
 @app.command()
@@ -263,7 +159,7 @@ def serve(
     from gsa.inference.server.run import Options
     from gsa.inference.server.run import serve as run
 
-    run(Options(model, level, host, port, token_file, limit or []), _say)
+    run(Options(model, level, host, port, token_file, limit or []), say)
 
 
 @app.command()
@@ -301,10 +197,6 @@ def show(
 
     wanted = layout_of(name=layout, context=context, max_tokens=max_tokens)
     print(terminal.prompt(show_prompt(dataset, index, split, wanted, protocol, backbone)))
-
-
-def _say(text: str) -> None:
-    print(text, flush=True)
 
 
 def main() -> None:
