@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from gsa.inference.predictor import Predictor
 
 NEEDED = ("fastapi", "uvicorn", "prometheus_client")
+PAGE_NEEDED = "gradio"
+NO_PAGE = "the web page needs the extra `web`: pip install 'gsa-llm[web]'"
+OFF = "the web page is off (--no-page)"
 VARIABLE = "GSA_TOKEN"
 """Environment variable of the token."""
 
@@ -37,6 +40,8 @@ class Options:
     port: int = 8000
     token_file: Path | None = None
     limits: Sequence[str] = ()
+    page: bool = True
+    """Whether the web page is served, where its extra is installed."""
 
 
 def serve(options: Options, say: Callable[[str], None]) -> None:
@@ -122,4 +127,15 @@ def _run(
 
     if not token and not ipaddress.ip_address(host).is_loopback:
         log("no token: whoever reaches this address is answered", logging.WARNING, address=address)
-    Server(make_service(predictor, limits, token), limits.drain, listening).run(sockets=[listener])
+    if not options.page:
+        service = make_service(predictor, limits, token, OFF)
+    elif importlib.util.find_spec(PAGE_NEEDED) is None:
+        service = make_service(predictor, limits, token, NO_PAGE)
+    else:
+        from gsa.inference.web.levels import Levels
+        from gsa.inference.web.page import make_page
+
+        levels = Levels(predictor, options.model, options.level)
+        page = make_page(predictor, levels, Path(options.model or "gsa-135m").name)
+        service = make_service(predictor, limits, token, page, levels.predict)
+    Server(service, limits.drain, listening).run(sockets=[listener])
