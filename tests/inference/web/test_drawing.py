@@ -69,7 +69,7 @@ def test_no_text_of_a_user_becomes_markup(text: str) -> None:
         drawing.levels({text: mine, "b": mine}, text),
         timeline(turns, {text: [mine, mine]}),
     ]
-    known = {"p", "strong", "ul", "li", "ol", "span", "section", "bdi", "div", "small", "h3", "i", "figure"}
+    known = {"p", "strong", "ul", "li", "ol", "span", "section", "bdi", "div", "small", "h2", "i", "figure"}
     for markup in shown:
         found = Elements(markup)
         assert set(found.tags) <= known | {"figcaption"}

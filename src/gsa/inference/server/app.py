@@ -6,7 +6,7 @@ In: a Predictor and Limits. Out: an ASGI application for uvicorn or a test's cli
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from gsa import __version__
 from gsa.errors import InputError
 from gsa.inference.server.asking import Body, ask
 from gsa.inference.server.bodies import Anything, Conversations, Emotions, Error, Label, Labels, Sentences
-from gsa.inference.server.door import Page
+from gsa.inference.server.door import MakePage
 from gsa.inference.server.gate import GONE, Gate
 from gsa.inference.server.limits import Limits
 from gsa.inference.server.line import ClosedError, FullError, Job, Predict, Worker
@@ -78,7 +78,7 @@ def make_service(
     predictor: "Predictor",
     limits: Limits | None = None,
     token: str = "",
-    page: Callable[[Worker, Limits], Page] | str = NO_PAGE,
+    page: MakePage | str = NO_PAGE,
     predict: Predict | None = None,
 ) -> Service:
     """Return the application and its worker, which starts and ends with the application's lifespan.

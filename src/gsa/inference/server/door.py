@@ -5,12 +5,15 @@ Knows paths and headers only. Whatever else the page's library could answer does
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from starlette.types import ASGIApp
+
+from gsa.inference.server.limits import Limits
+from gsa.inference.server.line import Worker
 
 READ = frozenset({"/", "/config", "/theme.css", "/favicon.ico", "/manifest.json", "/gradio_api/queue/data",
                   "/gradio_api/upload_progress", "/gradio_api/startup-events"})  # fmt: skip
@@ -65,6 +68,10 @@ class Page:
             return file.is_file() and file.is_relative_to(self.folder.resolve())
         except (OSError, ValueError):  # a name that no file can have
             return False
+
+
+MakePage = Callable[[Worker, Limits], Page]
+"""Makes the page once there is a worker."""
 
 
 def password(authorization: bytes) -> bytes:

@@ -123,7 +123,7 @@ def levels(found: Mapping[str, Prediction], asked: str) -> str:
         before = answer.label
         chip = f'<strong class="gsa-chip"><bdi>{escaped(answer.label)}</bdi></strong>'
         cards.append(
-            f'<section class="gsa-card"><h3>{escaped(name)}{changed}</h3>'
+            f'<section class="gsa-card"><h2>{escaped(name)}{changed}</h2>'
             f'<p class="gsa-verdict {colour(answer.label, list(answer.probabilities))}">{chip}</p>'
             f"{bars(answer)}</section>"
         )

@@ -8,12 +8,12 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gsa.inference.server.door import Page
+from gsa.inference.server.door import MakePage, Page
 from gsa.inference.server.limits import Limits
 from gsa.inference.server.line import Worker
 from gsa.inference.web.handlers import Handlers
@@ -28,7 +28,7 @@ SWEEP, AGE = 600, 3600
 """Seconds between two looks for old files, and until a file is old."""
 
 
-def make_page(predictor: "Predictor", levels: Levels, model: str) -> Callable[[Worker, Limits], Page]:
+def make_page(predictor: "Predictor", levels: Levels, model: str) -> MakePage:
     """Return what makes the page once there is a worker; `model` is the name that it shows."""
 
     def make(worker: Worker, limits: Limits) -> Page:

@@ -15,6 +15,8 @@ from gsa.inference.web.handlers import SAME, Handlers
 from gsa.tasks.task import EMOTION, SARCASM, SENTIMENT
 
 ASKED: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
+LIVE = '<div aria-live="polite">${value}</div>'
+"""Around every answer, so that it is read aloud when it comes."""
 SAYS_TURNS = "One turn a line, as Name: text. The name may be left out."
 
 
@@ -156,7 +158,7 @@ def _question(handlers: Handlers, usual: str) -> Any:
 
 
 def _result(name: str) -> Any:
-    return gr.HTML(elem_id=name, elem_classes="gsa-out")
+    return gr.HTML(elem_id=name, elem_classes="gsa-out", html_template=LIVE)
 
 
 def _client(request: gr.Request) -> str:
