@@ -102,6 +102,8 @@ class Handlers:
         try:
             if source is None:
                 raise InputError("expected a file, found none: choose one above")
+            if not source.resolve().is_relative_to(self.folder.resolve()):
+                raise InputError("expected a file that was sent to this page, found another")
             order = Order(source, self.predictor.task(task), columns, "" if kind == SAME else kind)
             async for progress in labelled(order, self.worker, self.limits, client, self.folder):
                 yield drawing.note(progress.said), progress if progress.count else None

@@ -61,7 +61,6 @@ def _page(handlers: Handlers, model: str) -> Page:
         FastAPI(openapi_url=None), blocks, "/", footer_links=[], run_history=False, show_error=False,
         max_file_size=handlers.limits.upload, ssr_mode=False, enable_monitoring=False, pwa=False,
         mcp_server=False, theme=theme, css=files(__package__).joinpath("page.css").read_text("utf-8"),
-        blocked_paths=["/"], allowed_paths=[],
     )  # fmt: skip
 
     @contextlib.asynccontextmanager

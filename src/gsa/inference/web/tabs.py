@@ -72,7 +72,7 @@ def file_tab(handlers: Handlers) -> None:
     with gr.Tab("File", id="file"):
         kinds = [f".{kind}" for kind in FORMATS]
         source = gr.File(label="File to label", file_types=kinds, height=150, elem_id="file-in")
-        _nothing_fetched(source)
+        _only_sent(source, handlers.folder)
         gr.HTML(note(f"CSV, TSV, JSONL or Parquet with one row a text or turn, up to {most:g} MB. Labels and "
                      "probabilities are added as columns. Rows that cannot be read are left out, counted, "
                      "and kept in a file of their own with the reason."))  # fmt: skip
@@ -129,17 +129,17 @@ def compare_tab(handlers: Handlers) -> None:
     button.click(asked, [text, task], out, **ASKED)
 
 
-def _nothing_fetched(upload: Any) -> None:
-    """Make a field of files refuse a link in a file's place, so that the server asks no other host."""
+def _only_sent(upload: Any, folder: Path) -> None:
+    """Make a field of files take those alone that browsers sent into `folder`: no links, no other paths."""
     take = upload.async_move_resource_to_block_cache
 
-    async def refusing(path: Any) -> str | None:
-        if "://" in str(path):
-            raise ValueError("expected a file, found a link")
+    async def checked(path: Any) -> str | None:
+        if "://" in str(path) or not Path(path).resolve().is_relative_to(folder.resolve()):
+            raise ValueError("expected a file that was sent to this page")
         found: str | None = await take(path)
         return found
 
-    upload.async_move_resource_to_block_cache = refusing
+    upload.async_move_resource_to_block_cache = checked
 
 
 def _try(field: Any, offered: Mapping[str, str]) -> None:

@@ -7,6 +7,7 @@ given up is dropped from the line.
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import wait
 from itertools import groupby
 from threading import Event
 
@@ -54,17 +55,13 @@ class FilePredict:
         while not self._submitted(job):
             self._look()
             time.sleep(PAUSE)
-        while True:
-            try:
-                return [answer for portion in job.future.result(PAUSE) for answer in portion]
-            except TimeoutError:
-                if job.future.done():  # the model's own
-                    raise
-            try:
+        try:
+            while not wait([job.future], PAUSE).done:
                 self._look()
-            except GivenUpError:
-                job.future.cancel()
-                raise
+        except GivenUpError:
+            job.future.cancel()
+            raise
+        return [answer for portion in job.future.result() for answer in portion]
 
     def _submitted(self, job: Job) -> bool:
         try:
