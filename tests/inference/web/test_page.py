@@ -101,7 +101,7 @@ WRONG = [
     ("talk-go", ("a", []), "expected at least one question to be chosen, found none."),
     ("levels-go", ("", "sentiment"), "text: expected a text, found an empty one."),
     ("levels-go", ("Mara:", "emotion"), "line 1: expected a text after &#x27;Mara:&#x27;, found none."),
-    ("file-go", (None, "sentiment", "", "", "", "csv"), "expected a file, found none: choose one above."),
+    ("file-go", (None, "sentiment", "", None, "", None), "expected a file, found none: choose one above."),
 ]
 
 
@@ -128,6 +128,18 @@ def test_a_failure_is_one_sentence_and_its_words_are_not_shown(
     assert "The server failed; its log has more under" in found
     assert "RuntimeError" in out.getvalue()
     assert "secret" not in found + out.getvalue()
+
+
+def test_what_gradio_itself_refuses_is_logged_without_its_words(
+    client: TestClient, capfd: pytest.CaptureFixture[str]
+) -> None:
+    out = io.StringIO()
+    log_to(out)
+    messages = press(client, "text-go", "a", "secret question")
+    (end,) = [each for each in messages if each["msg"] == "process_completed"]
+    assert not end["success"]
+    assert '"failed"' in out.getvalue()
+    assert "secret" not in out.getvalue() + "".join(capfd.readouterr())
 
 
 def test_a_stopping_server_says_so(client: TestClient, page_service: Service) -> None:

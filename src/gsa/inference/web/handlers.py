@@ -96,15 +96,21 @@ class Handlers:
         return await self._said(work)
 
     async def file(
-        self, source: Path | None, task: str, columns: Columns, kind: str, client: str
+        self, sent: str | None, task: str, columns: Sequence[str | None], kind: str | None, client: str
     ) -> AsyncIterator[tuple[str, Progress | None]]:
-        """Yield what to show while a file is labelled, and at its end the Progress with the files."""
+        """Yield what to show while a file is labelled, and at its end the Progress with the files.
+
+        `columns` are the names for text, speaker and conversation, empty or None for the usual ones.
+        """
         try:
-            if source is None:
+            if not sent:
                 raise InputError("expected a file, found none: choose one above")
+            source = Path(sent)
             if not source.resolve().is_relative_to(self.folder.resolve()):
                 raise InputError("expected a file that was sent to this page, found another")
-            order = Order(source, self.predictor.task(task), columns, "" if kind == SAME else kind)
+            names = Columns(*((name or "").strip() or None for name in columns))
+            out_kind = "" if kind in (None, SAME) else str(kind)
+            order = Order(source, self.predictor.task(task), names, out_kind)
             async for progress in labelled(order, self.worker, self.limits, client, self.folder):
                 yield drawing.note(progress.said), progress if progress.count else None
         except Exception as error:

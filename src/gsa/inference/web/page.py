@@ -5,8 +5,10 @@ Gradio is imported here and in `tabs` alone, and asks nobody: no analytics, no f
 """
 
 import contextlib
+import logging
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import AsyncIterator
 from importlib.resources import files
@@ -16,6 +18,7 @@ from typing import TYPE_CHECKING
 from gsa.inference.server.door import MakePage, Page
 from gsa.inference.server.limits import Limits
 from gsa.inference.server.line import Worker
+from gsa.inference.server.watching import log
 from gsa.inference.web.handlers import Handlers
 from gsa.inference.web.levels import Levels
 
@@ -41,12 +44,23 @@ def make_page(predictor: "Predictor", levels: Levels, model: str) -> MakePage:
     return make
 
 
+class _Unsaid:
+    """Stands where Gradio prints an exception, whose words may quote a user."""
+
+    @staticmethod
+    def print_exc(*_: object) -> None:
+        """Log the exception without its words."""
+        log("failed", logging.ERROR, sys.exc_info()[1])
+
+
 def _page(handlers: Handlers, model: str) -> Page:
     import gradio as gr
     from fastapi import FastAPI
+    from gradio import queueing
 
     from gsa.inference.web.tabs import compare_tab, file_tab, header, talk_tab, text_tab
 
+    queueing.traceback = _Unsaid
     with gr.Blocks(title=f"gsa · {model}", analytics_enabled=False, delete_cache=(SWEEP, AGE)) as blocks:
         header(handlers, model)
         with gr.Tabs(elem_classes="gsa-tabs"):

@@ -7,7 +7,6 @@ from typing import Any
 
 import gradio as gr
 
-from gsa.inference.rows import Columns
 from gsa.inference.tables import FORMATS
 from gsa.inference.web import examples
 from gsa.inference.web.drawing import escaped, note
@@ -51,7 +50,7 @@ def talk_tab(handlers: Handlers) -> None:
     tasks = [name for name, task in handlers.predictor.tasks.items() if task.context]
     usual = [name for name in (EMOTION.name, SARCASM.name) if name in tasks] or tasks[:1]
     with gr.Tab("Conversation", id="talk"):
-        talk = gr.Textbox(label="Conversation", info=SAYS_TURNS, lines=9, max_lines=20, elem_id="talk-in",
+        talk = gr.Textbox(label="Conversation", info=SAYS_TURNS, lines=7, max_lines=16, elem_id="talk-in",
                           placeholder="Mara: I finally got the keys!\nJonas: No way! Already?")  # fmt: skip
         _try(talk, examples.TALKS)
         chosen = gr.CheckboxGroup(tasks, value=usual, label="Ask of every turn", elem_id="talk-tasks",
@@ -94,10 +93,9 @@ def file_tab(handlers: Handlers) -> None:
     async def asked(
         source: str | None, task: str, text: str, speaker: str, talk: str, kind: str, request: gr.Request
     ) -> AsyncIterator[Any]:
-        columns = Columns(text.strip() or None, speaker.strip() or None, talk.strip() or None)
-        path = Path(source) if source else None
+        columns = text, speaker, talk
         yield note("waiting for the model"), gr.update(visible=False), gr.update(visible=False)
-        async for said, end in handlers.file(path, task, columns, kind, _client(request)):
+        async for said, end in handlers.file(source, task, columns, kind, _client(request)):
             files = (end.output, end.rejects) if end else (None, None)
             yield said, *(gr.update(value=str(f) if f else None, visible=f is not None) for f in files)
 
