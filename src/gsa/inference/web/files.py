@@ -73,7 +73,8 @@ class Telling(Meter):
 async def labelled(
     order: Order, worker: Worker, limits: Limits, client: str, folder: Path
 ) -> AsyncIterator[Progress]:
-    """Label a file in a folder of its own below `folder`, which is removed once this is closed.
+    """Label a file in a folder of its own below `folder`, which is removed once this is closed
+    or goes on after its last Progress.
 
     Raises InputError for a file that cannot be read, ClosedError where the server stops.
     """

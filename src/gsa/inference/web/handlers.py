@@ -41,8 +41,10 @@ class Handlers:
     levels: Levels
     worker: Worker
     limits: Limits
-    folder: Path
-    """Where labelled files are put."""
+    sent: Path
+    """Where Gradio puts what browsers send, and what they may fetch."""
+    work: Path
+    """Where files are labelled, of which Gradio takes a copy."""
 
     async def text(self, text: str, task: str, client: str) -> str:
         """Return a text's label and the probabilities of all."""
@@ -96,22 +98,22 @@ class Handlers:
         return await self._said(work)
 
     async def file(
-        self, sent: str | None, task: str, columns: Sequence[str | None], kind: str | None, client: str
+        self, upload: str | None, task: str, columns: Sequence[str | None], kind: str | None, client: str
     ) -> AsyncIterator[tuple[str, Progress | None]]:
         """Yield what to show while a file is labelled, and at its end the Progress with the files.
 
         `columns` are the names for text, speaker and conversation, empty or None for the usual ones.
         """
         try:
-            if not sent:
+            if not upload:
                 raise InputError("expected a file, found none: choose one above")
-            source = Path(sent)
-            if not source.resolve().is_relative_to(self.folder.resolve()):
+            source = Path(upload)
+            if not source.resolve().is_relative_to(self.sent.resolve()):
                 raise InputError("expected a file that was sent to this page, found another")
             names = Columns(*((name or "").strip() or None for name in columns))
             out_kind = "" if kind in (None, SAME) else str(kind)
             order = Order(source, self.predictor.task(task), names, out_kind)
-            async for progress in labelled(order, self.worker, self.limits, client, self.folder):
+            async for progress in labelled(order, self.worker, self.limits, client, self.work):
                 yield drawing.note(progress.said), progress if progress.count else None
         except Exception as error:
             yield drawing.alert(sentence(error)), None

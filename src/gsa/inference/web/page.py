@@ -4,6 +4,7 @@ In: the Handlers. Out: a Page for the server's gate, an ASGI application of its 
 Gradio is imported here and in `tabs` alone, and asks nobody: no analytics, no fonts of others, no sharing.
 """
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -36,10 +37,17 @@ def make_page(predictor: "Predictor", levels: Levels, model: str) -> MakePage:
 
     def make(worker: Worker, limits: Limits) -> Page:
         folder = Path(tempfile.mkdtemp(prefix="gsa-page-"))  # readable by this user alone
-        os.environ["GRADIO_TEMP_DIR"] = str(folder)
+        sent = folder / "files"
+        sent.mkdir()
+        os.environ["GRADIO_TEMP_DIR"] = str(sent)
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
         os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-        return _page(Handlers(predictor, levels, worker, limits, folder), model)
+        handlers = Handlers(predictor, levels, worker, limits, sent, folder)
+
+        async def made() -> Page:  # within a loop, as Gradio would otherwise make some and close none
+            return _page(handlers, model)
+
+        return asyncio.run(made())
 
     return make
 
@@ -83,6 +91,6 @@ def _page(handlers: Handlers, model: str) -> Page:
             async with app.router.lifespan_context(app):
                 yield
         finally:
-            shutil.rmtree(handlers.folder, ignore_errors=True)
+            shutil.rmtree(handlers.work, ignore_errors=True)
 
-    return Page(app, handlers.folder, lifespan)
+    return Page(app, handlers.sent, lifespan)

@@ -71,7 +71,7 @@ def file_tab(handlers: Handlers) -> None:
     with gr.Tab("File", id="file"):
         kinds = [f".{kind}" for kind in FORMATS]
         source = gr.File(label="File to label", file_types=kinds, height=150, elem_id="file-in")
-        _only_sent(source, handlers.folder)
+        _only_sent(source, handlers.sent)
         gr.HTML(note(f"CSV, TSV, JSONL or Parquet with one row a text or turn, up to {most:g} MB. Labels and "
                      "probabilities are added as columns. Rows that cannot be read are left out, counted, "
                      "and kept in a file of their own with the reason."))  # fmt: skip
