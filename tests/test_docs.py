@@ -9,6 +9,7 @@ import shutil
 import threading
 import tomllib
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import httpx2
@@ -131,6 +132,8 @@ def test_the_commands_of_the_pages_run_in_their_order(
             stack.close()  # a server that runs
             if step.startswith("gsa serve"):
                 address = stack.enter_context(served(step, monkeypatch, capsys))
+                page = httpx2.get(f"{address}/")
+                assert (page.status_code, "gsa" in page.text) == (200 if find_spec("gradio") else 404, True)
                 continue
             take(step, monkeypatch)
             said = capsys.readouterr()

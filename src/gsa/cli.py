@@ -154,12 +154,13 @@ def serve(
     limit: Annotated[
         list[str] | None, typer.Option(metavar="NAME=NUMBER", help="Change a limit (docs/serving.md).")
     ] = None,
+    page: Annotated[bool, typer.Option(help="The web page at /, where the extra `web` is installed.")] = True,
 ) -> None:
-    """Answer over HTTP until stopped: /v1/sentiment, /v1/emotion, /v1/sarcasm, /v1/classify."""
+    """Answer over HTTP until stopped: the web page, /v1/sentiment, /v1/emotion, /v1/sarcasm, /v1/classify."""
     from gsa.inference.server.run import Options
     from gsa.inference.server.run import serve as run
 
-    run(Options(model, level, host, port, token_file, limit or []), say)
+    run(Options(model, level, host, port, token_file, limit or [], page), say)
 
 
 @app.command()

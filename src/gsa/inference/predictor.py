@@ -43,9 +43,15 @@ class Predictor:
         """What the model was tuned to do, by name, with the label lists that it was tuned on."""
         self.identity = dict(identity or {"base": loaded.identity})
         """What the answers depend on; two predictors with equal identities answer alike."""
-        self._model, self._tokenizer, self._row_tokens = loaded.model, loaded.tokenizer, row_tokens
+        self.model = loaded.model
+        """The transformers model; not to be changed."""
+        self._tokenizer, self._row_tokens = loaded.tokenizer, row_tokens
         self._encoders: dict[tuple[Any, ...], Encoder] = {}
         self._lock = Lock()
+
+    def of(self, loaded: Loaded) -> "Predictor":
+        """Return a predictor that asks another model, with this one's tokenizer, in the same way."""
+        return Predictor(loaded, self.layout, self.tasks, self._row_tokens, {"base": loaded.identity})
 
     @overload
     def sentiment(  # type: ignore[overload-overlap]  # a str is a sequence of str too
@@ -160,7 +166,7 @@ class Predictor:
                 mine.append(Example(number, task.name, Dialogue(number, query.dialogue.turns), query.target))
             prompts += self._encoder(task).encode(mine)
             at = end
-        scores = score(self._model, prompts, self._row_tokens, told)
+        scores = score(self.model, prompts, self._row_tokens, told)
         return [_prediction(*each, self.layout) for each in zip(queries, prompts, scores, strict=True)]
 
     def _encoder(self, task: Task) -> Encoder:

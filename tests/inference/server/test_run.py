@@ -20,7 +20,7 @@ from gsa.errors import InputError
 from gsa.inference.server import run as module
 from gsa.inference.server.draining import Server
 from gsa.inference.server.limits import Limits
-from gsa.inference.server.run import Options, bound, check, serve, token_of
+from gsa.inference.server.run import OFF, Options, bound, check, serve, token_of
 from gsa.inference.server.watching import log_to
 
 
@@ -32,11 +32,22 @@ def test_a_missing_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -
 
 def test_the_parts_that_cli_imports_need_no_extra() -> None:
     code = (
-        "import sys; sys.modules.update(fastapi=None, uvicorn=None, starlette=None, prometheus_client=None)\n"
+        "import sys; extras = 'gradio', 'fastapi', 'uvicorn', 'starlette', 'prometheus_client'\n"
+        "sys.modules.update(dict.fromkeys(extras))\n"
         "import gsa.inference.server.run\n"
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_page_is_left_out_where_it_is_not_wanted_or_its_extra_is_missing(
+    predictor: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert module._page(predictor, Options(page=False)) == (OFF, predictor.predict)
+    monkeypatch.setattr(module, "PAGE_NEEDED", "no_such_package")
+    says, predict = module._page(predictor, Options())
+    assert says == "the web page needs the extra `web`: pip install 'gsa-llm[web]'"
+    assert predict == predictor.predict
 
 
 def test_the_token_comes_from_a_file_or_the_environment(
@@ -184,7 +195,7 @@ def test_an_open_address_without_a_token_is_warned_of(
     monkeypatch.setattr(Server, "run", lambda self, sockets: self._listening())
     monkeypatch.setattr("gsa.inference.loading.load", lambda *_: predictor)
     said: list[str] = []
-    serve(Options(host="0.0.0.0", port=0), said.append)
+    serve(Options(host="0.0.0.0", port=0, page=False), said.append)
     assert said[0].startswith("the shipped model at http://0.0.0.0:")
     warning, listening = map(json.loads, capsys.readouterr().err.splitlines())
     assert (warning["level"], listening["event"]) == ("warning", "listening")

@@ -21,9 +21,10 @@ from gsa import __version__
 from gsa.errors import InputError
 from gsa.inference.server.asking import Body, ask
 from gsa.inference.server.bodies import Anything, Conversations, Emotions, Error, Label, Labels, Sentences
+from gsa.inference.server.door import MakePage
 from gsa.inference.server.gate import GONE, Gate
 from gsa.inference.server.limits import Limits
-from gsa.inference.server.line import ClosedError, FullError, Job, Worker
+from gsa.inference.server.line import ClosedError, FullError, Job, Predict, Worker
 from gsa.inference.server.watching import Metrics
 from gsa.tasks.task import EMOTION, SARCASM, SENTIMENT
 
@@ -37,7 +38,7 @@ ENDING = 5.0
 NOT_JSON = "body: expected JSON in UTF-8"
 
 PATHS = {
-    "/v1/sentiment", "/v1/emotion", "/v1/sarcasm", "/v1/classify",
+    "/", "/v1/sentiment", "/v1/emotion", "/v1/sarcasm", "/v1/classify",
     "/health", "/ready", "/metrics", "/docs", "/openapi.json",
 }  # fmt: skip
 WHY = {
@@ -51,6 +52,9 @@ WHY = {
     500: "The server failed; its log has the id.",
     503: "The server is stopping.",
 }
+
+
+NO_PAGE = "the web page is off; the API is described at /openapi.json"
 
 
 class Json(JSONResponse):
@@ -70,19 +74,30 @@ class Service:
     metrics: Metrics
 
 
-def make_service(predictor: "Predictor", limits: Limits | None = None, token: str = "") -> Service:
+def make_service(
+    predictor: "Predictor",
+    limits: Limits | None = None,
+    token: str = "",
+    page: MakePage | str = NO_PAGE,
+    predict: Predict | None = None,
+) -> Service:
     """Return the application and its worker, which starts and ends with the application's lifespan.
 
-    `token` is what clients must bring; empty lets everyone in.
+    `token` is what clients must bring; empty lets everyone in. `page` makes the web page at `/`, or is the
+    sentence that stands there instead. `predict` answers in the predictor's place.
     """
     limits = limits or Limits()
-    worker = Worker(predictor.predict, limits, lambda queries, seconds: metrics.batch(queries, seconds))
+    worker = Worker(
+        predict or predictor.predict, limits, lambda queries, seconds: metrics.batch(queries, seconds)
+    )
     metrics = Metrics(lambda: worker.waiting)
+    made = None if isinstance(page, str) else page(worker, limits)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         worker.start()
-        yield
+        async with made.lifespan() if made else contextlib.nullcontext():
+            yield
         worker.close()
         await asyncio.to_thread(worker.join, ENDING)
 
@@ -96,11 +111,14 @@ def make_service(predictor: "Predictor", limits: Limits | None = None, token: st
         default_response_class=Json,
     )
     app.add_middleware(
-        Gate, limits=limits, metrics=metrics, paths=PATHS, stopping=lambda: not worker.alive, token=token
-    )
+        Gate, limits=limits, metrics=metrics, paths=PATHS, stopping=lambda: not worker.alive, token=token,
+        page=made,
+    )  # fmt: skip
     _explain(app)
     _add_labelling(app, predictor, limits, worker, token)
     _add_watching(app, predictor, worker, metrics)
+    if isinstance(page, str):
+        _add_sentence(app, page)
     return Service(app, worker, metrics)
 
 
@@ -175,6 +193,12 @@ def _add_watching(app: FastAPI, predictor: "Predictor", worker: Worker, metrics:
     async def counts() -> Response:
         """Counts for Prometheus."""
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def _add_sentence(app: FastAPI, sentence: str) -> None:
+    @app.get("/", include_in_schema=False)
+    async def no_page() -> Response:
+        return PlainTextResponse(f"{sentence}\n", 404)
 
 
 def _explain(app: FastAPI) -> None:

@@ -36,6 +36,14 @@ class Limits:
     """Letters that one call reads, unless one conversation alone has more."""
     seconds: float = 20.0
     """Time for a body to arrive (408)."""
+    upload: int = 16 * 2**20
+    """Bytes of a file that the web page takes (413)."""
+    upload_seconds: float = 120.0
+    """Time for such a file to arrive (408)."""
+    kept: int = 512 * 2**20
+    """Bytes of the page's files on disk, uploaded and labelled; each goes after an hour (429)."""
+    labelling: int = 2
+    """Files that the page labels at a time; further ones wait their turn."""
     drain: float = 60.0
     """Seconds that a stop waits for what is queued."""
 

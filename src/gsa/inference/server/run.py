@@ -21,8 +21,13 @@ from gsa.inference.server.limits import Limits
 
 if TYPE_CHECKING:
     from gsa.inference.predictor import Predictor
+    from gsa.inference.server.door import MakePage
+    from gsa.inference.server.line import Predict
 
 NEEDED = ("fastapi", "uvicorn", "prometheus_client")
+PAGE_NEEDED = "gradio"
+NO_PAGE = "the web page needs the extra `web`: pip install 'gsa-llm[web]'"
+OFF = "the web page is off (--no-page)"
 VARIABLE = "GSA_TOKEN"
 """Environment variable of the token."""
 
@@ -37,6 +42,8 @@ class Options:
     port: int = 8000
     token_file: Path | None = None
     limits: Sequence[str] = ()
+    page: bool = True
+    """Whether the web page is served, where its extra is installed."""
 
 
 def serve(options: Options, say: Callable[[str], None]) -> None:
@@ -118,8 +125,25 @@ def _run(
 
     def listening() -> None:
         log("listening", address=address, model=predictor.identity["base"], version=__version__)
-        say(f"{options.model or 'the shipped model'} at {address} ({address}/docs describes it)")
+        what = f"{address}/docs describes it"
+        what = what if isinstance(page, str) else f"a page for people; {address}/docs describes the API"
+        say(f"{options.model or 'the shipped model'} at {address} ({what})")
 
     if not token and not ipaddress.ip_address(host).is_loopback:
         log("no token: whoever reaches this address is answered", logging.WARNING, address=address)
-    Server(make_service(predictor, limits, token), limits.drain, listening).run(sockets=[listener])
+    page, predict = _page(predictor, options)
+    service = make_service(predictor, limits, token, page, predict)
+    Server(service, limits.drain, listening).run(sockets=[listener])
+
+
+def _page(predictor: "Predictor", options: Options) -> "tuple[MakePage | str, Predict]":
+    """Return what makes the page, or a sentence in its place; and what answers all queries."""
+    if not options.page:
+        return OFF, predictor.predict
+    if importlib.util.find_spec(PAGE_NEEDED) is None:
+        return NO_PAGE, predictor.predict
+    from gsa.inference.web.levels import Levels
+    from gsa.inference.web.page import make_page
+
+    levels = Levels(predictor, options.model, options.level)
+    return make_page(predictor, levels, Path(options.model or "gsa-135m").name), levels.predict

@@ -1,0 +1,1 @@
+"""The web page of `gsa serve`: what it shows, and how it asks."""

@@ -1,0 +1,96 @@
+"""The page in Gradio: four tabs and what their buttons call.
+
+In: the Handlers. Out: a Page for the server's gate, an ASGI application of its own beside the API's routes.
+Gradio is imported here and in `tabs` alone, and asks nobody: no analytics, no fonts of others, no sharing.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gsa.inference.server.door import MakePage, Page
+from gsa.inference.server.limits import Limits
+from gsa.inference.server.line import Worker
+from gsa.inference.server.watching import log
+from gsa.inference.web.handlers import Handlers
+from gsa.inference.web.levels import Levels
+
+if TYPE_CHECKING:
+    from gsa.inference.predictor import Predictor
+
+QUEUE = 128
+"""Presses of buttons that Gradio holds; what waits for the model waits in the line."""
+SWEEP, AGE = 600, 3600
+"""Seconds between two looks for old files, and until a file is old."""
+
+
+def make_page(predictor: "Predictor", levels: Levels, model: str) -> MakePage:
+    """Return what makes the page once there is a worker; `model` is the name that it shows."""
+
+    def make(worker: Worker, limits: Limits) -> Page:
+        folder = Path(tempfile.mkdtemp(prefix="gsa-page-"))  # readable by this user alone
+        sent = folder / "files"
+        sent.mkdir()
+        os.environ["GRADIO_TEMP_DIR"] = str(sent)
+        os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+        os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+        handlers = Handlers(predictor, levels, worker, limits, sent, folder)
+
+        async def made() -> Page:  # within a loop, as Gradio would otherwise make some and close none
+            return _page(handlers, model)
+
+        return asyncio.run(made())
+
+    return make
+
+
+class _Unsaid:
+    """Stands where Gradio prints an exception, whose words may quote a user."""
+
+    @staticmethod
+    def print_exc(*_: object) -> None:
+        """Log the exception without its words."""
+        log("failed", logging.ERROR, sys.exc_info()[1])
+
+
+def _page(handlers: Handlers, model: str) -> Page:
+    import gradio as gr
+    from fastapi import FastAPI
+    from gradio import queueing
+
+    from gsa.inference.web.tabs import compare_tab, file_tab, header, talk_tab, text_tab
+
+    queueing.traceback = _Unsaid
+    with gr.Blocks(title=f"gsa · {model}", analytics_enabled=False, delete_cache=(SWEEP, AGE)) as blocks:
+        header(handlers, model)
+        with gr.Tabs(elem_classes="gsa-tabs"):
+            text_tab(handlers)
+            talk_tab(handlers)
+            file_tab(handlers)
+            compare_tab(handlers)
+    blocks.queue(max_size=QUEUE, default_concurrency_limit=None, api_open=False)
+    system, mono = ["system-ui", "Segoe UI", "Roboto", "sans-serif"], ["ui-monospace", "monospace"]
+    theme = gr.themes.Base(primary_hue="indigo", neutral_hue="slate", font=system, font_mono=mono)
+    app = gr.mount_gradio_app(
+        FastAPI(openapi_url=None), blocks, "/", footer_links=[], run_history=False, show_error=False,
+        max_file_size=handlers.limits.upload, ssr_mode=False, enable_monitoring=False, pwa=False,
+        mcp_server=False, theme=theme, css=files(__package__).joinpath("page.css").read_text("utf-8"),
+    )  # fmt: skip
+
+    @contextlib.asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        try:
+            async with app.router.lifespan_context(app):
+                yield
+        finally:
+            shutil.rmtree(handlers.work, ignore_errors=True)
+
+    return Page(app, handlers.sent, lifespan)
