@@ -132,7 +132,12 @@ class Labelling:
         """
         self.job, self.predict, self.meter = job, predict, meter
         self.table: Table = open_table(job.source, job.kind, job.columns, stream, fixed=kind != "jsonl")
-        self.shape = Shape.of(kind, self.table.columns, self.table.schema, job.task, job.prefix)
+        try:
+            self.shape = Shape.of(kind, self.table.columns, self.table.schema, job.task, job.prefix)
+        except InputError:
+            if job.source:
+                self.table.close()
+            raise
 
     def chunks(self, size: int) -> Iterator[list[Row]]:
         """Yield the input's rows in chunks."""

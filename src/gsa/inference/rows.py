@@ -86,6 +86,11 @@ class Table:
     read: int = 0
     """Counts rows."""
 
+    def close(self) -> None:
+        """Let go of a file that will not be read to its end."""
+        if self.counter:
+            self.counter.stream.close()
+
     @property
     def progress(self) -> float:
         """How much was read, from 0 to 1; 0 if that is unknown."""

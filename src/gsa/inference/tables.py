@@ -51,7 +51,12 @@ def open_table(
     assert source is not None, "a stream is needed where there is no path"
     lines = Lines(source, where)
     size = path.stat().st_size if path else 0
-    return _jsonl(lines, size, columns, fixed) if kind == "jsonl" else _csv(lines, size, columns, kind)
+    try:
+        return _jsonl(lines, size, columns, fixed) if kind == "jsonl" else _csv(lines, size, columns, kind)
+    except InputError:
+        if path:
+            source.close()
+        raise
 
 
 def _csv(lines: Lines, size: int, columns: Columns, kind: str) -> Table:

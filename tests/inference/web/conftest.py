@@ -1,7 +1,7 @@
-"""The page on a tiny run, behind its server, for clients and for a browser."""
+"""The page on a tiny run, behind its server, for clients and for a browser; made once a module."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,42 +15,55 @@ from gsa.inference.server.run import bound
 from gsa.inference.web.levels import Levels
 
 
-@pytest.fixture
-def tuned_predictor(tuned: Path) -> Held:
+@pytest.fixture(scope="module")
+def page_predictor(tuned: Path) -> Held:
     return Held(load(tuned))
 
 
 @pytest.fixture
+def tuned_predictor(page_predictor: Held) -> Iterator[Held]:
+    """What the page asks, without the calls of other tests."""
+    page_predictor.calls.clear()
+    yield page_predictor
+    page_predictor.go.set()
+    page_predictor.before = lambda queries: None
+
+
+@pytest.fixture(scope="module")
 def page_limits() -> Limits:
-    return Limits()
+    return Limits(text=200, turns=12, upload=100_000)
 
 
-@pytest.fixture
-def page_service(
-    tuned_predictor: Held, tuned: Path, page_limits: Limits, monkeypatch: pytest.MonkeyPatch
-) -> Service:
-    """The server with its page; what the page sets in the environment is taken back."""
+@pytest.fixture(scope="module")
+def make_page_service(
+    page_predictor: Held, tuned: Path, page_limits: Limits
+) -> Iterator[Callable[[], Service]]:
+    """Make a server with a page; what a page sets in the environment is taken back."""
     pytest.importorskip("gradio", reason="needs the extra `web`")
     from gsa.inference.web.page import make_page
 
-    for name in ("GRADIO_TEMP_DIR", "GRADIO_ANALYTICS_ENABLED", "HF_HUB_DISABLE_TELEMETRY"):
-        monkeypatch.setenv(name, "before")
-    levels = Levels(tuned_predictor, tuned)
-    page = make_page(tuned_predictor, levels, "<b>tiny</b>")
-    return make_service(tuned_predictor, page_limits, "", page, levels.predict)
+    def make() -> Service:
+        levels = Levels(page_predictor, tuned)
+        page = make_page(page_predictor, levels, "<b>tiny</b>")
+        return make_service(page_predictor, page_limits, "", page, levels.predict)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("GRADIO_TEMP_DIR", "GRADIO_ANALYTICS_ENABLED", "HF_HUB_DISABLE_TELEMETRY"):
+            patch.setenv(name, "before")
+        yield make
 
 
-@pytest.fixture
-def page_url(page_service: Service, tuned_predictor: Held) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def page_url(make_page_service: Callable[[], Service], page_predictor: Held) -> Iterator[str]:
     """The page at an address of its own."""
     listening = threading.Event()
     with bound("127.0.0.1", 0) as listener:
-        server = Server(page_service, 10, listening.set)
+        server = Server(make_page_service(), 10, listening.set)
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
-        assert listening.wait(20)
+        assert listening.wait(60)
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         server.should_exit = True
-        tuned_predictor.go.set()
-        thread.join(20)
+        page_predictor.go.set()
+        thread.join(30)
         assert not thread.is_alive()

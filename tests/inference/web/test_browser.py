@@ -50,6 +50,7 @@ def page(request: pytest.FixtureRequest, browser: Any, page_url: str) -> Iterato
 
 
 def tab(page: Any, name: str) -> None:
+    """Go to a tab; all four have room even on the narrow page."""
     page.get_by_role("tab", name=name, exact=True).click()
 
 

@@ -12,6 +12,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,7 +48,8 @@ def make_page(predictor: "Predictor", levels: Levels, model: str) -> MakePage:
         async def made() -> Page:  # within a loop, as Gradio would otherwise make some and close none
             return _page(handlers, model)
 
-        return asyncio.run(made())
+        with ThreadPoolExecutor(1) as thread:  # which has no loop yet, whoever calls
+            return thread.submit(lambda: asyncio.run(made())).result()
 
     return make
 

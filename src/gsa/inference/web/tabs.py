@@ -112,10 +112,10 @@ def compare_tab(handlers: Handlers) -> None:
         if not handlers.levels.names:
             gr.HTML(note("This model is no chain of links: the levels of a run made by gsa tune stand here."))
             return
-        says = f"{SAYS_TURNS} Of a conversation the last turn is labelled."
+        says = f"{SAYS_TURNS} Of a conversation the last turn is labelled; sentiment reads all as one text."
         text = gr.Textbox(label="Text or conversation", info=says, lines=6, max_lines=16, elem_id="levels-in")
         _try(text, examples.LEVELS)
-        task = _question(handlers, SENTIMENT.name)
+        task = _question(handlers, EMOTION.name)
         button = gr.Button("Compare the levels", variant="primary", elem_id="levels-go")
         if not handlers.levels.loaded:
             gr.HTML(note("The first comparison reads the model's weights again, which takes some seconds."))
