@@ -78,7 +78,9 @@ def test_each_command_has_help(run, words: list[str]) -> None:
 
 def test_the_listed_commands_are_all_there_is(run) -> None:
     names = {command.callback.__name__ for command in cli.app.registered_commands}
-    assert names == {"tune", "evaluate", "similarity", "report", "predict", "serve", "export", "show"}
+    assert names == {"tune", "evaluate", "predict", "serve", "export", "show"}
+    experiments = {command.callback.__name__ for command in cli.study.registered_commands}
+    assert experiments == {"baselines", "run_study", "similarity", "report"}
     below = {command.callback.__name__ for command in cli.data.registered_commands}
     assert below == {"data_list", "fetch", "stats"}
     assert run("--version") == (0, f"gsa {gsa.__version__}\n", "")

@@ -218,6 +218,4 @@ def test_no_page_is_unfinished() -> None:
 def test_every_limit_of_the_server_is_documented() -> None:
     page = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
     table = dict(re.findall(r"^\| `(\w+)` \| (\d+) \|", page, re.M))
-    assert table == {
-        name: f"{value:g}" if value < 100 else str(value) for name, value in vars(Limits()).items()
-    }
+    assert table == {name: str(int(value)) for name, value in vars(Limits()).items()}

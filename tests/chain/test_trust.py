@@ -13,7 +13,8 @@ from transformers import LlamaConfig
 
 from gsa.chain import trust
 from gsa.chain.backbone import load_backbone, load_config, refuse_unsuitable
-from gsa.chain.chain import WEIGHTS, Chain
+from gsa.chain.chain import Chain
+from gsa.chain.links import WEIGHTS
 from gsa.chain.recipe import Backbone
 from gsa.chain.recipe_file import load_recipe
 from gsa.chain.run import load_run, read_run, tune

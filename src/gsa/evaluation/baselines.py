@@ -137,8 +137,9 @@ def _measure(
     table, chosen = predictions.load(root, file), None
     if table is None or table["id"].to_list() != [example.id for example in test]:
         train = training_examples(source, recipe.seed)
-        taken = {example.id for example in train}  # of dev, where a few-shot set has no train split
         splits = splits_of(source)
+        # A few-shot set without a train split draws from dev; otherwise ids of two splits may be alike.
+        taken = set() if splits["train"] else {example.id for example in train}
         dev = [example for example in splits["dev"] if example.id not in taken]
         every = [example for examples in splits.values() for example in examples]
         found = answer(Lesson(task, metrics[0], train, dev, test, every, say))
