@@ -1,13 +1,16 @@
 """The full count of what docs/reliability.md promises, on a tiny random Llama: `make torture`.
 
-    python tests/torture.py [kill] [moments] [signals] [damage] [limits] [--every N] [--first K] [--out FILE]
+    python tests/torture.py [kill|power|moments|signals|damage|limits|processes]... [--every N] [--out FILE]
 
 Every case runs the command itself in a forked child, breaks it or its folder in one way, runs the same
 command again and compares every byte of the links, every line of the log and every number of the results
-with an undisturbed run. Prints a table, and exits with 1 if one case fails.
+with an undisturbed run. Prints a table, and exits with 1 if one case fails. Counts are stored a part at a
+time, so that parts can be run one by one.
 """
 
 import argparse
+import ctypes
+import gc
 import json
 import os
 import random
@@ -27,25 +30,46 @@ sys.path[0] = str(Path(__file__).parent / "support")  # not tests/, whose folder
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import torch  # noqa: E402
-from breaking import DAMAGES, Case, Ground, command, dead  # noqa: E402
+from breaking import DAMAGES, Case, Ground, command, dead, links, log  # noqa: E402
+from disks import lay_out, tree  # noqa: E402
 from killing import Boundaries, Child, Work  # noqa: E402
 
 MOMENTS, SIGNALS = 60, 20
 
 
 def kill(ground: Ground, pick: slice) -> Iterator[Case]:
-    """Die at every boundary, and, in turn, with the power; the first resumption dies too, now and then."""
-    total = ground.boundaries()
-    for power in (False, True):
-        kind = "power cut at a file boundary" if power else "kill -9 at a file boundary"
-        for n in range(1, total + 1)[pick]:
+    """Die at every boundary; the first resumption dies too, now and then."""
+    disks = ground.disks()
+    for n in range(1, len(disks) + 1)[pick]:
+        root = ground.fresh()
+        code, _ = Child(command("tune", ground.recipe, "--out", root), Boundaries(root, n)).end()
+        good = dead(code) and tree(root) == disks[n - 1]["killed"]
+        if n % 7 == 0:
+            Child(command("tune", ground.recipe, "--out", root), Boundaries(root, n // 2 + 1)).end()
+        yield ground.known("kill -9 at a file boundary", f"boundary {n} of {len(disks)}", root, good)
+
+
+def power(ground: Ground, pick: slice) -> Iterator[Case]:
+    """Lose the power at every boundary, and with it what was not flushed: data, or data and names."""
+    for end, lost in (("emptied", "unflushed data lost"), ("forgotten", "unflushed data and names lost")):
+        for n, disk in list(enumerate(ground.disks(), 1))[pick]:
             root = ground.fresh()
-            code, _ = Child(command("tune", ground.recipe, "--out", root), Boundaries(root, n, power)).end()
-            if n % 7 == 0:
-                Child(
-                    command("tune", ground.recipe, "--out", root), Boundaries(root, n // 2 + 1, power)
-                ).end()
-            yield ground.resumed(kind, f"boundary {n} of {total}", root, dead(code))
+            lay_out(disk[end], ground.store, root)
+            yield ground.known(f"power cut at a file boundary, {lost}", f"boundary {n}", root, True)
+
+
+def processes(ground: Ground, pick: slice) -> Iterator[Case]:
+    """Run the command in processes of their own, with one thread and with two: the same bytes again."""
+    for threads in (1, 2):
+        made = [ground.fresh() for _ in range(3)]
+        environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+        for root in made:
+            words = [sys.executable, "-m", "gsa.cli", "tune", ground.recipe, "--out", root]
+            subprocess.run([str(word) for word in words], env=environment, capture_output=True, check=True)
+        like = ground.whole if threads == 1 else made.pop()  # the whole run is a forked child's
+        for root in made[pick]:
+            same = links(root) == links(like) and log(root) == log(like)
+            yield Case(f"a new process, threads: {threads}", "", root, "same bytes" if same else "FAILED")
 
 
 def moments(ground: Ground, pick: slice) -> Iterator[Case]:
@@ -101,9 +125,10 @@ def limits(ground: Ground, pick: slice) -> Iterator[Case]:
     for size in sizes[pick]:
         with ground.disk(size) as (root, remount):
             code, said = Child(command("tune", ground.recipe, "--out", root)).end()
-            good = code == 0 or (code == 2 and one_sentence(said, "No space left on device"))
+            full = code == 2 and one_sentence(said, "No space left on device")
+            kind = "a full disk" if full else "a disk that is large enough"
             remount("size=64m")
-            yield ground.resumed("a full disk", f"{size} KiB, exit {code}: {said[-300:]}", root, good)
+            yield ground.resumed(kind, f"{size} KiB, exit {code}: {said[-300:]}", root, full or code == 0)
     for work in works[pick]:
         with ground.disk(65536) as (root, remount):
             shutil.copytree(ground.half(), root)
@@ -113,13 +138,14 @@ def limits(ground: Ground, pick: slice) -> Iterator[Case]:
             remount("rw")
             good = code == 2 and one_sentence(said, "Read-only file system")
             yield ground.resumed(f"a read-only disk, gsa {work}", f"exit {code}: {said[-300:]}", root, good)
-    for room in range(0, 60, 3)[pick]:
+    for room in range(0, 8192, 256)[pick]:
         root = ground.fresh()
-        code, said = Child(within(room << 20, command("tune", ground.recipe, "--out", root))).end()
+        code, said = Child(within(room << 10, command("tune", ground.recipe, "--out", root))).end()
         # A library that aborts when it gets no memory leaves no sentence, but loses nothing either.
         spoke = code == 2 and one_sentence(said, "memory")
-        kind = "a sentence" if spoke else "no harm" if code == 0 else "an abort"
-        yield ground.resumed(f"short memory, {kind}", f"{room} MiB, exit {code}: {said[-300:]}", root, True)
+        kind = "a sentence" if spoke else "enough" if code == 0 else "an abort"
+        good = spoke or code == 0 or -code in (signal.SIGABRT, signal.SIGSEGV)
+        yield ground.resumed(f"short memory, {kind}", f"{room} KiB, exit {code}: {said[-900:]}", root, good)
     for _ in range(10)[pick]:
         root = ground.fresh()
         first = Child(command("tune", ground.recipe, "--out", root))
@@ -143,6 +169,8 @@ def within(room: int, work: Work) -> Work:
     """Return work that has `room` bytes of address space beyond what its process has already."""
 
     def limited() -> None:
+        gc.collect()
+        ctypes.CDLL(None).malloc_trim(0)  # what this process has and does not use is no room either
         used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (used + room, used + room))
         work()
@@ -150,7 +178,7 @@ def within(room: int, work: Work) -> Work:
     return limited
 
 
-PARTS = {"kill": kill, "moments": moments, "signals": signals, "damage": damage, "limits": limits}
+PARTS = {part.__name__: part for part in (kill, power, moments, signals, damage, limits, processes)}
 
 
 def main() -> int:
@@ -158,8 +186,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", choices=[[], *PARTS], help="all if not given")
     parser.add_argument("--every", type=int, default=1, help="only every n-th case")
-    parser.add_argument("--first", type=int, default=0, help="begin with this case")
-    parser.add_argument("--out", type=Path, help="JSON file of counts, to which these are added")
+    parser.add_argument("--out", type=Path, help="JSON file of counts: those of these parts are replaced")
     given = parser.parse_args()
     torch.set_num_threads(1)
     failed = 0
@@ -168,7 +195,7 @@ def main() -> int:
         ground = Ground(Path(scratch))
         for part in given.parts or PARTS:
             began, counts = time.monotonic(), Counter[tuple[str, str]]()
-            for case in PARTS[part](ground, slice(given.first, None, given.every)):
+            for case in PARTS[part](ground, slice(None, None, given.every)):
                 counts[case.kind, case.outcome] += 1
                 if case.outcome == "FAILED":
                     failed += 1
@@ -182,16 +209,15 @@ def report(part: str, counts: "Counter[tuple[str, str]]", seconds: float, out: P
     """Print a part's counts and store them."""
     rows = [{"part": part, "case": k, "outcome": o, "count": n} for (k, o), n in sorted(counts.items())]
     for row in rows:
-        print(f"{row['case']:<50} {row['outcome']:<50} {row['count']:>6}")
+        print(f"{row['case']:<60} {row['outcome']:<45} {row['count']:>6}")
     print(f"{part}: {sum(counts.values())} cases in {seconds:.0f} s", flush=True)
     if out:
         stored = json.loads(out.read_text(encoding="utf-8")) if out.is_file() else []
-        total = {(row["part"], row["case"], row["outcome"]): 0 for row in [*stored, *rows]}
-        for row in [*stored, *rows]:
-            total[row["part"], row["case"], row["outcome"]] += row["count"]
-        lines = [
-            json.dumps({"part": p, "case": k, "outcome": o, "count": n}) for (p, k, o), n in total.items()
-        ]
+        rows = sorted(
+            [*(row for row in stored if row["part"] != part), *rows],
+            key=lambda r: list(PARTS).index(r["part"]),
+        )
+        lines = [json.dumps(row) for row in rows]
         out.write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
 
 

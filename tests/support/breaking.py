@@ -11,10 +11,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from disks import Recorder, Tree, recorded, tree
 from killing import Boundaries, Child, Work
 from tiny import byte_tokenizer, tiny_llama
 
@@ -119,16 +120,17 @@ class Ground:
         began = time.monotonic()
         self._run("tune", self.recipe, "--out", self.whole)
         self._seconds = time.monotonic() - began
-        self.links, self.log = links(self.whole), (self.whole / "log.jsonl").read_bytes()
+        self.links, self.log = links(self.whole), log(self.whole)
+        self.store = scratch / "store"
+        self._disks: list[dict[str, Tree]] = []
+        self._known: dict[str, Case] = {}
         self._half: Path | None = None
         self._measured: Path | None = None
 
     def _import_all(self) -> None:
         """Do it all once in this process, so that children need not import what a first time imports."""
-        from gsa.chain.recipe_file import load_recipe
-        from gsa.chain.run import tune
-
-        tune(load_recipe(self.recipe), self.fresh(), lambda _: None)
+        code, said = here("tune", self.recipe, "--out", self.fresh())
+        assert code == 0, said
         gc.collect()
         gc.freeze()  # what is there already need not be looked through by every child
 
@@ -141,12 +143,19 @@ class Ground:
         """How long an undisturbed run takes."""
         return self._seconds
 
+    def disks(self) -> list[dict[str, Tree]]:
+        """Return what would be on disk at each file boundary of an undisturbed run, see `disks`."""
+        if not self._disks:
+            root = self.fresh()
+            work = command("tune", self.recipe, "--out", root)
+            code, said = Child(work, Recorder(root, self.store)).end()
+            assert code == 0, said
+            self._disks = recorded(self.store)
+        return self._disks
+
     def boundaries(self) -> int:
         """How many file boundaries an undisturbed run has."""
-        root = self.fresh()
-        code, said = Child(command("tune", self.recipe, "--out", root), Boundaries(root)).end()
-        assert code == 0, said
-        return int(said.rpartition("boundaries: ")[2])
+        return len(self.disks())
 
     def fresh(self) -> Path:
         """Return a folder that is not there yet."""
@@ -216,15 +225,22 @@ class Ground:
         """Give the same command again after a death, and compare."""
         code, said = Child(command("tune", self.recipe, "--out", root)).end()
         strays = [str(path) for path in root.rglob(".*")] + [str(path) for path in root.glob("checkpoints*")]
-        same = (
-            links(root) == self.links and (root / "log.jsonl").read_bytes() == self.log
-            if code == 0
-            else False
-        )
+        same = links(root) == self.links and log(root) == self.log if code == 0 else False
         outcome = "same bytes" if good and code == 0 and same and not strays else "FAILED"
         return Case(
             kind, f"{what}: good {good}, exit {code}, same {same}, strays {strays}", root, outcome, said
         )
+
+    def known(self, kind: str, what: str, root: Path, good: bool) -> Case:
+        """As `resumed`, but what a disk came to is remembered for all boundaries that leave the same."""
+        disk = json.dumps(tree(root))
+        if disk not in self._known:
+            self._known[disk] = self.resumed(kind, what, root, good)
+            return self._known[disk]
+        outcome = self._known[disk].outcome if good else "FAILED"
+        if outcome != "FAILED":
+            outcome = "the same disk as at another boundary"
+        return replace(self._known[disk], kind=kind, what=what, root=root, outcome=outcome)
 
     def survived(self, kind: str, what: str, root: Path, work: str) -> Case:
         """Work on a damaged run: a sentence and exit code 2, or the undisturbed result; nothing else."""
@@ -237,7 +253,7 @@ class Ground:
         if code == 2 and len(sentence) == 1 and "Traceback" not in said and "escaped" not in said:
             outcome = "refused with a sentence"
         elif code == 0 and work == "tune" and links(root) == self.links:
-            if (root / "log.jsonl").read_bytes() == self.log:
+            if log(root) == self.log:
                 told = "damaged" in said or "goes on from" in said
                 outcome = "told, then the same bytes" if told else "not needed, the same bytes"
         elif code == 0 and work == "eval" and results(root) == self.results:
@@ -249,6 +265,11 @@ def links(root: Path) -> list[tuple[str, bytes]]:
     """Return all files of all links."""
     found = sorted(path for path in (root / "links").rglob("*") if path.is_file())
     return [(str(path.relative_to(root)), path.read_bytes()) for path in found]
+
+
+def log(root: Path) -> bytes:
+    """Return the log of a run."""
+    return (root / "log.jsonl").read_bytes()
 
 
 def results(root: Path) -> list[dict[str, Any]]:

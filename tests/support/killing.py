@@ -76,7 +76,7 @@ class Boundaries:
         self.unflushed: set[tuple[int, int]] = set()
 
     def mine(self, path: Any) -> bool:
-        return isinstance(path, str | Path) and os.path.abspath(path).startswith(self.root)
+        return isinstance(path, str | Path) and f"{os.path.abspath(path)}/".startswith(f"{self.root}/")
 
     def boundary(self) -> None:
         self.seen += 1
@@ -85,11 +85,15 @@ class Boundaries:
                 self.lose()
             os.kill(os.getpid(), signal.SIGKILL)
 
+    def flushed(self, handle: int) -> None:
+        """Take note that an open file or folder is on disk."""
+        self.unflushed.discard(inode(os.fstat(handle)))
+
     def lose(self) -> None:
         """Empty every file whose content was not flushed, whatever it is called now."""
         for folder, _, names in os.walk(self.root):
             for path in (os.path.join(folder, name) for name in names):
-                if _inode(os.lstat(path)) in self.unflushed:
+                if inode(os.lstat(path)) in self.unflushed:
                     os.truncate(path, 0)
 
     def hook(self) -> None:
@@ -101,14 +105,14 @@ class Boundaries:
                 return really(file, mode, *args, **kwargs)
             self.boundary()
             handle = really(file, mode, *args, **kwargs)
-            self.unflushed.add(_inode(os.fstat(handle.fileno())))
+            self.unflushed.add(inode(os.fstat(handle.fileno())))
             self.boundary()
             return _Halved(handle, self.boundary)
 
         def flushed(handle: int, really: Any = os.fsync) -> None:
             self.boundary()
             really(handle)
-            self.unflushed.discard(_inode(os.fstat(handle)))
+            self.flushed(handle)
             self.boundary()
 
         def around(really: Any, which: int = 0) -> Any:
@@ -128,7 +132,7 @@ class Boundaries:
         os.rmdir, os.mkdir = around(os.rmdir), around(os.mkdir)
 
 
-def _inode(status: os.stat_result) -> tuple[int, int]:
+def inode(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
