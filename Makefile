@@ -20,8 +20,9 @@ test: setup
 	$(BIN)/python -m pytest
 
 torture: setup
-	rm -f results/torture.json
-	OMP_NUM_THREADS=1 $(BIN)/python tests/torture.py --out results/torture.json
+	OMP_NUM_THREADS=1 $(BIN)/python tests/torture.py --out build/torture/torture.json
+	mv build/torture/torture.json results/torture.json
+	rm -r build/torture
 
 hostile: .venv-hostile/done
 	OMP_NUM_THREADS=1 .venv-hostile/bin/python tests/hostile.py --out results/hostile.json
