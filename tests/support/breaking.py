@@ -1,6 +1,7 @@
 """A tiny run to break: its recipe and backbone, what it should come to, and the ways to damage a file."""
 
 import contextlib
+import functools
 import gc
 import io
 import json
@@ -15,9 +16,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from disks import Recorder, Tree, recorded, tree
-from killing import Boundaries, Child, Work
+import typer
+from disks import Recorder, Tree, lay_out, recorded, tree
+from killing import Child, Work
 from tiny import byte_tokenizer, tiny_llama
+
+from gsa.chain import run
 
 RECIPE = """
 name = "tiny"
@@ -31,7 +35,7 @@ rank = 2
 targets = ["q_proj", "v_proj"]
 [[levels]]
 name = "SA"
-datasets = [{{ name = "sampler-sentiment", limit = 15 }}]
+datasets = [{{ name = "sampler-sentiment", limit = 7 }}]
 learning_rate = 1e-2
 [[levels]]
 name = "ERC"
@@ -39,7 +43,7 @@ datasets = [{{ name = "sampler-emotion", limit = 20 }}]
 learning_rate = 1e-2
 [[levels]]
 name = "SD"
-datasets = [{{ name = "sampler-sarcasm", limit = 4 }}]
+datasets = [{{ name = "sampler-sarcasm", limit = 2 }}]
 learning_rate = 1e-2
 [evaluation]
 limit = 4
@@ -131,6 +135,8 @@ class Ground:
         """Do it all once in this process, so that children need not import what a first time imports."""
         code, said = here("tune", self.recipe, "--out", self.fresh())
         assert code == 0, said
+        typer.main.get_command = functools.cache(typer.main.get_command)
+        run.version = functools.cache(run.version)  # reads the same files again and again
         gc.collect()
         gc.freeze()  # what is there already need not be looked through by every child
 
@@ -168,17 +174,10 @@ class Ground:
     def half(self) -> Path:
         """Return a run killed in the middle of its second level, with two checkpoints."""
         if self._half is None:
-            total = self.boundaries()
-            for n in range(total // 2, total):
-                root = self.fresh()
-                Child(command("tune", self.recipe, "--out", root), Boundaries(root, n)).end()
-                if len(list(root.glob("checkpoints/2-ERC/checkpoint-*"))) == 2 and not list(
-                    root.rglob(".*.part")
-                ):
-                    self._half = root
-                    break
-                shutil.rmtree(root)
-        assert self._half is not None, "no boundary left two checkpoints of level 2"
+            self._half = self.fresh()
+            wanted = {f"checkpoints/2-ERC/checkpoint-{step}/gsa.json" for step in (1, 2)}
+            disks = [disk["killed"] for disk in self.disks() if wanted <= set(disk["killed"])]
+            lay_out(next(d for d in disks if not any(".part" in name for name in d)), self.store, self._half)
         return self._half
 
     def measured(self) -> Path:
