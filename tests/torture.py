@@ -10,6 +10,7 @@ that the same command goes on where it was stopped.
 
 import argparse
 import ctypes
+import functools
 import gc
 import json
 import os
@@ -31,9 +32,13 @@ sys.path[0] = str(Path(__file__).parent / "support")  # not tests/, whose folder
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import torch  # noqa: E402
-from breaking import DAMAGES, Case, Ground, command, dead, links, log  # noqa: E402
+import typer  # noqa: E402
+from breaking import Case, Ground, command, dead, links, log  # noqa: E402
+from damages import DAMAGES  # noqa: E402
 from disks import lay_out, tree  # noqa: E402
 from killing import Boundaries, Child, Work  # noqa: E402
+
+from gsa.chain import run  # noqa: E402
 
 MOMENTS, SIGNALS = 60, 20
 
@@ -157,14 +162,15 @@ def limits(ground: Ground, pick: Pick) -> Iterator[Case]:
             remount("rw")
             good = code == 2 and one_sentence(said, "Read-only file system")
             yield ground.resumed(f"a read-only disk, gsa {work}", f"exit {code}: {said[-300:]}", root, good)
-    for room in pick(range(0, 8192, 256)):
-        root = ground.fresh()
-        code, said = Child(within(room << 10, command("tune", ground.recipe, "--out", root))).end()
+    wide = Ground(ground.fresh(), hidden_size=128, intermediate_size=1024)  # so that it needs some MiB
+    for room in pick(range(0, 16 << 10, 512)):
+        root = wide.fresh()
+        code, said = Child(within(room << 10, command("tune", wide.recipe, "--out", root))).end()
         # A library that aborts when it gets no memory leaves no sentence, but loses nothing either.
         spoke = code == 2 and one_sentence(said, "memory")
         kind = "a sentence" if spoke else "enough" if code == 0 else "an abort"
         good = spoke or code == 0 or -code in (signal.SIGABRT, signal.SIGSEGV)
-        yield ground.resumed(f"short memory, {kind}", f"{room} KiB, exit {code}: {said[-900:]}", root, good)
+        yield wide.resumed(f"short memory, {kind}", f"{room} KiB, exit {code}: {said[-600:]}", root, good)
     for _ in pick(range(10)):
         root = ground.fresh()
         first = Child(command("tune", ground.recipe, "--out", root))
@@ -208,6 +214,8 @@ def main() -> int:
     parser.add_argument("--out", type=Path, help="JSON file of counts; a .jsonl of cases grows beside it")
     given = parser.parse_args()
     torch.set_num_threads(1)
+    typer.main.get_command = functools.cache(typer.main.get_command)  # once, not in every child
+    run.version = functools.cache(run.version)
     memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # what is flushed there is flushed at once
     failed = False
     with tempfile.TemporaryDirectory(dir=memory) as scratch:
@@ -220,7 +228,7 @@ def main() -> int:
             for case in PARTS[part](ground, pick):
                 if case.outcome == "FAILED":
                     failed = True
-                    print(f"FAILED {case.kind}: {case.what}: {case.said}", flush=True)
+                    print(f"FAILED {case.kind}: {case.what}: {case.said[-600:]}", flush=True)
                 row = {"part": part, "number": pick.number, "case": case.kind, "outcome": case.outcome}
                 with journal.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(row) + "\n")

@@ -2,9 +2,12 @@
 
 import errno
 import json
+import mmap
 import os
 import re
+import resource
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -177,8 +180,23 @@ def cuda() -> None:
     raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
 
 
+def mapping() -> None:
+    """Map a file, as weights are, with less address space left than it takes."""
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    with tempfile.NamedTemporaryFile() as file:
+        os.truncate(file.name, 1 << 28)
+        resource.setrlimit(resource.RLIMIT_AS, (used + (1 << 27), before[1]))
+        try:
+            torch.UntypedStorage.from_file(file.name, shared=False, nbytes=1 << 28)
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, before)
+
+
 @pytest.mark.parametrize(
-    "ask", [lambda: bytearray(1 << 60), lambda: torch.empty(1 << 58), cuda], ids=["python", "torch", "cuda"]
+    "ask",
+    [lambda: bytearray(1 << 60), lambda: torch.empty(1 << 58), cuda, mapping, lambda: mmap.mmap(-1, 1 << 60)],
+    ids=["python", "torch", "cuda", "weights", "system"],
 )
 def test_short_memory_is_one_sentence(
     recipe_file: Path,
@@ -199,6 +217,7 @@ def test_short_memory_is_one_sentence(
 def test_other_errors_are_not_taken_for_short_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not errors.memory_is_short(RuntimeError("shapes differ"))
     assert not errors.memory_is_short(ValueError("out of memory"))
+    assert not errors.memory_is_short(OSError(errno.ENOSPC, "No space left on device"))
 
     def wrong() -> None:
         raise RuntimeError("a fault of ours")

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from breaking import DAMAGES, Ground, command, dead, links, log
+from breaking import Ground, command, dead, links, log
+from damages import DAMAGES
 from disks import lay_out
 from killing import Boundaries, Child
 
