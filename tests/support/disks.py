@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import stat
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from killing import Boundaries, inode
 Tree = dict[str, str]
 """Checksums of contents by path below the run's folder, FOLDER for a folder; without "" there is no run."""
 FOLDER = "folder"
+Who = tuple[int, int, int]
 ENDS = ("killed", "emptied", "forgotten")
 
 
@@ -29,11 +31,11 @@ class Recorder(Boundaries):
 
     def __init__(self, root: Path, store: Path) -> None:
         super().__init__(root)
-        self.store, self.home = store, inode(os.stat(root.parent))
-        self.flushed_data: dict[tuple[int, int], str] = {}
-        self.flushed_names: dict[tuple[int, int], dict[str, os.stat_result]] = {}
+        self.store, self.births = store, Counter[tuple[int, int]]()
+        self.flushed_data: dict[Who, str] = {}
+        self.flushed_names: dict[Who, dict[str, tuple[Who, bool]]] = {}
+        self.home = self.who(os.stat(root.parent))
         store.mkdir()
-        self.notes = (store / "trees.jsonl").open("a", encoding="utf-8")
 
     def boundary(self) -> None:
         """Note the three trees of this moment."""
@@ -42,9 +44,17 @@ class Recorder(Boundaries):
         forgotten: Tree = {}
         top = self.flushed_names.get(self.home, {}).get(os.path.basename(self.root))
         if top is not None:
-            self._recall(top, "", forgotten)
-        self.notes.write(json.dumps([killed, emptied, forgotten]) + "\n")
-        self.notes.flush()
+            self._recall(*top, "", forgotten)
+        with (self.store / "trees.jsonl").open("a", encoding="utf-8") as notes:
+            notes.write(json.dumps([killed, emptied, forgotten]) + "\n")
+
+    def made(self, status: os.stat_result) -> None:
+        """Take note of a new file or folder; file systems give it the number of a removed one."""
+        self.births[inode(status)] += 1
+
+    def who(self, status: os.stat_result) -> Who:
+        """Return what tells a file or folder from all others, those before it at its number included."""
+        return *inode(status), self.births[inode(status)]
 
     def flushed(self, handle: int) -> None:
         """Note what is safe now: a file's content, or the names in a folder."""
@@ -52,10 +62,11 @@ class Recorder(Boundaries):
         status = os.fstat(handle)
         if stat.S_ISDIR(status.st_mode):
             with os.scandir(handle) as entries:
-                names = {entry.name: entry.stat(follow_symlinks=False) for entry in entries}
-            self.flushed_names[inode(status)] = names
+                found = {entry.name: entry.stat(follow_symlinks=False) for entry in entries}
+            names = {name: (self.who(one), stat.S_ISDIR(one.st_mode)) for name, one in found.items()}
+            self.flushed_names[self.who(status)] = names
         else:
-            self.flushed_data[inode(status)] = self._keep(os.pread(handle, status.st_size, 0))
+            self.flushed_data[self.who(status)] = self._keep(os.pread(handle, status.st_size, 0))
 
     def _below(self, losing: bool = False) -> Iterator[tuple[str, str]]:
         for path in walk(Path(self.root)):
@@ -65,13 +76,13 @@ class Recorder(Boundaries):
                 lost = losing and inode(path.stat()) in self.unflushed
                 yield _name(path, self.root), self._keep(b"" if lost else path.read_bytes())
 
-    def _recall(self, status: os.stat_result, name: str, found: Tree) -> None:
-        if stat.S_ISDIR(status.st_mode):
+    def _recall(self, who: Who, is_folder: bool, name: str, found: Tree) -> None:
+        if is_folder:
             found[name] = FOLDER
-            for below, entry in self.flushed_names.get(inode(status), {}).items():
-                self._recall(entry, os.path.join(name, below), found)
+            for below, entry in self.flushed_names.get(who, {}).items():
+                self._recall(*entry, os.path.join(name, below), found)
         else:
-            found[name] = self.flushed_data.get(inode(status)) or self._keep(b"")
+            found[name] = self.flushed_data.get(who) or self._keep(b"")
 
     def _keep(self, content: bytes) -> str:
         checksum = hashlib.sha256(content).hexdigest()

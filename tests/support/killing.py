@@ -85,6 +85,9 @@ class Boundaries:
                 self.lose()
             os.kill(os.getpid(), signal.SIGKILL)
 
+    def made(self, status: os.stat_result) -> None:
+        """Take note of a new file or folder, of which nothing is on disk."""
+
     def flushed(self, handle: int) -> None:
         """Take note that an open file or folder is on disk."""
         self.unflushed.discard(inode(os.fstat(handle)))
@@ -98,13 +101,16 @@ class Boundaries:
 
     def hook(self) -> None:
         """Put the boundaries around this process's calls, for good."""
-        really = io.open
+        really, making = io.open, os.mkdir
 
         def opened(file: Any, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
             if not set(mode) & set("wax+") or not self.mine(file):
                 return really(file, mode, *args, **kwargs)
             self.boundary()
+            new = not os.path.lexists(file)
             handle = really(file, mode, *args, **kwargs)
+            if new:
+                self.made(os.fstat(handle.fileno()))
             self.unflushed.add(inode(os.fstat(handle.fileno())))
             self.boundary()
             return _Halved(handle, self.boundary)
@@ -121,6 +127,8 @@ class Boundaries:
                     return really(*args, **kwargs)
                 self.boundary()
                 found = really(*args, **kwargs)
+                if really is making:
+                    self.made(os.stat(args[which]))
                 self.boundary()
                 return found
 
