@@ -1,6 +1,6 @@
 # make demo   set up, then tune and measure the whole chain on the shipped sampler (some 6 minutes on 2 cores)
 # make test   set up, then all tests
-# make torture  a thousand deaths, damages and stops of a tiny run, counted (docs/reliability.md; some 30 minutes)
+# make torture  two thousand deaths, damages and stops of a tiny run, counted (docs/reliability.md; some 15 minutes)
 # make hostile  ten thousand requests that no one should send, to a server (docs/serving.md; some minutes)
 # make check  lint, types, tests with coverage: what CI runs
 # make bench  speed side by side with other toolkits, each in an environment of its own (hours on 2 cores)
@@ -20,8 +20,9 @@ test: setup
 	$(BIN)/python -m pytest
 
 torture: setup
-	rm -f results/torture.json
-	OMP_NUM_THREADS=1 $(BIN)/python tests/torture.py --out results/torture.json
+	OMP_NUM_THREADS=1 $(BIN)/python tests/torture.py --out build/torture/torture.json
+	mv build/torture/torture.json results/torture.json
+	rm -r build/torture
 
 hostile: .venv-hostile/done
 	OMP_NUM_THREADS=1 .venv-hostile/bin/python tests/hostile.py --out results/hostile.json

@@ -1,16 +1,27 @@
-"""Properties that hold for anything: tries against sequences one by one, budgets, probabilities."""
+"""Properties that hold for anything: tries against sequences one by one, budgets, probabilities, exports."""
 
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from peft import PeftModel
 from tiny import byte_tokenizer, tiny_llama
+from transformers import AutoModelForCausalLM
 
-from gsa.chain.backbone import trie_inputs
+from gsa.chain.backbone import load_backbone, trie_inputs
+from gsa.chain.chain import Chain, fresh_link, merge
+from gsa.chain.export import export
+from gsa.chain.quiet import quiet
+from gsa.chain.recipe import Backbone, Lora
+from gsa.chain.recipe_file import load_recipe
+from gsa.chain.run import STORED_RECIPE, load_run
 from gsa.evaluation.scoring import score
+from gsa.files import signed, write
 from gsa.tasks.dialogue import Dialogue, Example, Utterance
 from gsa.tasks.encoding import Encoder, Prompt
 from gsa.tasks.layout import Layout
@@ -113,3 +124,51 @@ def test_probabilities_sum_to_one_and_ignore_the_order_of_labels(models, ids, an
     assert abs(one.probabilities.sum() - 1) < 1e-12
     assert (one.probabilities >= 0).all()
     np.testing.assert_allclose(one.probabilities[order], other.probabilities, rtol=1e-4, atol=1e-9)
+
+
+LINKS = st.lists(
+    st.tuples(
+        st.integers(1, 3),
+        st.sampled_from(
+            [("q_proj",), ("q_proj", "v_proj"), ("o_proj", "down_proj"), ("gate_proj", "up_proj")]
+        ),
+        st.floats(0.1, 64),
+    ),
+    min_size=1,
+    max_size=3,
+)
+
+
+@settings(FEW, max_examples=10)
+@given(LINKS, st.integers(0, 2**20), ids)
+def test_any_chain_exported_and_loaded_again_gives_the_same_logits(
+    tiny_folder, recipe_file, links, seed, asked
+):
+    backbone = Backbone(name=str(tiny_folder))
+    with TemporaryDirectory() as folder:
+        root = Path(folder) / "run"
+        loaded = load_backbone(backbone)
+        model, chain = loaded.model, Chain(root, loaded.identity)
+        for number, (rank, targets, alpha) in enumerate(links):
+            linked = fresh_link(model, Lora(rank=rank, targets=targets, alpha=alpha), seed + number)
+            for name, weight in linked.named_parameters():
+                if "lora_B" in name:
+                    torch.nn.init.normal_(weight, std=0.05)
+            chain, model = chain.extended(str(number), linked, backbone.name, ""), merge(linked)
+        write(root / STORED_RECIPE, signed(load_recipe(recipe_file).toml()))
+        expected = logits_of(model, asked)
+        merged = AutoModelForCausalLM.from_pretrained(export(root, "merged", Path(folder) / "merged"))
+        plain = AutoModelForCausalLM.from_pretrained(tiny_folder)
+        with quiet():
+            linked = PeftModel.from_pretrained(plain, export(root, "adapter", Path(folder) / "adapter"))
+        again = load_run(root)[2].model
+        for found in (merged, linked, again):
+            assert (logits_of(found, asked) - expected).norm() <= 1e-5 * expected.norm()
+
+
+def logits_of(model, asked):
+    with torch.no_grad():
+        attended = {"input_ids": torch.tensor([asked]), "use_cache": False}
+        if model.config._attn_implementation == attention.NAME:
+            attended = trie_inputs(TokenTrie.build([asked]), model)
+        return model(**attended).logits[0]

@@ -212,12 +212,12 @@ def main() -> None:
         _end(str(error), 2)
     except Stopped as stopped:
         _end(str(stopped), 128 + stopped.signum)
-    except OSError as error:
-        _end(f"{error.filename or 'a file'}: {error.strerror or error}", 2)
-    except (MemoryError, RuntimeError) as error:
-        if not memory_is_short(error):
+    except (OSError, MemoryError, RuntimeError) as error:
+        if memory_is_short(error):
+            _end("not enough memory: a smaller training.row_tokens or a smaller backbone needs less", 2)
+        if not isinstance(error, OSError):
             raise
-        _end("not enough memory: a smaller training.row_tokens or a smaller backbone needs less", 2)
+        _end(f"{error.filename or 'a file'}: {error.strerror or error}", 2)
 
 
 def _end(sentence: str, code: int) -> None:

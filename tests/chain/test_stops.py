@@ -2,19 +2,25 @@
 
 import errno
 import json
+import mmap
 import os
 import re
+import resource
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from killing import Child
+from tiny import byte_tokenizer, tiny_llama
 
 from gsa import cli, errors
-from gsa.chain import checkpoint
+from gsa.chain import checkpoint, llama
 from gsa.chain.answers import LOSSES
+from gsa.chain.backbone import load_config
+from gsa.chain.batches import lessons
 from gsa.chain.recipe import Recipe
 from gsa.chain.recipe_file import load_recipe
 from gsa.chain.run import tune
@@ -59,6 +65,30 @@ def test_a_loss_that_is_no_number_names_step_and_examples_and_leaves_the_checkpo
     tune(recipe, root, silent)
     for file in sorted((tuned / "links").rglob("*.safetensors")):
         assert (root / file.relative_to(tuned)).read_bytes() == file.read_bytes()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_number_that_is_none_inside_the_own_forward_pass_names_the_examples_that_had_it(
+    recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: float
+) -> None:
+    """One letter's embedding is spoilt: the step that first reads it stops, with the examples of its row."""
+    loaded = load_config(load_recipe(recipe_file).backbone)[1]
+    recipe = load_recipe(recipe_file, [f"backbone.name={tmp_path / 'spoilt'}", "training.checkpoint_steps=1"])
+    rows = lessons(recipe, recipe.levels[0], loaded).rows
+    read = [{i for prompt in row.prompts for i in prompt.ids} for row in rows]
+    late = min(i for i in read[2] if i not in read[0] | read[1])
+    spoilt = tiny_llama(tie_word_embeddings=False)
+    spoilt.model.embed_tokens.weight.data[late] = value
+    spoilt.save_pretrained(tmp_path / "spoilt")
+    loaded.save_pretrained(tmp_path / "spoilt")
+    honest, seen = llama.logits, []
+    monkeypatch.setattr(llama, "logits", lambda *given: (seen.append(1), honest(*given))[1])
+    with pytest.raises(InputError) as caught:
+        tune(recipe, tmp_path / "run", silent)
+    assert len(seen) >= 3, "it is our forward pass that was tried"
+    ids = ", ".join(prompt.example.id for prompt in rows[2].prompts)
+    assert str(caught.value).startswith("level 1 SA step 3: the loss is nan on sampler-sentiment " + ids)
+    assert checkpoints(tmp_path / "run") == ["checkpoint-1", "checkpoint-2"]
 
 
 def test_a_gradient_that_is_no_number_never_reaches_the_weights(
@@ -150,8 +180,23 @@ def cuda() -> None:
     raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
 
 
+def mapping() -> None:
+    """Map a file, as weights are, with less address space left than it takes."""
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    with tempfile.NamedTemporaryFile() as file:
+        os.truncate(file.name, 1 << 28)
+        resource.setrlimit(resource.RLIMIT_AS, (used + (1 << 27), before[1]))
+        try:
+            torch.UntypedStorage.from_file(file.name, shared=False, nbytes=1 << 28)
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, before)
+
+
 @pytest.mark.parametrize(
-    "ask", [lambda: bytearray(1 << 60), lambda: torch.empty(1 << 58), cuda], ids=["python", "torch", "cuda"]
+    "ask",
+    [lambda: bytearray(1 << 60), lambda: torch.empty(1 << 58), cuda, mapping, lambda: mmap.mmap(-1, 1 << 60)],
+    ids=["python", "torch", "cuda", "weights", "system"],
 )
 def test_short_memory_is_one_sentence(
     recipe_file: Path,
@@ -172,6 +217,7 @@ def test_short_memory_is_one_sentence(
 def test_other_errors_are_not_taken_for_short_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not errors.memory_is_short(RuntimeError("shapes differ"))
     assert not errors.memory_is_short(ValueError("out of memory"))
+    assert not errors.memory_is_short(OSError(errno.ENOSPC, "No space left on device"))
 
     def wrong() -> None:
         raise RuntimeError("a fault of ours")
@@ -181,12 +227,18 @@ def test_other_errors_are_not_taken_for_short_memory(monkeypatch: pytest.MonkeyP
         cli.main()
 
 
-def test_two_threads_give_the_same_bytes_in_two_processes(recipe_file: Path, tmp_path: Path) -> None:
-    """One thread is what all other tests of resuming use."""
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_recipe_gives_the_same_bytes_in_two_processes(
+    recipe_file: Path, tmp_path: Path, threads: int
+) -> None:
+    """On a model large enough that two threads share its products."""
+    wide = tmp_path / "wide"
+    tiny_llama(hidden_size=256, intermediate_size=512).save_pretrained(wide)
+    byte_tokenizer().save_pretrained(wide)
 
     def work(out: Path) -> None:
-        torch.set_num_threads(2)
-        tune(load_recipe(recipe_file), out, silent)
+        torch.set_num_threads(threads)
+        tune(load_recipe(recipe_file, [f"backbone.name={wide}"]), out, silent)
 
     for name in ("one", "two"):
         code, said = Child(lambda name=name: work(tmp_path / name)).end()  # type: ignore[misc]

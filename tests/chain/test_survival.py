@@ -1,14 +1,19 @@
 """A sample of `make torture`: deaths, signals and damage, then the same command (docs/reliability.md)."""
 
 import gc
+import os
 import random
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from breaking import DAMAGES, Ground, command, dead
+from breaking import Ground, command, dead, links, log
+from damages import DAMAGES
+from disks import lay_out
 from killing import Boundaries, Child
 
 
@@ -36,6 +41,33 @@ def test_a_death_at_a_file_boundary_loses_nothing(ground: Ground, share: float) 
     ).end()
     case = ground.resumed("death", f"boundary {share}", root, dead(code))
     assert case.outcome == "same bytes", case
+
+
+def test_a_power_cut_keeps_every_checkpoint_and_link_that_was_finished(ground: Ground) -> None:
+    """Also where the file system forgets all names that were not flushed."""
+    kept = [
+        [name for name in disk["forgotten"] if name.endswith(("/gsa.json", "adapter_model.safetensors"))]
+        for disk in ground.disks()
+    ]
+    steps = len(ground.log.splitlines())
+    assert len({name for names in kept for name in names}) == steps + 3
+    forgotten = [disk["forgotten"] for disk in ground.disks()]
+    half = next(disk for disk in forgotten if "checkpoints/2-ERC/checkpoint-2/gsa.json" in disk)
+    root = ground.fresh()
+    lay_out(half, ground.store, root)
+    case = ground.resumed("power cut", "names lost", root, True)
+    assert case.outcome == "same bytes", case
+    assert "ERC goes on from step 2 of 3" in case.said
+
+
+@pytest.mark.slow
+def test_a_forked_run_and_a_fresh_process_give_the_same_bytes(ground: Ground) -> None:
+    """Most tests of resuming fork; a user does not."""
+    root = ground.fresh()
+    words = [sys.executable, "-m", "gsa.cli", "tune", str(ground.recipe), "--out", str(root)]
+    subprocess.run(words, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, check=True)
+    assert links(root) == ground.links
+    assert log(root) == ground.log
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])

@@ -23,11 +23,13 @@ FILES: dict[str, tuple[str, dict[str, Edit]]] = {
         "bracket missing": lambda raw: raw.replace(b")", b"", 1),
         "no tree": lambda raw: b"Just words.\n" + raw,
     }),
-    "mosi": ("mosi/label.csv", {}),
-    "mosei": ("mosei/label.csv", {}),
-    "meld": ("meld/train_sent_emo.csv", {}),
-    "emorynlp": ("emorynlp/train.csv", {}),
-    "mustardpp": ("mustardpp/mustard++_text.csv", {}),
+    "mosi": ("mosi/label.csv", {"unknown label": lambda raw: raw.replace(b",2.2,", b",nice,", 1)}),
+    "mosei": ("mosei/label.csv", {"unknown label": lambda raw: raw.replace(b",1.0,", b",nice,", 1)}),
+    "meld": ("meld/train_sent_emo.csv", {"unknown label": lambda raw: raw.replace(b",anger,", b",ire,", 1)}),
+    "emorynlp": ("emorynlp/train.csv", {"unknown label": lambda raw: raw.replace(b",Scared,", b",Fear,", 1)}),
+    "mustardpp": ("mustardpp/mustard++_text.csv", {
+        "unknown label": lambda raw: raw.replace(b",BBT,1,NONE", b",BBT,7,NONE", 1),
+    }),
     "iemocap": ("iemocap/Session1/dialog/transcriptions/Ses01F_impro01.txt", {
         "time missing": lambda raw: re.sub(rb"\[\d[\d.-]*\]", b"[]", raw, count=1),
         "turn without its end": lambda raw: raw.replace(b"]:", b"", 1),
@@ -40,8 +42,8 @@ FILES: dict[str, tuple[str, dict[str, Edit]]] = {
         "line too many": lambda raw: raw + b"0\n",
         "line too few": lambda raw: raw.partition(b"\n")[2],
     }),
-    "own csv": ("own/train.csv", {}),
-    "own tsv": ("own/train.tsv", {}),
+    "own csv": ("own/train.csv", {"unknown label": lambda raw: raw.replace(b",good", b",goood", 1)}),
+    "own tsv": ("own/train.tsv", {"unknown label": lambda raw: raw.replace(b"\tgood", b"\tgoood", 1)}),
     "own jsonl": ("own/train.jsonl", {}),
 }  # fmt: skip
 

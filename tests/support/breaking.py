@@ -1,21 +1,21 @@
-"""A tiny run to break: its recipe and backbone, what it should come to, and the ways to damage a file."""
+"""A tiny run to break: its recipe and backbone, what it should come to, and what came of a broken one."""
 
 import contextlib
 import gc
 import io
 import json
-import random
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from killing import Boundaries, Child, Work
+from disks import Recorder, Tree, lay_out, recorded, tree
+from killing import Child, Work
 from tiny import byte_tokenizer, tiny_llama
 
 RECIPE = """
@@ -30,7 +30,7 @@ rank = 2
 targets = ["q_proj", "v_proj"]
 [[levels]]
 name = "SA"
-datasets = [{{ name = "sampler-sentiment", limit = 15 }}]
+datasets = [{{ name = "sampler-sentiment", limit = 7 }}]
 learning_rate = 1e-2
 [[levels]]
 name = "ERC"
@@ -38,33 +38,12 @@ datasets = [{{ name = "sampler-emotion", limit = 20 }}]
 learning_rate = 1e-2
 [[levels]]
 name = "SD"
-datasets = [{{ name = "sampler-sarcasm", limit = 4 }}]
+datasets = [{{ name = "sampler-sarcasm", limit = 2 }}]
 learning_rate = 1e-2
 [evaluation]
 limit = 4
 sample = 2
 """
-
-
-def flip(path: Path, chance: random.Random) -> None:
-    content = bytearray(path.read_bytes())
-    content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
-    path.write_bytes(content)
-
-
-def cut(path: Path, chance: random.Random) -> None:
-    content = path.read_bytes()
-    path.write_bytes(content[: chance.randrange(1, len(content))])
-
-
-DAMAGES: dict[str, Callable[[Path, random.Random], Any]] = {
-    "a bit flipped": flip,
-    "another bit flipped": flip,
-    "a third bit flipped": flip,
-    "cut short": cut,
-    "emptied": lambda path, _: path.write_bytes(b""),
-    "removed": lambda path, _: path.unlink(),
-}
 
 
 def command(*words: object) -> Work:
@@ -108,10 +87,11 @@ class Case:
 class Ground:
     """Where cases are tried, and the undisturbed run that they are compared with."""
 
-    def __init__(self, scratch: Path) -> None:
+    def __init__(self, scratch: Path, **changes: object) -> None:
+        """`changes` are those of the backbone's configuration."""
         self.scratch, self.count = scratch, 0
         self.backbone, self.recipe = scratch / "backbone", scratch / "tiny.toml"
-        tiny_llama().save_pretrained(self.backbone)
+        tiny_llama(**changes).save_pretrained(self.backbone)
         byte_tokenizer().save_pretrained(self.backbone)
         self.recipe.write_text(RECIPE.format(backbone=self.backbone.as_posix()), encoding="utf-8")
         self._import_all()
@@ -119,16 +99,17 @@ class Ground:
         began = time.monotonic()
         self._run("tune", self.recipe, "--out", self.whole)
         self._seconds = time.monotonic() - began
-        self.links, self.log = links(self.whole), (self.whole / "log.jsonl").read_bytes()
+        self.links, self.log = links(self.whole), log(self.whole)
+        self.store = scratch / "store"
+        self._disks: list[dict[str, Tree]] = []
+        self._known: dict[str, Case] = {}
         self._half: Path | None = None
         self._measured: Path | None = None
 
     def _import_all(self) -> None:
         """Do it all once in this process, so that children need not import what a first time imports."""
-        from gsa.chain.recipe_file import load_recipe
-        from gsa.chain.run import tune
-
-        tune(load_recipe(self.recipe), self.fresh(), lambda _: None)
+        code, said = here("tune", self.recipe, "--out", self.fresh())
+        assert code == 0, said
         gc.collect()
         gc.freeze()  # what is there already need not be looked through by every child
 
@@ -141,12 +122,19 @@ class Ground:
         """How long an undisturbed run takes."""
         return self._seconds
 
+    def disks(self) -> list[dict[str, Tree]]:
+        """Return what would be on disk at each file boundary of an undisturbed run, see `disks`."""
+        if not self._disks:
+            root = self.fresh()
+            work = command("tune", self.recipe, "--out", root)
+            code, said = Child(work, Recorder(root, self.store)).end()
+            assert code == 0, said
+            self._disks = recorded(self.store)
+        return self._disks
+
     def boundaries(self) -> int:
         """How many file boundaries an undisturbed run has."""
-        root = self.fresh()
-        code, said = Child(command("tune", self.recipe, "--out", root), Boundaries(root)).end()
-        assert code == 0, said
-        return int(said.rpartition("boundaries: ")[2])
+        return len(self.disks())
 
     def fresh(self) -> Path:
         """Return a folder that is not there yet."""
@@ -159,17 +147,10 @@ class Ground:
     def half(self) -> Path:
         """Return a run killed in the middle of its second level, with two checkpoints."""
         if self._half is None:
-            total = self.boundaries()
-            for n in range(total // 2, total):
-                root = self.fresh()
-                Child(command("tune", self.recipe, "--out", root), Boundaries(root, n)).end()
-                if len(list(root.glob("checkpoints/2-ERC/checkpoint-*"))) == 2 and not list(
-                    root.rglob(".*.part")
-                ):
-                    self._half = root
-                    break
-                shutil.rmtree(root)
-        assert self._half is not None, "no boundary left two checkpoints of level 2"
+            self._half = self.fresh()
+            wanted = {f"checkpoints/2-ERC/checkpoint-{step}/gsa.json" for step in (1, 2)}
+            disks = [disk["killed"] for disk in self.disks() if wanted <= set(disk["killed"])]
+            lay_out(next(d for d in disks if not any(".part" in name for name in d)), self.store, self._half)
         return self._half
 
     def measured(self) -> Path:
@@ -216,15 +197,22 @@ class Ground:
         """Give the same command again after a death, and compare."""
         code, said = Child(command("tune", self.recipe, "--out", root)).end()
         strays = [str(path) for path in root.rglob(".*")] + [str(path) for path in root.glob("checkpoints*")]
-        same = (
-            links(root) == self.links and (root / "log.jsonl").read_bytes() == self.log
-            if code == 0
-            else False
-        )
-        outcome = "same bytes" if good and code == 0 and same and not strays else "FAILED"
+        same = code == 0 and links(root) == self.links and log(root) == self.log
+        outcome = "same bytes" if good and same and not strays else "FAILED"
         return Case(
             kind, f"{what}: good {good}, exit {code}, same {same}, strays {strays}", root, outcome, said
         )
+
+    def known(self, kind: str, what: str, root: Path, good: bool) -> Case:
+        """As `resumed`, but what a disk came to is remembered for all boundaries that leave the same."""
+        disk = json.dumps(tree(root))
+        if disk not in self._known:
+            self._known[disk] = self.resumed(kind, what, root, good)
+            return self._known[disk]
+        outcome = self._known[disk].outcome if good else "FAILED"
+        if outcome != "FAILED":
+            outcome = "the same disk as at another boundary"
+        return replace(self._known[disk], kind=kind, what=what, root=root, outcome=outcome)
 
     def survived(self, kind: str, what: str, root: Path, work: str) -> Case:
         """Work on a damaged run: a sentence and exit code 2, or the undisturbed result; nothing else."""
@@ -237,7 +225,7 @@ class Ground:
         if code == 2 and len(sentence) == 1 and "Traceback" not in said and "escaped" not in said:
             outcome = "refused with a sentence"
         elif code == 0 and work == "tune" and links(root) == self.links:
-            if (root / "log.jsonl").read_bytes() == self.log:
+            if log(root) == self.log:
                 told = "damaged" in said or "goes on from" in said
                 outcome = "told, then the same bytes" if told else "not needed, the same bytes"
         elif code == 0 and work == "eval" and results(root) == self.results:
@@ -249,6 +237,11 @@ def links(root: Path) -> list[tuple[str, bytes]]:
     """Return all files of all links."""
     found = sorted(path for path in (root / "links").rglob("*") if path.is_file())
     return [(str(path.relative_to(root)), path.read_bytes()) for path in found]
+
+
+def log(root: Path) -> bytes:
+    """Return the log of a run."""
+    return (root / "log.jsonl").read_bytes()
 
 
 def results(root: Path) -> list[dict[str, Any]]:

@@ -76,7 +76,7 @@ class Boundaries:
         self.unflushed: set[tuple[int, int]] = set()
 
     def mine(self, path: Any) -> bool:
-        return isinstance(path, str | Path) and os.path.abspath(path).startswith(self.root)
+        return isinstance(path, str | Path) and f"{os.path.abspath(path)}/".startswith(f"{self.root}/")
 
     def boundary(self) -> None:
         self.seen += 1
@@ -85,30 +85,40 @@ class Boundaries:
                 self.lose()
             os.kill(os.getpid(), signal.SIGKILL)
 
+    def made(self, status: os.stat_result) -> None:
+        """Take note of a new file or folder, of which nothing is on disk."""
+
+    def flushed(self, handle: int) -> None:
+        """Take note that an open file or folder is on disk."""
+        self.unflushed.discard(inode(os.fstat(handle)))
+
     def lose(self) -> None:
         """Empty every file whose content was not flushed, whatever it is called now."""
         for folder, _, names in os.walk(self.root):
             for path in (os.path.join(folder, name) for name in names):
-                if _inode(os.lstat(path)) in self.unflushed:
+                if inode(os.lstat(path)) in self.unflushed:
                     os.truncate(path, 0)
 
     def hook(self) -> None:
         """Put the boundaries around this process's calls, for good."""
-        really = io.open
+        really, making = io.open, os.mkdir
 
         def opened(file: Any, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
             if not set(mode) & set("wax+") or not self.mine(file):
                 return really(file, mode, *args, **kwargs)
             self.boundary()
+            new = not os.path.lexists(file)
             handle = really(file, mode, *args, **kwargs)
-            self.unflushed.add(_inode(os.fstat(handle.fileno())))
+            if new:
+                self.made(os.fstat(handle.fileno()))
+            self.unflushed.add(inode(os.fstat(handle.fileno())))
             self.boundary()
             return _Halved(handle, self.boundary)
 
         def flushed(handle: int, really: Any = os.fsync) -> None:
             self.boundary()
             really(handle)
-            self.unflushed.discard(_inode(os.fstat(handle)))
+            self.flushed(handle)
             self.boundary()
 
         def around(really: Any, which: int = 0) -> Any:
@@ -117,6 +127,8 @@ class Boundaries:
                     return really(*args, **kwargs)
                 self.boundary()
                 found = really(*args, **kwargs)
+                if really is making:
+                    self.made(os.stat(args[which]))
                 self.boundary()
                 return found
 
@@ -128,7 +140,7 @@ class Boundaries:
         os.rmdir, os.mkdir = around(os.rmdir), around(os.mkdir)
 
 
-def _inode(status: os.stat_result) -> tuple[int, int]:
+def inode(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 

@@ -16,7 +16,7 @@ from gsa.chain.log import StepLog
 from gsa.chain.manifest import LOG
 from gsa.chain.recipe import Level, Recipe
 from gsa.chain.tuning import Progress, token_count, tune_link
-from gsa.files import remove
+from gsa.files import make, remove
 from gsa.stopping import Stop, Stopped
 
 Say = Callable[[str], None]
@@ -45,6 +45,7 @@ def tune_level(
     teller = Teller(log, level.name, plan, say)
     here = f"level {number} {level.name}"
     progress = Progress(here, scratch, checkpoint, belongs, teller, lambda: log.text, stop)
+    make(scratch)  # its name flushed, so that a power cut does not lose the checkpoints with it
     step = tune_link(linked, plan, recipe, level, progress)
     if step < plan.steps:
         raise Stopped(
