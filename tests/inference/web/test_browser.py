@@ -39,6 +39,7 @@ def page(request: pytest.FixtureRequest, browser: Any, page_url: str) -> Iterato
     page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
+    page.set_default_timeout(15_000)
     page.goto(page_url)
     page.wait_for_selector("#text-go")
     yield page
@@ -50,7 +51,7 @@ def page(request: pytest.FixtureRequest, browser: Any, page_url: str) -> Iterato
 
 
 def tab(page: Any, name: str) -> None:
-    """Go to a tab; all four have room even on the narrow page."""
+    """Go to a tab; none hides in a menu, even on the narrow page."""
     page.get_by_role("tab", name=name, exact=True).click()
 
 

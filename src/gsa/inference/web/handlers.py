@@ -25,6 +25,7 @@ from gsa.inference.web.levels import LevelQuery, Levels
 from gsa.inference.web.reading import conversation
 from gsa.inference.web.through import answered
 from gsa.inference.web.timeline import timeline
+from gsa.tasks.dialogue import Utterance
 
 if TYPE_CHECKING:
     from gsa.inference.predictor import Predictor
@@ -63,7 +64,7 @@ class Handlers:
             turns = conversation(pasted or "", self.limits.turns)
             if not tasks:
                 raise InputError("expected at least one question to be chosen, found none")
-            body = Conversations(turns=[Turn(text=turn.text, speaker=turn.speaker) for turn in turns])
+            body = _body(turns)
             asked = [ask(self.predictor, self.limits, body, task, every=True) for task in tasks]
             parts = await self._found([portion for each in asked for portion in each.portions], client)
             found = dict(zip(tasks, parts, strict=True))
@@ -78,9 +79,8 @@ class Handlers:
             chosen = self.predictor.task(task)
             if chosen.context:
                 turns = conversation(pasted or "", self.limits.turns)
-                said = [Turn(text=turn.text, speaker=turn.speaker) for turn in turns]
                 asked, shown = (
-                    ask(self.predictor, self.limits, Conversations(turns=said), task),
+                    ask(self.predictor, self.limits, _body(turns), task),
                     turns[-1].text,
                 )
             else:
@@ -137,6 +137,11 @@ def sentence(error: Exception) -> str:
     number = uuid.uuid4().hex
     log("failed", logging.ERROR, error, id=number)
     return f"The server failed; its log has more under {number}."
+
+
+def _body(turns: Sequence[Utterance]) -> Conversations:
+    said: list[str | Turn] = [Turn(text=turn.text, speaker=turn.speaker) for turn in turns]
+    return Conversations(turns=said)
 
 
 def _short(text: str, most: int = 160) -> str:

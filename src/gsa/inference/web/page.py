@@ -73,7 +73,7 @@ def _page(handlers: Handlers, model: str) -> Page:
     queueing.traceback = _Unsaid
     with gr.Blocks(title=f"gsa · {model}", analytics_enabled=False, delete_cache=(SWEEP, AGE)) as blocks:
         header(handlers, model)
-        with gr.Tabs(elem_classes="gsa-tabs"):
+        with gr.Tabs(elem_classes="gsa-tabs", overflow_behavior="wrap"):
             text_tab(handlers)
             talk_tab(handlers)
             file_tab(handlers)
