@@ -21,7 +21,11 @@ from gsa import cli
 from gsa.chain import smollm2
 from gsa.chain.recipe import Recipe
 from gsa.chain.recipe_file import validate
+<<<<<<< HEAD
 from gsa.evaluation import embeddings
+=======
+from gsa.evaluation import similarity
+>>>>>>> grad
 from gsa.inference.server.draining import Server
 from gsa.inference.server.limits import Limits
 
@@ -194,6 +198,22 @@ def test_the_readmes_scores_are_those_of_the_rows_on_disk() -> None:
         assert said == [round(row["value"], 1) for row in mine], name
         assert {row["n"] for row in mine} == {int(n.replace(",", ""))}
         assert max(said) == said[2], "the final model beats majority and the untuned model"
+
+
+def test_the_cosines_of_the_report_are_those_of_the_rows_on_disk() -> None:
+    rows = similarity.read(ROOT / "results" / "quick")
+    page = (ROOT / "docs" / "report.md").read_text(encoding="utf-8")
+    titles = {"SST-2": "sst2", "EmoryNLP": "emorynlp", "MUStARD": "mustard"}
+    table = re.findall(r"^\| (halves of )?([\w-]+)(?:, ([\w-]+))? \|((?: *-?[\d.]* *\|){4})$", page, re.M)
+    assert len(table) == 6
+    for half, first, second, cells in table:
+        pair = {"first": titles[first], "second": titles[second or first], "loss": "recipe", "part": "gold"}
+        kinds = ("halves", "none") if half else ("cosine", "corrected")
+        found = [
+            similarity.mean(rows, **pair, measure=kind, level=level) for level in (0, 3) for kind in kinds
+        ]
+        said = [cell.strip() for cell in cells.split("|")[:4]]
+        assert said == ["" if value is None else f"{value:.2f}" for value in found], (first, second)
 
 
 def test_the_counts_of_reliability_are_those_on_disk() -> None:

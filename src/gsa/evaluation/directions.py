@@ -64,11 +64,11 @@ def product_cosine(first: tuple[Numbers, Numbers], second: tuple[Numbers, Number
 class Cosine:
     """How alike the mean gradients of two samples are; None where noise leaves nothing to say."""
 
-    value: float | None
+    value: float | None = None
     """Cosine of the two means as they are."""
-    corrected: float | None
+    corrected: float | None = None
     """The same without the noise of small samples, which only ever lowers it; may leave -1 to 1."""
-    error: float | None
+    error: float | None = None
     """Standard error of `corrected`, by leaving out one part after the other."""
 
 

@@ -6,6 +6,7 @@ Every function draws one figure to a path and returns nothing; what there is not
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -53,10 +54,12 @@ def heat_map(
     `limits` are the values of the palest and the darkest colour; limits around 0 take two colours, as for
     cosines (-1, 1).
     """
-    figure = canvas(2.2 + 0.95 * len(columns), 1.3 + 0.42 * len(rows))
+    width = 2.2 + 0.95 * len(columns)
+    lines = [line for part in title.splitlines() for line in wrap(part, int(9 * width))]
+    figure = canvas(width, 1.1 + 0.42 * len(rows) + 0.2 * len(lines))
     axes = figure.subplots()
     _matrix(axes, rows, columns, values, limits, digits)
-    axes.set_title(title)
+    axes.set_title("\n".join(lines), fontsize=9)
     _save(figure, path)
 
 

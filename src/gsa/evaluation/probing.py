@@ -25,7 +25,7 @@ from gsa.chain.recipe import Recipe, Source
 from gsa.chain.run import read_run
 from gsa.errors import InputError, suggest
 from gsa.evaluation import similarity
-from gsa.evaluation.directions import cosine, halves, overlap, product_cosine
+from gsa.evaluation.directions import Cosine, cosine, halves, overlap, product_cosine
 from gsa.evaluation.similarity import GOLD, GRADIENT, LINK, OWN_LOSS, SHUFFLED, At, Similarity
 from gsa.tasks.dialogue import Example
 from gsa.tasks.encoding import Encoder, Prompt
@@ -142,8 +142,8 @@ def loss_of(recipe: Recipe, source: Source) -> str:
 
 def _shuffled(parts: Sequence[Sequence[Prompt]], seed: int) -> list[list[Prompt]]:
     """Deal the gold labels of all parts out anew."""
-    gold = np.random.default_rng(seed).permutation([prompt.gold for part in parts for prompt in part])
-    dealt = iter(gold.tolist())
+    gold = [prompt.gold for part in parts for prompt in part]
+    dealt = iter([gold[i] for i in np.random.default_rng(seed).permutation(len(gold))])
     return [[replace(prompt, gold=next(dealt)) for prompt in part] for part in parts]
 
 
@@ -163,9 +163,9 @@ def _rows(recipe: Recipe, at: At, parts: Parts, gram: NDArray[np.float64] | None
         ceiling = None if gram is None else halves(gram, mine)
         found.append(row(name, name, similarity.HALVES, ceiling))
     for first, second in combinations(places, 2):
-        both = None if gram is None else cosine(gram, places[first], places[second])
-        found.append(row(first, second, similarity.COSINE, both and both.value))
-        found.append(row(first, second, similarity.CORRECTED, both and both.corrected, both and both.error))
+        both = Cosine() if gram is None else cosine(gram, places[first], places[second])
+        found.append(row(first, second, similarity.COSINE, both.value))
+        found.append(row(first, second, similarity.CORRECTED, both.corrected, both.error))
     return found
 
 

@@ -12,12 +12,12 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from gsa.chain.backbone import Loaded
+from gsa.chain.backbone import SHIPPED, Loaded
 from gsa.chain.chain import Chain
 from gsa.chain.manifest import MANIFEST
 from gsa.chain.recipe_file import load_recipe
 from gsa.errors import InputError, memory_is_short
-from gsa.inference.loading import SHIPPED, STORED_RECIPE
+from gsa.inference.loading import STORED_RECIPE
 from gsa.inference.prediction import Prediction, Query
 from gsa.inference.predictor import Predictor
 
