@@ -21,11 +21,7 @@ from gsa import cli
 from gsa.chain import smollm2
 from gsa.chain.recipe import Recipe
 from gsa.chain.recipe_file import validate
-<<<<<<< HEAD
-from gsa.evaluation import embeddings
-=======
-from gsa.evaluation import similarity
->>>>>>> grad
+from gsa.evaluation import embeddings, similarity
 from gsa.inference.server.draining import Server
 from gsa.inference.server.limits import Limits
 
