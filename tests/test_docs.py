@@ -18,7 +18,7 @@ from serving import until
 from tiny import tiny_bert
 
 from gsa import cli
-from gsa.chain import smollm2
+from gsa.chain import backbone, smollm2
 from gsa.chain.recipe import Recipe
 from gsa.chain.recipe_file import validate
 from gsa.evaluation import embeddings, similarity
@@ -106,9 +106,14 @@ def fetch(step: str, address: str) -> httpx2.Response:
 
 
 def test_the_commands_of_the_pages_run_in_their_order(
-    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tiny_folder: Path,
+    tuned: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """With a tiny backbone in the default one's place and invented files in the benchmark's."""
+    """With tiny models in the default backbone's and the shipped one's place, and invented files of data."""
+    monkeypatch.setattr(backbone, "SHIPPED", tuned)
     monkeypatch.setattr(smollm2, "folder", lambda: tiny_folder)
     monkeypatch.setattr(embeddings, "folder", lambda: tiny_bert(tmp_path / "bert"))
     monkeypatch.setenv("GSA_CACHE", str(tmp_path / "cache"))

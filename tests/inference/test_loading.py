@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 import gsa
+from gsa.chain import backbone
 from gsa.chain.batches import tasks_of
 from gsa.chain.recipe_file import load_recipe, validate
 from gsa.errors import InputError
-from gsa.inference import loading
 from gsa.tasks.layout import Layout
 from gsa.tasks.task import EMOTION, SENTIMENT
 
@@ -34,9 +34,9 @@ def test_an_untuned_backbone_has_the_default_layout(tuned: Path, tiny_folder: Pa
 def test_the_shipped_model_is_the_default(
     tuned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loading, "SHIPPED", tuned)
-    assert gsa.load().identity == gsa.load(tuned).identity
-    monkeypatch.setattr(loading, "SHIPPED", tmp_path)
+    monkeypatch.setattr(backbone, "SHIPPED", tuned)
+    assert gsa.load().identity == gsa.load("gsa-135m").identity == gsa.load(tuned).identity
+    monkeypatch.setattr(backbone, "SHIPPED", tmp_path)
     with pytest.raises(
         InputError, match="the shipped model GSA-135M is not in this installation: expected a run"
     ):

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from gsa.chain.backbone import SHIPPED, SHIPPED_NAME, load_backbone
+from gsa.chain import backbone as backbones
 from gsa.chain.batches import tasks_of
 from gsa.chain.chain import Chain
 from gsa.chain.manifest import MANIFEST
@@ -20,18 +20,11 @@ STORED_RECIPE = "recipe.toml"
 def load(source: str | Path | None = None, level: int | None = None, device: str = "") -> Predictor:
     """Return a predictor.
 
-    `source` is a run folder, a model folder or a Hugging Face id; None is the shipped model. `level` is
-    how many links of a run are merged: None is all, 0 the untuned backbone. Raises InputError where there
-    is no such source or level.
+    `source` is a run folder, a model folder or a Hugging Face id; None or `gsa-135m` is the shipped model.
+    `level` is how many links of a run are merged: None is all, 0 the untuned backbone. Raises InputError
+    where there is no such source or level.
     """
-    if source is None or str(source) == SHIPPED_NAME:
-        if not (SHIPPED / MANIFEST).is_file():
-            raise InputError(
-                "the shipped model GSA-135M is not in this installation: expected a run folder made by "
-                "`gsa tune`, a model folder or a Hugging Face id instead, such as smollm2-135m (untuned)"
-            )
-        source = SHIPPED
-    folder = Path(source).expanduser()
+    folder = folder_of(source)
     if (folder / MANIFEST).is_file():
         return _load_run(folder, level, device)
     if folder.is_dir() and not (folder / "config.json").is_file():
@@ -43,9 +36,21 @@ def load(source: str | Path | None = None, level: int | None = None, device: str
     # A merged export says how it was tuned; any other model is asked in the default layout.
     stored = folder / STORED_RECIPE
     recipe = load_recipe(stored) if stored.is_file() else None
-    loaded = load_backbone(Backbone(name=str(source)), device)
+    loaded = backbones.load_backbone(Backbone(name=str(source)), device)
     layout, tasks = (recipe.layout, tasks_of(recipe)) if recipe else (Layout(), TASKS)
     return Predictor(loaded, layout, tasks, identity=_identity(loaded.identity, [], layout))
+
+
+def folder_of(source: str | Path | None) -> Path:
+    """Return where a source would be on disk; raises InputError if it is the shipped model and not here."""
+    if source is not None and str(source) != backbones.SHIPPED_NAME:
+        return Path(source).expanduser()
+    if not (backbones.SHIPPED / MANIFEST).is_file():
+        raise InputError(
+            "the shipped model GSA-135M is not in this installation: expected a run folder made by "
+            "`gsa tune`, a model folder or a Hugging Face id instead, such as smollm2-135m (untuned)"
+        )
+    return backbones.SHIPPED
 
 
 def _load_run(root: Path, level: int | None, device: str) -> Predictor:

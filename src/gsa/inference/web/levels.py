@@ -12,12 +12,12 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from gsa.chain.backbone import SHIPPED, Loaded
+from gsa.chain.backbone import Loaded
 from gsa.chain.chain import Chain
 from gsa.chain.manifest import MANIFEST
 from gsa.chain.recipe_file import load_recipe
 from gsa.errors import InputError, memory_is_short
-from gsa.inference.loading import STORED_RECIPE
+from gsa.inference.loading import STORED_RECIPE, folder_of
 from gsa.inference.prediction import Prediction, Query
 from gsa.inference.predictor import Predictor
 
@@ -36,7 +36,7 @@ class Levels:
     def __init__(self, served: Predictor, source: str | Path | None = None, level: int | None = None) -> None:
         """`source` and `level` are those that `served` was loaded from; reads the chain, no weights."""
         self.served = served
-        self._root = Path(source or SHIPPED).expanduser()
+        self._root = folder_of(source)
         self._chain = Chain.read(self._root) if (self._root / MANIFEST).is_file() else None
         links = self._chain.links if self._chain else ()
         self.names = ["untuned", *(f"after {link.name}" for link in links)] if links else []

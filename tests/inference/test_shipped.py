@@ -1,0 +1,92 @@
+"""The model that comes with the package: small, whole, as its recipe says; its card has what was measured."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import gsa
+from gsa.chain.backbone import SHIPPED
+from gsa.chain.chain import Chain
+from gsa.chain.recipe_file import load_recipe
+from gsa.evaluation.arms import read_runs
+from gsa.evaluation.statistics import estimate, scored
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "results" / "gsa-135m"
+NAMES = {
+    "SST-2": "sst2", "MOSI": "mosi", "MOSEI": "mosei", "MELD": "meld", "EmoryNLP": "emorynlp",
+    "MUStARD, fold 0": "mustard", "MUStARD++, fold 0": "mustardpp",
+}  # fmt: skip
+SAYINGS = {
+    "negative": (
+        "The hinge snapped and they refused a refund.",
+        "A dull, endless film.",
+        "I hated every minute.",
+    ),
+    "positive": (
+        "Best coffee in town, and such kind people!",
+        "A joy from start to end.",
+        "Works like a charm.",
+    ),
+}
+
+
+def test_it_is_small_whole_and_tuned_as_its_recipe_says() -> None:
+    files = [file for file in SHIPPED.rglob("*") if file.is_file()]
+    assert sum(file.stat().st_size for file in files) <= 12 * 10**6
+    chain = Chain.read(SHIPPED)
+    assert [link.name for link in chain.links] == ["SA", "ERC", "SD"]
+    assert len(chain.link_weights()) == 3, "each as its checksum says"
+    assert load_recipe(SHIPPED / "recipe.toml") == load_recipe(ROOT / "recipes" / "gsa-135m.toml")
+    assert not any(source.name == "iemocap" for source in load_recipe(SHIPPED / "recipe.toml").sources())
+
+
+def test_its_card_has_the_scores_of_the_rows_on_disk() -> None:
+    (run,) = read_runs([RESULTS])
+    card = (SHIPPED / "README.md").read_text(encoding="utf-8")
+    table = re.findall(
+        r"^\| ([^|]+) \| ([\d,]+) \| ([^|]+) \| \*\*([\d.]+)\*\* \| ([\d.]+) to ([\d.]+) \|", card, re.M
+    )
+    assert [row[0] for row in table] == list(NAMES)
+    for name, n, metric, *numbers in table:
+        row, kept = run.row(3, NAMES[name]), run.predicted(3, NAMES[name])
+        assert row
+        assert kept
+        assert (int(n.replace(",", "")), float(numbers[0])) == (row.n, round(row.value, 1))
+        assert metric.startswith(
+            {"acc2_has0": "two-class accuracy"}.get(row.metric, row.metric.replace("_f1", " F1"))
+        )
+        answered = np.asarray(kept.answers.probabilities).argmax(1)
+        known = {"acc2_has0": "accuracy"}.get(row.metric, row.metric)
+        range_ = estimate([scored(kept.answers.gold, answered, len(kept.answers.labels), known)])
+        assert range_.value == pytest.approx(row.value, abs=0.01)
+        assert [float(x) for x in numbers[1:]] == [round(range_.low, 1), round(range_.high, 1)]
+
+
+def test_its_card_has_the_biases_on_disk() -> None:
+    rows = [json.loads(line) for line in (RESULTS / "biases.jsonl").read_text().splitlines()]
+    plain = {row["group"]: row for row in rows if row["feeling"] == "plain"}
+    card = (SHIPPED / "README.md").read_text(encoding="utf-8")
+    table = re.findall(r"^\| [a-z ]+ \| ([^|]+) \| (0\.\d+) \| ([+-]0\.\d+) \|$", card, re.M)
+    assert {group for group, *_ in table} == set(plain)
+    for group, positive, difference in table:
+        assert float(positive) == pytest.approx(plain[group]["positive"], abs=6e-4)
+        assert float(difference) == pytest.approx(plain[group]["difference"], abs=6e-4)
+
+
+@pytest.mark.slow
+def test_it_labels_what_is_plain() -> None:
+    model = gsa.load()
+    for label, texts in SAYINGS.items():
+        assert [found.label for found in model.sentiment(list(texts))] == [label] * len(texts)
+    talk = [
+        {"speaker": "Ana", "text": "Somebody stole my bike!"},
+        {"speaker": "Ben", "text": "What? That is terrible, I am so sorry."},
+        {"speaker": "Ana", "text": "I am so angry I could scream!"},
+    ]
+    assert model.emotions(talk)[-1].label == "anger"
+    found = model.sarcasm(talk)
+    assert sum(found.probabilities.values()) == pytest.approx(1)
