@@ -82,7 +82,7 @@ def test_the_listed_commands_are_all_there_is(run) -> None:
     experiments = {command.callback.__name__ for command in cli.study.registered_commands}
     assert experiments == {"baselines", "run_study", "similarity", "report"}
     below = {command.callback.__name__ for command in cli.data.registered_commands}
-    assert below == {"data_list", "fetch", "stats"}
+    assert below == {"data_list", "fetch", "stats", "overlaps"}
     assert run("--version") == (0, f"gsa {gsa.__version__}\n", "")
 
 

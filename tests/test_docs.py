@@ -240,3 +240,12 @@ def test_every_limit_of_the_server_is_documented() -> None:
     page = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
     table = dict(re.findall(r"^\| `(\w+)` \| (\d+) \|", page, re.M))
     assert table == {name: str(int(value)) for name, value in vars(Limits()).items()}
+
+
+def test_the_counts_of_overlaps_are_those_on_disk() -> None:
+    found = json.loads((ROOT / "results" / "overlaps.json").read_text())
+    page = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
+    table = re.findall(r"^\| (\w+) \| (\w+) \| (\d+) of [\d,]+ \|$", page, re.M)
+    assert len(table) == 6
+    for tested, trained, count in table:
+        assert len(found[tested][trained]) == int(count)

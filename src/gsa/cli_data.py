@@ -67,3 +67,21 @@ def stats(
         if as_json
         else terminal.text(terminal.stats(counted))
     )
+
+
+@data.command()
+def overlaps(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Two datasets or more.")],
+    out: Annotated[Path | None, typer.Option(help="File for the ids, as `gsa report` reads them.")] = None,
+) -> None:
+    """Count test texts that are in the training set of another dataset; five or more words, exact."""
+    from gsa.datasets.overlaps import overlaps as find
+    from gsa.files import write
+
+    found, sizes = find(names)
+    for tested, trained in found.items():
+        for other, ids in trained.items():
+            print(f"{tested} test in {other} train: {len(ids)} of {sizes[tested]}")
+    print(f"{sum(map(len, found.values()))} pairs of datasets share texts")
+    if out:
+        write(out, json.dumps(found, indent=1) + "\n")

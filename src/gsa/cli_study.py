@@ -106,13 +106,14 @@ def report(
     split: Annotated[str, typer.Option(help="train, dev or test.")] = "test",
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap samples a comparison.")] = 10_000,
     cases: Annotated[bool, typer.Option("--cases", help="Print the cases with texts from the data.")] = False,
+    overlaps: Annotated[Path | None, typer.Option(help="A file of `gsa data overlaps --out`.")] = None,
 ) -> None:
     """Make tables and figures of measured runs, beside the paper's rows: Markdown, CSV, PNG."""
     from gsa.evaluation.cases import with_texts
     from gsa.evaluation.report import PAGE
     from gsa.evaluation.report import report as make
 
-    made = make(folders, out, split, resamples, say)
+    made = make(folders, out, split, resamples, say, overlaps)
     for sentence in made.absent:
         print(f"absent: {sentence}")
     if cases:

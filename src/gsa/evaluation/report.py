@@ -14,7 +14,7 @@ from pathlib import Path
 
 from gsa.datasets.catalogue import absence, data_root, get
 from gsa.errors import InputError
-from gsa.evaluation import cases, comparison, figures, similarity, tables
+from gsa.evaluation import cases, comparison, figures, similarity, tables, unrepeated
 from gsa.evaluation.arms import Run, by_arm, read_runs
 from gsa.evaluation.cases import Tally
 from gsa.evaluation.forgetting import forgetting
@@ -42,11 +42,14 @@ def report(
     split: str = "test",
     resamples: int = RESAMPLES,
     say: Callable[[str], None] = print,
+    overlaps: Path | None = None,
 ) -> Report:
-    """Write the report of results folders to `out`.
+    """Write the report of results folders to `out`; `overlaps` is a file of `gsa data overlaps`.
 
-    Raises InputError for folders without rows, damaged rows, or an `out` that holds something else.
+    Raises InputError for folders without rows, damaged rows or overlaps, or an `out` that holds something
+    else.
     """
+    known = unrepeated.read(overlaps) if overlaps else {}
     if out.exists() and not (out / PAGE).is_file() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"'{out}' is there and is no report: expected a new or empty folder for --out")
     runs = read_runs(folders, split)
@@ -56,6 +59,11 @@ def report(
     absent = missing(runs)
     tallies = cases.mine(arms)
     made, gone = make_tables(arms, tallies, resamples, say)
+    apart = unrepeated.table(arms, known, resamples)
+    if apart.rows:
+        made.append(apart)
+    else:
+        gone.append("Without repeated texts: no file of overlaps, or no arm that read texts of a test set.")
     with aside(out) as draft:
         for table in made:
             write(draft / "tables" / f"{_file(table.name)}.csv", table.csv())

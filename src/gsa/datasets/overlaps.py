@@ -1,0 +1,48 @@
+"""Test texts that are in the training set of another dataset: names in, ids of the repeated examples out.
+
+Several datasets are cut from one television series, so that a model tuned on one may have read the test texts
+of another, with labels of other annotators or of another task.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from itertools import permutations
+
+from gsa.datasets.catalogue import load
+from gsa.tasks.dialogue import Example
+
+WORDS = 5
+"""A text of fewer words may be repeated by chance: it is not looked for."""
+
+Overlaps = dict[str, dict[str, list[str]]]
+"""By tested dataset and by training dataset, the ids of test examples whose text is in the training set."""
+
+
+def words_of(text: str) -> tuple[str, ...]:
+    """Return a text's words without case, punctuation and signs."""
+    return tuple(re.findall(r"\w+", text.casefold().replace("'", "").replace("\u2019", "")))
+
+
+def repeated(test: Iterable[Example], train: Iterable[Example]) -> list[str]:
+    """Return the ids of test examples of five or more words whose target text is a target text of `train`."""
+    known = {words_of(example.utterance.text) for example in train}
+    return [e.id for e in test if len(words := words_of(e.utterance.text)) >= WORDS and words in known]
+
+
+def long_enough(test: Iterable[Example]) -> int:
+    """Return how many examples have texts of five or more words."""
+    return sum(len(words_of(example.utterance.text)) >= WORDS for example in test)
+
+
+def overlaps(names: Sequence[str]) -> tuple[Overlaps, dict[str, int]]:
+    """Return the overlaps of each two datasets, and how many test texts of each are long enough.
+
+    Default protocols, fold 0. Raises InputError where a dataset is unknown or not here.
+    """
+    splits = {name: load(name) for name in names}
+    found: Overlaps = {name: {} for name in names}
+    for tested, trained in permutations(names, 2):
+        ids = repeated(splits[tested]["test"], splits[trained]["train"])
+        if ids:
+            found[tested][trained] = ids
+    return found, {name: long_enough(splits[name]["test"]) for name in names}

@@ -1,0 +1,50 @@
+"""Repeated test texts: found whatever their case and punctuation, short ones left out, ids alone told."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from gsa import cli
+from gsa.datasets import overlaps as module
+from gsa.datasets.overlaps import overlaps, repeated, words_of
+from gsa.tasks.dialogue import Dialogue, Example, Utterance
+
+
+def said(id: str, text: str) -> Example:
+    return Example(id, "x", Dialogue(id, (Utterance(text),)), 0, "joy")
+
+
+def test_case_punctuation_and_apostrophes_do_not_matter() -> None:
+    assert words_of("Don\u2019t  STOP, me now - ok?") == ("dont", "stop", "me", "now", "ok")
+    train = [said("a", "don't stop me now, OK!"), said("b", "See you there")]
+    test = [
+        said("1", "Don\u2019t STOP me now... ok"),
+        said("2", "See you there."),
+        said("3", "Something else entirely, my friend"),
+    ]
+    assert repeated(test, train) == ["1"], "three words may be repeated by chance"
+    assert repeated(test, []) == []
+
+
+def test_the_table_of_pairs_and_its_file(tmp_path: Path, monkeypatch, capsys) -> None:
+    one = {
+        "train": [said("a", "we were on a break")],
+        "dev": [],
+        "test": [said("b", "I said no, thank you!")],
+    }
+    two = {
+        "train": [said("c", "I said NO thank you")],
+        "dev": [],
+        "test": [said("d", "It is raining again today")],
+    }
+    monkeypatch.setattr(module, "load", {"one": one, "two": two}.get)
+    assert overlaps(["one", "two"]) == ({"one": {"two": ["b"]}, "two": {}}, {"one": 1, "two": 1})
+    monkeypatch.setattr(
+        "sys.argv", ["gsa", "data", "overlaps", "one", "two", "--out", str(tmp_path / "o.json")]
+    )
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code in (0, None)
+    assert "one test in two train: 1 of 1" in capsys.readouterr().out
+    assert json.loads((tmp_path / "o.json").read_text()) == {"one": {"two": ["b"]}, "two": {}}
