@@ -45,9 +45,9 @@ def test_a_named_matrix(tmp_path, drawn):
 def test_a_long_title_stays_on_a_small_figure(tmp_path, drawn):
     title = "Cosine of the subtasks' gradients: progressive, untuned, the recipe's losses\nbelow: as measured"
     figures.heat_map(["SA", "ERC"], ["SA", "ERC"], np.eye(2), title, tmp_path / "a.png")
-    axes, renderer = drawn[0].axes[0], drawn[0].canvas.get_renderer()
+    axes = drawn[0].axes[0]
     assert axes.get_title().replace("\n", " ") == title.replace("\n", " ")
-    box = axes.title.get_window_extent(renderer)
+    box = axes.title.get_window_extent()
     assert 0 <= box.x0 < box.x1 <= drawn[0].bbox.x1
     assert box.y1 <= drawn[0].bbox.y1
 
