@@ -47,4 +47,4 @@ def test_the_table_of_pairs_and_its_file(tmp_path: Path, monkeypatch, capsys) ->
         cli.main()
     assert ended.value.code in (0, None)
     assert "one test in two train: 1 of 1" in capsys.readouterr().out
-    assert json.loads((tmp_path / "o.json").read_text()) == {"one": {"two": ["b"]}, "two": {}}
+    assert json.loads(file.read_text()) == {"one": {"two": ["b"]}, "two": {}}

@@ -1,4 +1,4 @@
-"""Scores without repeated texts: the ids of the file are left out, and only where the arm read their texts."""
+"""Scores without repeated texts: ids of the file are left out, and only where the arm read their texts."""
 
 import json
 from pathlib import Path
