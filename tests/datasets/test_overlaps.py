@@ -38,11 +38,10 @@ def test_the_table_of_pairs_and_its_file(tmp_path: Path, monkeypatch, capsys) ->
         "dev": [],
         "test": [said("d", "It is raining again today")],
     }
+    file = tmp_path / "o.json"
     monkeypatch.setattr(module, "load", {"one": one, "two": two}.get)
     assert overlaps(["one", "two"]) == ({"one": {"two": ["b"]}, "two": {}}, {"one": 1, "two": 1})
-    monkeypatch.setattr(
-        "sys.argv", ["gsa", "data", "overlaps", "one", "two", "--out", str(tmp_path / "o.json")]
-    )
+    monkeypatch.setattr("sys.argv", ["gsa", "data", "overlaps", "one", "two", "--out", str(file)])
     with pytest.raises(SystemExit) as ended:
         cli.main()
     assert ended.value.code in (0, None)
