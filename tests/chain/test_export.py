@@ -250,6 +250,7 @@ def test_a_chain_is_half_as_large_and_says_the_same(tuned: Path, tmp_path: Path)
     for level, folder in enumerate(sorted((out / "links").iterdir()), 1):
         tensors = load_file(folder / "adapter_model.safetensors")
         assert {tensor.dtype for tensor in tensors.values()} == {torch.float16}
+        assert (folder / "adapter_model.safetensors").stat().st_mode & 0o044, "others may read it"
         assert gsa.load(out, level=level)
     assert evaluate(out, levels=[1], datasets=["sampler-sentiment"], limit=4, say=lambda _: None)
 

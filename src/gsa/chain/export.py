@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from gsa.chain.card import card
 from gsa.chain.chain import Chain
@@ -65,7 +65,7 @@ def _adapter(recipe: Recipe, chain: Chain, level: int | None, out: Path) -> None
         raise InputError(f"'{chain.root}': expected a level of 1 or more for an adapter, found no link")
     tensors, rank = stacked(links)
     config = {**links[-1].config, "r": rank, "lora_alpha": rank, "target_modules": _targets(links)}
-    save_file(tensors, out / WEIGHTS, metadata={"format": "pt"})
+    _save(tensors, out / WEIGHTS)
     (out / CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     _, tokenizer = load_config(recipe.backbone)
     _readme(recipe, chain, level, "adapter", tokenizer, out)
@@ -117,13 +117,18 @@ def _chain(recipe: Recipe, chain: Chain, level: int | None, out: Path) -> None:
             raise InputError(
                 f"link '{link.name}': a weight is beyond what 16 bits hold: expected below 65504"
             )
-        save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
+        _save(tensors, folder / WEIGHTS)
         shutil.copyfile(source / CONFIG, folder / CONFIG)
         links.append(Link(link.name, link.folder, sha256(folder / WEIGHTS), sha256(folder / CONFIG)))
     Chain(out, chain.base, tuple(links), chain.recipe).write()
     write(out / STORED_RECIPE, signed(recipe.toml()))
     _, tokenizer = load_config(recipe.backbone)
     _readme(recipe, chain, level, "chain", tokenizer, out)
+
+
+def _save(tensors: dict[str, torch.Tensor], file: Path) -> None:
+    """Write tensors as any other file: safetensors' own writer lets nobody but the user read it."""
+    file.write_bytes(save(tensors, metadata={"format": "pt"}))
 
 
 def _readme(recipe: Recipe, chain: Chain, level: int | None, kind: str, tokenizer: Any, out: Path) -> None:
