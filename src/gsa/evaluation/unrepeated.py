@@ -14,7 +14,7 @@ from gsa.evaluation.metrics import compared
 from gsa.evaluation.statistics import Estimate, estimate, scored
 from gsa.evaluation.tables import Arms, Table
 
-HEADER = ("arm", "dataset", "repeats texts of", "n", "value", "without", "value", "low", "high")
+HEADER = ("arm", "dataset", "repeats texts of", "n", "value", "n without", "value without", "low", "high")
 
 
 def read(file: Path) -> Overlaps:
