@@ -39,7 +39,7 @@ def page(request: pytest.FixtureRequest, browser: Any, page_url: str) -> Iterato
     page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(60_000)  # machines are shared
     page.goto(page_url)
     page.wait_for_selector("#text-go")
     yield page
