@@ -246,7 +246,7 @@ def test_a_disk_that_fails_is_one_sentence(run, recipe_file: Path, tmp_path: Pat
         (["show", "meld", "--context", "dialogue"], "layout 'inline' ends the prompt at the target"),
         (["data", "stats", "nothing"], "'nothing'"),
         (["predict", "sentiment", "nowhere.csv"], "'nowhere.csv': expected a file, found none"),
-        (["predict", "sentiment", "text"], "the shipped model GSA-135M is not in this installation"),
+        (["predict", "sentiment", "text", "--model", "nowhere"], "backbone 'nowhere' cannot be loaded"),
         (["export", "nowhere", "--format", "merged", "--out", "x"], "run 'nowhere' does not exist"),
     ],
 )  # fmt: skip
