@@ -18,8 +18,8 @@ from gsa.chain.chain import Chain, fresh_link, merge
 from gsa.chain.export import export
 from gsa.chain.quiet import quiet
 from gsa.chain.recipe import Backbone, Lora
-from gsa.chain.recipe_file import load_recipe
-from gsa.chain.run import STORED_RECIPE, load_run
+from gsa.chain.recipe_file import STORED_RECIPE, load_recipe
+from gsa.chain.run import load_run
 from gsa.evaluation.scoring import score
 from gsa.files import signed, write
 from gsa.tasks.dialogue import Dialogue, Example, Utterance

@@ -20,7 +20,7 @@ from gsa.chain import llama, smollm2, trust
 from gsa.chain.manifest import MANIFEST, Manifest
 from gsa.chain.quiet import quiet
 from gsa.chain.recipe import Backbone
-from gsa.chain.recipe_file import load_recipe
+from gsa.chain.recipe_file import STORED_RECIPE, load_recipe
 from gsa.errors import InputError
 from gsa.files import sha256
 from gsa.trie import attention
@@ -29,8 +29,8 @@ from gsa.trie.trie import TokenTrie
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json",
              "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "spiece.model")  # fmt: skip
 """Files that decide what a model reads, and belong to its identity as its weights do."""
-STORED_RECIPE, DEEPEST = "recipe.toml", 8
-"""A run's recipe; how many runs may be tuned on one another."""
+DEEPEST = 8
+"""How many runs may be tuned on one another."""
 
 
 SHIPPED_NAME = "gsa-135m"

@@ -23,7 +23,8 @@ from gsa.chain.links import CONFIG, PREFIX, WEIGHTS, LinkWeights
 from gsa.chain.manifest import Link
 from gsa.chain.quiet import quiet
 from gsa.chain.recipe import Recipe
-from gsa.chain.run import STORED_RECIPE, read_run
+from gsa.chain.recipe_file import STORED_RECIPE
+from gsa.chain.run import read_run
 from gsa.chain.trust import adapter
 from gsa.errors import InputError, suggest
 from gsa.files import aside, sha256, signed, write

@@ -12,6 +12,9 @@ from gsa.datasets.catalogue import get
 from gsa.errors import InputError, suggest
 from gsa.tasks.layout import Layout
 
+STORED_RECIPE = "recipe.toml"
+"""The recipe in a folder of a run, of a baseline, or of a merged model."""
+
 
 def load_recipe(path: Path, overrides: Sequence[str] = (), seed: int | None = None) -> Recipe:
     """Read a recipe, apply ``key=value`` overrides and a seed, and validate all of it.

@@ -24,13 +24,13 @@ from gsa.chain.level import SCRATCH, Say, tune_level
 from gsa.chain.lock import alone
 from gsa.chain.manifest import LOG, MANIFEST
 from gsa.chain.recipe import Recipe
-from gsa.chain.recipe_file import load_recipe
+from gsa.chain.recipe_file import STORED_RECIPE, load_recipe
 from gsa.chain.trust import nothing_outside
 from gsa.errors import InputError
 from gsa.files import remove, sealed, signed, unsealed, unsigned, write
 from gsa.stopping import Stop, Stopped, heeding
 
-STORED_RECIPE, NOTE = "recipe.toml", "run.json"
+NOTE = "run.json"
 
 
 def tune(recipe: Recipe, root: Path, say: Say = print) -> Chain:

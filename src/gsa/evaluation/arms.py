@@ -16,7 +16,7 @@ import numpy as np
 
 from gsa.chain.batches import OWN_METRICS, metrics_of, task_of
 from gsa.chain.recipe import Recipe, Source
-from gsa.chain.recipe_file import load_recipe
+from gsa.chain.recipe_file import STORED_RECIPE, load_recipe
 from gsa.datasets.catalogue import CATALOGUE
 from gsa.errors import InputError
 from gsa.evaluation import predictions, results
@@ -24,8 +24,6 @@ from gsa.evaluation.metrics import Answers, answers_of, measure
 from gsa.evaluation.predicted import Predicted, pooled
 from gsa.evaluation.results import Result
 from gsa.tasks.task import Task
-
-STORED_RECIPE = "recipe.toml"
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from gsa.chain.batches import examples_of, metrics_of, splits_of, task_of, training_examples
 from gsa.chain.lock import alone
 from gsa.chain.recipe import Recipe, Source
-from gsa.chain.recipe_file import load_recipe
+from gsa.chain.recipe_file import STORED_RECIPE, load_recipe
 from gsa.datasets.catalogue import get
 from gsa.errors import InputError, suggest
 from gsa.evaluation import learners, predictions, results
@@ -34,7 +34,7 @@ from gsa.tasks.task import Task
 Say = Callable[[str], None]
 Chances = NDArray[np.float64]
 """Of each label of each test example; shape (examples, labels)."""
-STORED_RECIPE, CHOSEN = "recipe.toml", "chosen.json"
+CHOSEN = "chosen.json"
 LEVEL = 0
 """Under which rows and predictions are kept: no link is merged."""
 

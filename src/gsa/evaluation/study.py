@@ -18,8 +18,8 @@ from gsa.chain.chain import Chain
 from gsa.chain.lock import BusyError, alone
 from gsa.chain.manifest import LOG
 from gsa.chain.recipe import Recipe
-from gsa.chain.recipe_file import load_recipe
-from gsa.chain.run import NOTE, STORED_RECIPE, tune
+from gsa.chain.recipe_file import STORED_RECIPE, load_recipe
+from gsa.chain.run import NOTE, tune
 from gsa.errors import InputError, suggest
 from gsa.evaluation import predictions, results
 from gsa.evaluation.evaluate import evaluate

@@ -8,13 +8,11 @@ from gsa.chain.batches import tasks_of
 from gsa.chain.chain import Chain
 from gsa.chain.manifest import MANIFEST
 from gsa.chain.recipe import Backbone
-from gsa.chain.recipe_file import load_recipe
+from gsa.chain.recipe_file import STORED_RECIPE, load_recipe
 from gsa.errors import InputError
 from gsa.inference.predictor import Predictor
 from gsa.tasks.layout import Layout
 from gsa.tasks.task import TASKS
-
-STORED_RECIPE = "recipe.toml"
 
 
 def load(source: str | Path | None = None, level: int | None = None, device: str = "") -> Predictor:

@@ -15,9 +15,9 @@ from typing import Any
 from gsa.chain.backbone import Loaded
 from gsa.chain.chain import Chain
 from gsa.chain.manifest import MANIFEST
-from gsa.chain.recipe_file import load_recipe
+from gsa.chain.recipe_file import STORED_RECIPE, load_recipe
 from gsa.errors import InputError, memory_is_short
-from gsa.inference.loading import STORED_RECIPE, folder_of
+from gsa.inference.loading import folder_of
 from gsa.inference.prediction import Prediction, Query
 from gsa.inference.predictor import Predictor
 
