@@ -6,9 +6,9 @@ from tiny import tiny_llama
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from gsa.chain import answers
-from gsa.chain.answers import Reading, answer_loss, label_loss
+from gsa.chain.answers import Reading, answer_loss, label_loss, loss_of
 from gsa.chain.chain import fresh_link
-from gsa.chain.recipe import Lora
+from gsa.chain.recipe import Level, Lora, Source
 from gsa.tasks.dialogue import Dialogue, Example, Utterance
 from gsa.tasks.encoding import Encoder, Prompt
 from gsa.tasks.layout import Layout
@@ -80,6 +80,10 @@ def test_the_labels_loss_takes_up_a_share_of_the_answer_loss(
     both = label_loss(model, scored, answer_weight=0.25)
     assert both.item() == pytest.approx((labels + 0.25 * answer).item(), rel=1e-5)
     assert both.item() > labels.item() + 0.5
+    level = Level(name="x", datasets=(Source(name="sst2"),), learning_rate=1e-3, loss="labels")
+    assert loss_of(level) is label_loss
+    mixed = loss_of(level.model_copy(update={"answer_weight": 0.25}))
+    assert mixed(model, scored).item() == both.item()
 
 
 def test_the_label_loss_leaves_tokens_outside_the_list_alone(

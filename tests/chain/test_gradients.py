@@ -32,7 +32,7 @@ def test_it_is_the_merged_weights_gradient_seen_through_each_a(model, rows) -> N
         weight.grad = None
         weight.requires_grad_(False)
     probed = probe(model, LORA, DRAWS, seed=5)
-    found = gradient(probed, rows[:1], "answer", DRAWS)
+    found = gradient(probed, rows[:1], answer_loss, DRAWS)
     for draw in range(DRAWS):
         mine = slice(draw * LORA.rank, (draw + 1) * LORA.rank)
         expected = [
@@ -47,14 +47,14 @@ def test_it_is_the_merged_weights_gradient_seen_through_each_a(model, rows) -> N
 
 def test_each_example_counts_the_same(model, rows) -> None:
     probed = probe(model, LORA, DRAWS, seed=5)
-    parts = [gradient(probed, [row], "answer", DRAWS) for row in rows]
+    parts = [gradient(probed, [row], answer_loss, DRAWS) for row in rows]
     sizes = [len(row.prompts) for row in rows]
     mean = sum(part * size for part, size in zip(parts, sizes, strict=True)) / sum(sizes)
-    assert torch.allclose(gradient(probed, rows, "answer", DRAWS), mean, rtol=1e-4, atol=1e-7)
+    assert torch.allclose(gradient(probed, rows, answer_loss, DRAWS), mean, rtol=1e-4, atol=1e-7)
 
 
 def test_the_same_seed_draws_the_same_links(rows) -> None:
-    found = [gradient(probe(tiny_llama().requires_grad_(False), LORA, 1, seed), rows[:1], "answer", 1)
+    found = [gradient(probe(tiny_llama().requires_grad_(False), LORA, 1, seed), rows[:1], answer_loss, 1)
              for seed in (5, 5, 6)]  # fmt: skip
     assert torch.equal(found[0], found[1])
     assert not torch.allclose(found[0], found[2], rtol=0.1)

@@ -12,7 +12,7 @@ from gsa.chain.run import tune
 from gsa.datasets.catalogue import load
 from gsa.errors import InputError
 from gsa.evaluation import probing, similarity
-from gsa.evaluation.probing import compare, in_parts, loss_of, measure
+from gsa.evaluation.probing import compare, in_parts, level_of, measure
 from gsa.evaluation.similarity import At, matrix
 
 UNTUNED = At(0, "recipe", "gold")
@@ -104,7 +104,7 @@ def test_the_same_dataset_twice_has_one_direction(tiny_folder: Path, tmp_path: P
     text = TWICE.format(backbone=tiny_folder.as_posix(), sources=", ".join(kinds), first=kinds[0])
     (tmp_path / "twice.toml").write_text(text)
     recipe = load_recipe(tmp_path / "twice.toml")
-    assert loss_of(recipe, recipe.sources()[0]) == "answer", "of the level that learns it first"
+    assert level_of(recipe, recipe.sources()[0]).loss == "answer", "of the level that learns it first"
     tune(recipe, tmp_path / "run", quiet)
     rows = measure(tmp_path / "run", [0], say=quiet)
     assert similarity.mean(rows, first="a", second="b", measure="cosine") == pytest.approx(1, abs=1e-5)

@@ -4,7 +4,9 @@ In: a model and a Row. Out: the log-probability of every answer token that the r
 losses made of them. Logits are computed only at the nodes that predict an answer token.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ import torch
 from torch import Tensor
 
 from gsa.chain.backbone import row_logits, trie_inputs
+from gsa.chain.recipe import Level
 from gsa.trie.rows import Row
 
 
@@ -48,6 +51,10 @@ class Reading:
         return cls(inputs, here(place), here(tokens), here(owner), here(gold), here(labels).T)
 
 
+Loss = Callable[[Any, Reading], Tensor]
+"""Of a model on a row, a mean over its answer tokens or its prompts."""
+
+
 def log_probabilities(model: Any, reading: Reading) -> tuple[Tensor, Tensor]:
     """Return each answer token's log-probability, and whether it is the likeliest token of all."""
     logits = row_logits(model, reading.inputs).float()
@@ -79,4 +86,11 @@ def label_loss(model: Any, reading: Reading, answer_weight: float = 0.0) -> Tens
     return loss
 
 
-LOSSES = {"answer": answer_loss, "labels": label_loss}
+LOSSES: dict[str, Loss] = {"answer": answer_loss, "labels": label_loss}
+
+
+def loss_of(level: Level) -> Loss:
+    """Return the loss that a level of a recipe is tuned with."""
+    if level.answer_weight:
+        return partial(label_loss, answer_weight=level.answer_weight)
+    return LOSSES[level.loss]

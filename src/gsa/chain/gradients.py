@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gsa.chain.answers import LOSSES, Reading
+from gsa.chain.answers import Loss, Reading
 from gsa.chain.chain import fresh_link
 from gsa.chain.recipe import Lora
 from gsa.trie.rows import Row
@@ -24,7 +24,7 @@ def probe(model: Any, lora: Lora, draws: int, seed: int) -> Any:
     return fresh_link(model, wide, seed).eval()
 
 
-def gradient(probed: Any, rows: Sequence[Row], loss: str, draws: int) -> Tensor:
+def gradient(probed: Any, rows: Sequence[Row], loss: Loss, draws: int) -> Tensor:
     """Return the mean gradient of the B's over the rows' examples, a row's loss as tuning takes it.
 
     Shape (draws, numbers of one link's B's), float32, on the CPU.
@@ -32,7 +32,7 @@ def gradient(probed: Any, rows: Sequence[Row], loss: str, draws: int) -> Tensor:
     examples = sum(len(row.prompts) for row in rows)
     probed.zero_grad(set_to_none=True)
     for row in rows:
-        (LOSSES[loss](probed, Reading.of(row, probed)) * (len(row.prompts) / examples)).backward()
+        (loss(probed, Reading.of(row, probed)) * (len(row.prompts) / examples)).backward()
     weights = [weight for name, weight in probed.named_parameters() if ".lora_B." in name]
     found = [_by_draw(weight.grad, draws) for weight in weights]
     probed.zero_grad(set_to_none=True)

@@ -7,7 +7,6 @@ is none, or somebody who asks to stop, ends the loop where nothing is lost.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import torch
 from torch.utils.data import Dataset, SequentialSampler
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
-from gsa.chain.answers import LOSSES, Reading, answer_loss, label_loss
+from gsa.chain.answers import Loss, Reading, loss_of
 from gsa.chain.batches import Lessons
 from gsa.chain.chain import link_weights
 from gsa.chain.checkpoint import check_finite, load_random, load_state, load_weights, save_checkpoint
@@ -63,7 +62,7 @@ class _Rows(Dataset[dict[str, Any]]):
 class ChainTrainer(Trainer):  # type: ignore[misc]
     """Trainer that reads one row a batch, in the given order, and keeps gsa's checkpoints."""
 
-    loss = staticmethod(answer_loss)
+    loss: Loss
     progress: Progress
 
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **_: Any) -> Any:
@@ -180,9 +179,7 @@ def tune_link(model: Any, lessons: Lessons, recipe: Recipe, level: Level, progre
         data_collator=_only,
         callbacks=[_Watch(progress, lessons.rows, recipe.training.rows_per_step)],
     )
-    trainer.loss = LOSSES[level.loss]
-    if level.answer_weight:
-        trainer.loss = partial(label_loss, answer_weight=level.answer_weight)
+    trainer.loss = loss_of(level)
     trainer.progress = progress
     trainer.model_accepts_loss_kwargs = False
     for callback in list(trainer.callback_handler.callbacks):

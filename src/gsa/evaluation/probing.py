@@ -15,13 +15,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gsa.chain.answers import LOSSES
+from gsa.chain.answers import LOSSES, loss_of
 from gsa.chain.batches import dialogues, draw, task_of, training_examples
 from gsa.chain.chain import Chain
 from gsa.chain.gradients import gradient, probe
 from gsa.chain.links import LinkWeights
 from gsa.chain.lock import alone
-from gsa.chain.recipe import Recipe, Source
+from gsa.chain.recipe import Level, Recipe, Source
 from gsa.chain.run import read_run
 from gsa.errors import InputError, suggest
 from gsa.evaluation import similarity
@@ -125,19 +125,20 @@ def _gram(recipe: Recipe, chain: Chain, at: At, parts: Parts, say: Say) -> NDArr
         prompts = [encoder.encode(mine) for mine in parts[source.name]]
         if at.part == SHUFFLED:
             prompts = _shuffled(prompts, zlib.crc32(f"{recipe.seed}/{source.name}".encode()))
-        loss = loss_of(recipe, source) if at.loss == OWN_LOSS else at.loss
+        level = level_of(recipe, source)
+        if at.loss != OWN_LOSS:
+            level = level.model_copy(update={"loss": at.loss, "answer_weight": 0.0})
         for mine in prompts:
-            rows: list[Row] = pack(group(mine), recipe.training.row_tokens, loss == "labels")
-            found.append(gradient(probed, rows, loss, DRAWS))
+            rows: list[Row] = pack(group(mine), recipe.training.row_tokens, level.loss == "labels")
+            found.append(gradient(probed, rows, loss_of(level), DRAWS))
         say(f"level {at.level}, {at.how}: {source.name}, {sum(map(len, prompts))} examples")
     drawn = (torch.stack([each[draw] for each in found]).double() for draw in range(DRAWS))
     return np.stack([(each @ each.T).numpy() for each in drawn])
 
 
-def loss_of(recipe: Recipe, source: Source) -> str:
-    """Return the loss of the first level that is tuned on a dataset."""
-    levels = [level for level in recipe.levels if source.name in [each.name for each in level.datasets]]
-    return levels[0].loss
+def level_of(recipe: Recipe, source: Source) -> Level:
+    """Return the first level that is tuned on a dataset."""
+    return next(level for level in recipe.levels if source.name in [each.name for each in level.datasets])
 
 
 def _shuffled(parts: Sequence[Sequence[Prompt]], seed: int) -> list[list[Prompt]]:
