@@ -7,7 +7,7 @@ import pytest
 
 from gsa import cli
 from gsa.datasets import overlaps as module
-from gsa.datasets.overlaps import overlaps, repeated, words_of
+from gsa.datasets.overlaps import long_texts, overlaps, words_of
 from gsa.tasks.dialogue import Dialogue, Example, Utterance
 
 
@@ -17,14 +17,10 @@ def said(id: str, text: str) -> Example:
 
 def test_case_punctuation_and_apostrophes_do_not_matter() -> None:
     assert words_of("Don\u2019t  STOP, me now - ok?") == ("dont", "stop", "me", "now", "ok")
-    train = [said("a", "don't stop me now, OK!"), said("b", "See you there")]
-    test = [
-        said("1", "Don\u2019t STOP me now... ok"),
-        said("2", "See you there."),
-        said("3", "Something else entirely, my friend"),
-    ]
-    assert repeated(test, train) == ["1"], "three words may be repeated by chance"
-    assert repeated(test, []) == []
+    train = long_texts([said("a", "don't stop me now, OK!"), said("b", "See you there")])
+    test = long_texts([said("1", "Don\u2019t STOP me now... ok"), said("2", "See you there.")])
+    assert list(test) == ["1"], "three words may be repeated by chance"
+    assert test["1"] in train.values()
 
 
 def test_the_table_of_pairs_and_its_file(tmp_path: Path, monkeypatch, capsys) -> None:

@@ -23,15 +23,10 @@ def words_of(text: str) -> tuple[str, ...]:
     return tuple(re.findall(r"\w+", text.casefold().replace("'", "").replace("\u2019", "")))
 
 
-def repeated(test: Iterable[Example], train: Iterable[Example]) -> list[str]:
-    """Return the ids of test examples of five or more words whose target text is a target text of `train`."""
-    known = {words_of(example.utterance.text) for example in train}
-    return [e.id for e in test if len(words := words_of(e.utterance.text)) >= WORDS and words in known]
-
-
-def long_enough(test: Iterable[Example]) -> int:
-    """Return how many examples have texts of five or more words."""
-    return sum(len(words_of(example.utterance.text)) >= WORDS for example in test)
+def long_texts(examples: Iterable[Example]) -> dict[str, tuple[str, ...]]:
+    """Return the words of the target texts of five or more words, by the id of the example."""
+    found = ((example.id, words_of(example.utterance.text)) for example in examples)
+    return {id: words for id, words in found if len(words) >= WORDS}
 
 
 def overlaps(names: Sequence[str]) -> tuple[Overlaps, dict[str, int]]:
@@ -40,9 +35,11 @@ def overlaps(names: Sequence[str]) -> tuple[Overlaps, dict[str, int]]:
     Default protocols, fold 0. Raises InputError where a dataset is unknown or not here.
     """
     splits = {name: load(name) for name in names}
+    test = {name: long_texts(splits[name]["test"]) for name in names}
+    train = {name: set(long_texts(splits[name]["train"]).values()) for name in names}
     found: Overlaps = {name: {} for name in names}
     for tested, trained in permutations(names, 2):
-        ids = repeated(splits[tested]["test"], splits[trained]["train"])
+        ids = [id for id, words in test[tested].items() if words in train[trained]]
         if ids:
             found[tested][trained] = ids
-    return found, {name: long_enough(splits[name]["test"]) for name in names}
+    return found, {name: len(texts) for name, texts in test.items()}
