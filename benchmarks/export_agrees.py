@@ -80,7 +80,7 @@ def main() -> None:
         began, agree, worst, counts = time.monotonic(), 0, 0.0, dict.fromkeys(model.tasks, 0)
         for (task, example), found in zip(mine, known, strict=True):
             free = Example(example.id, example.dataset, example.dialogue, example.target)
-            (prompt,) = Encoder(model._tokenizer, model.layout, task).encode([free])
+            (prompt,) = Encoder(model.tokenizer, model.layout, task).encode([free])
             text = model.layout.prompt(task, example.dialogue, example.target, prompt.turns)
             chances = probabilities(text, [task.word(label) for label in task.labels])
             agree += task.labels[chances.index(max(chances))] == found.label

@@ -1,6 +1,6 @@
 """Labelling a file: `gsa predict`'s road against a transformers text-generation loop, same model, same rows.
 
-    python benchmarks/predict_vs_generate.py --model runs/quick [--rows 60] [--rounds 3] [--task sentiment]
+    python benchmarks/predict_vs_generate.py [--model RUN] [--rows 60] [--rounds 3] [--task sentiment]
 
 The rows are the shipped sampler's test sentences or utterances, read from a file. The loop asks the
 text-generation pipeline for each prompt in turn, greedily, for as many tokens as the longest label has;
@@ -40,7 +40,7 @@ def rows_file(path: Path, examples: list[Example]) -> None:
 def prompts_of(model: Predictor, task: Task, examples: list[Example]) -> list[str]:
     texts = []
     for example, prompt in zip(
-        examples, Encoder(model._tokenizer, model.layout, task).encode(examples), strict=True
+        examples, Encoder(model.tokenizer, model.layout, task).encode(examples), strict=True
     ):
         texts.append(model.layout.prompt(task, example.dialogue, example.target, prompt.turns))
     return texts
@@ -63,32 +63,32 @@ def by_loop(generator: Any, texts: list[str], task: Task, batch: int) -> list[st
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", required=True)
+    parser.add_argument("--model", help="the shipped one if not said")
     parser.add_argument("--task", default="sentiment")
     parser.add_argument("--rows", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     logging.set_verbosity_error()
-    model = gsa.load(options.model)
+    model = gsa.load(options.model) if options.model else gsa.load()
     task = model.task(options.task)
     examples = load(f"sampler-{options.task}")["test"][: options.rows]
     examples = [Example(e.id, e.dataset, e.dialogue, e.target) for e in examples]
     texts = prompts_of(model, task, examples)
-    longest = max(len(model._tokenizer(f" {task.word(label)}")["input_ids"]) for label in task.labels)
-    model._tokenizer.padding_side = "left"
+    longest = max(len(model.tokenizer(f" {task.word(label)}")["input_ids"]) for label in task.labels)
+    model.tokenizer.padding_side = "left"
     settings = {"max_new_tokens": longest, "do_sample": False, "return_full_text": False}
-    generator = pipeline("text-generation", model=model._model, tokenizer=model._tokenizer, **settings)
+    generator = pipeline("text-generation", model=model.model, tokenizer=model.tokenizer, **settings)
     rounds: list[dict[str, float]] = []
     with tempfile.TemporaryDirectory() as scratch:
         source, out = Path(scratch) / "in.jsonl", Path(scratch) / "out.jsonl"
         rows_file(source, examples)
         n = len(examples)
         for _ in range(options.rounds):
-            model._model.set_attn_implementation(attention.NAME)
+            model.model.set_attn_implementation(attention.NAME)
             began = time.perf_counter()
             labels = by_file(model, task, source, out)
             times = [time.perf_counter() - began]
-            model._model.set_attn_implementation("sdpa")
+            model.model.set_attn_implementation("sdpa")
             generated = []
             for batch in (1, 8):
                 began = time.perf_counter()

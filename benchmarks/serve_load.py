@@ -1,6 +1,6 @@
 """A server under load: many clients at once, each asking again as soon as it is answered.
 
-    python benchmarks/serve_load.py [--model runs/quick] [--clients 64] [--seconds 60] [--items 1]
+    python benchmarks/serve_load.py [--model RUN] [--clients 64] [--seconds 60] [--items 1]
 
 Starts `gsa serve` on a free port, asks a fixed probe before, during and after, and prints one JSON line:
 requests and labels a second, statuses, seconds of the median and the 95th of 100 answers, queries a call of
@@ -110,12 +110,12 @@ async def run(address: str, clients: int, seconds: float, items: int) -> dict[st
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default="runs/quick")
+    parser.add_argument("--model", help="the shipped one if not said")
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--items", type=int, default=1)
     options = parser.parse_args()
-    words = ["serve", "--model", options.model, "--port", "0"]
+    words = ["serve", "--port", "0", *(["--model", options.model] if options.model else [])]
     command = [sys.executable, "-c", "import gsa.cli; gsa.cli.main()", *words]
     environment = {name: value for name, value in os.environ.items() if name != "GSA_TOKEN"}
     with subprocess.Popen(

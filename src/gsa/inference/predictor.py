@@ -45,7 +45,9 @@ class Predictor:
         """What the answers depend on; two predictors with equal identities answer alike."""
         self.model = loaded.model
         """The transformers model; not to be changed."""
-        self._tokenizer, self._row_tokens = loaded.tokenizer, row_tokens
+        self.tokenizer = loaded.tokenizer
+        """Its tokenizer; not to be changed."""
+        self._row_tokens = row_tokens
         self._encoders: dict[tuple[Any, ...], Encoder] = {}
         self._lock = Lock()
 
@@ -174,7 +176,7 @@ class Predictor:
         if key not in self._encoders:
             if len(self._encoders) >= ENCODERS:
                 self._encoders.clear()
-            self._encoders[key] = Encoder(self._tokenizer, self.layout, task)
+            self._encoders[key] = Encoder(self.tokenizer, self.layout, task)
         return self._encoders[key]
 
 
