@@ -4,8 +4,8 @@
 
 Starts `gsa serve` on a free port, asks a fixed probe before, during and after, and prints one JSON line:
 requests and labels a second, statuses, seconds of the median and the 95th of 100 answers, queries a call of
-the model, the server's resident memory before, at its most and after (MB), and how far the probe's
-probabilities moved at most.
+the model, the server's resident memory before, every tenth second, at its most and after (MB), and how far
+the probe's probabilities moved at most.
 """
 
 import argparse
@@ -103,6 +103,7 @@ async def run(address: str, clients: int, seconds: float, items: int) -> dict[st
         "requests_per_s": round(answered / took, 1), "labels_per_s": round(answered * items / took, 1),
         "p50_s": round(times[len(times) // 2], 3), "p95_s": round(times[int(len(times) * 0.95)], 3),
         "queries_per_call": round(queries / calls, 1), "memory_before_mb": round(before),
+        "memory_mb": [round(found) for found in load.memory[::10]],
         "memory_most_mb": round(max(load.memory)), "memory_after_mb": round(memory(metrics)),
         "probe_moved": load.moved, "probe_same_after": after == expected,
     }  # fmt: skip

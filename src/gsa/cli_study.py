@@ -65,10 +65,11 @@ def run_study(
 ) -> None:
     """Tune and measure a folder of recipes with several seeds; the same command resumes it."""
     from gsa.chain.recipe_file import seeds_of
+    from gsa.evaluation.study import plan
     from gsa.evaluation.study import study as run
 
     changed = [*(overrides or []), *([f"backbone.name={json.dumps(backbone)}"] if backbone else [])]
-    made = run(folder, out, work, seeds_of(seeds), arm or [], changed, name, say)
+    made = run(plan(folder, out, work, seeds_of(seeds), arm or [], changed, name), say)
     print(f"{len(made)} arms and seeds measured; tables and figures: gsa report {out}")
 
 

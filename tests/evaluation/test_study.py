@@ -50,7 +50,7 @@ def recipes(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 @pytest.fixture(scope="module")
 def finished(recipes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("finished")
-    study(recipes, root / "out", root / "work", [0, 1], say=lambda _: None)
+    study(plan(recipes, root / "out", root / "work", [0, 1]), lambda _: None)
     return root
 
 
@@ -99,7 +99,7 @@ def test_the_untuned_model_is_measured_once(
         return honest(root, levels, *args, say=lambda text: asked.append(text), **more)
 
     monkeypatch.setattr(studies, "evaluate", noting)
-    study(recipes, out, tmp_path / "work", [0], ["erc-only"], say=lambda _: None)
+    study(plan(recipes, out, tmp_path / "work", [0], ["erc-only"]), lambda _: None)
     lines = {line.split()[1]: line for line in asked}
     assert lines["0"].endswith("kept")
     assert not lines["1"].endswith("kept")
@@ -123,16 +123,16 @@ def test_a_study_goes_on_where_it_was_stopped(
     monkeypatch.setattr(studies, "evaluate", dying)
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
-            study(recipes, out, work, [0, 1], say=lambda _: None)
+            study(plan(recipes, out, work, [0, 1]), lambda _: None)
     monkeypatch.setattr(studies, "evaluate", honest)
     said: list[str] = []
-    study(recipes, out, work, [0, 1], say=said.append)
+    study(plan(recipes, out, work, [0, 1]), said.append)
     assert contents(out) == contents(finished / "out")
     said.clear()
     before = contents(out)
-    made = study(recipes, out, work, [0, 1], say=said.append)
+    made = study(plan(recipes, out, work, [0, 1]), said.append)
     assert [line for line in said if "already, skipped" in line] == said[:-1]
-    assert said[-1] == f"4 of 4 arms are in {out}"
+    assert said[-1] == "4 of 4 arms are there"
     assert len(made) == 4
     assert contents(out) == before
 
@@ -144,7 +144,7 @@ def test_an_arm_that_another_process_is_at_is_left_to_it(
     out = Path(shutil.copytree(finished / "out", tmp_path / "out"))
     shutil.rmtree(out / "erc-only-s0")
     with alone(tmp_path / "work" / "erc-only-s0", "study"):
-        made = study(recipes, out, tmp_path / "work", [0], say=said.append)
+        made = study(plan(recipes, out, tmp_path / "work", [0]), said.append)
     assert [folder.name for folder in made] == ["progressive-s0"]
     assert "erc-only-s0: another process is at work on it, skipped" in said
     assert said[-1].endswith("left: erc-only-s0")
@@ -189,7 +189,8 @@ def test_results_of_another_backbone_are_not_mixed(finished: Path, recipes: Path
     shutil.rmtree(out / "erc-only-s0")
     with pytest.raises(InputError, match="is of another backbone or layout"):
         study(
-            recipes, out, tmp_path / "work", [0], ["erc-only"], ["layout.max_tokens=300"], say=lambda _: None
+            plan(recipes, out, tmp_path / "work", [0], ["erc-only"], ["layout.max_tokens=300"]),
+            lambda _: None,
         )
 
 

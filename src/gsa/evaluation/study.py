@@ -51,35 +51,22 @@ class Arm:
         return (self.out / self.name / results.FILE).is_file()
 
 
-def study(
-    folder: Path,
-    out: Path,
-    work: Path,
-    seeds: Sequence[int],
-    names: Sequence[str] = (),
-    overrides: Sequence[str] = (),
-    prefix: str = "",
-    say: Say = print,
-) -> list[Path]:
-    """Tune and measure every recipe of a folder (or those named) with every seed; return the folders made.
-
-    `prefix` and a hyphen go before the arms' names. Raises InputError for a bad recipe, a name or recipes
-    that do not belong together, before anything is tuned.
-    """
-    arms = plan(folder, out, work, seeds, names, overrides, prefix)
+def study(arms: Sequence[Arm], say: Say = print) -> list[Path]:
+    """Tune and measure the arms of a plan; return the folders of those that are done."""
     for arm in arms:
         if arm.done:
-            say(f"{arm.name}: in {out} already, skipped")
+            say(f"{arm.name}: in {arm.out} already, skipped")
             continue
         say(f"{arm.name}: at work")
         try:
             _run(arm, say)
         except BusyError:
             say(f"{arm.name}: another process is at work on it, skipped")
+    made = [arm.out / arm.name for arm in arms if arm.done]
     left = [arm.name for arm in arms if not arm.done]
     more = f"; left: {', '.join(left)}" if left else ""
-    say(f"{len(arms) - len(left)} of {len(arms)} arms are in {out}{more}")
-    return [out / arm.name for arm in arms if arm.done]
+    say(f"{len(made)} of {len(arms)} arms are there{more}")
+    return made
 
 
 def plan(
@@ -91,7 +78,11 @@ def plan(
     overrides: Sequence[str] = (),
     prefix: str = "",
 ) -> list[Arm]:
-    """Return the arms in the order they are worked on, seed by seed; raises InputError as `study`."""
+    """Return the arms of a folder's recipes, or of those named, seed by seed as they are worked on.
+
+    `prefix` and a hyphen go before their names. Raises InputError for a bad recipe, a name, or recipes
+    that do not belong together.
+    """
     files = sorted(folder.glob("*.toml"))
     if not files:
         raise InputError(f"'{folder}': expected a folder with recipes, found no .toml file in it")
