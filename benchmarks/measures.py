@@ -122,6 +122,8 @@ MEASURES: dict[str, Measure] = {
         ("meld",),
         (
             _gsa("train", "gsa-paper", "paper", 1024),
+            _gsa("train", "gsa-paper-recompute", "paper", 1024, "--recompute"),
+            _gsa("train", "gsa-inline-recompute", "inline", 1024, "--recompute"),
             replace(TRAINER, name="trainer-lean", calibrated=False, arguments=LEAN),
             replace(TRL, name="trl-lean", calibrated=False, arguments=LEAN),
         ),

@@ -72,7 +72,13 @@ def train(options: argparse.Namespace, meta: dict[str, Any], prompts: list[Promp
     loaded = load_backbone(Backbone(name=meta["backbone"]))
     before = gold_loss(loaded.model, prompts[: options.check], options.row_tokens)
     model = fresh_link(loaded.model, Lora(), 0)
-    training = Training(row_tokens=options.row_tokens, checkpoint_steps=10**9, schedule="constant", warmup=0)
+    training = Training(
+        row_tokens=options.row_tokens,
+        recompute=options.recompute,
+        checkpoint_steps=10**9,
+        schedule="constant",
+        warmup=0,
+    )
     level = Level(name="bench", datasets=("bench",), learning_rate=meta["learning_rate"], loss=options.loss)  # type: ignore[arg-type]
     recipe = Recipe(name="bench", training=training, levels=(level,))
     by_labels = options.loss == "labels"
@@ -103,7 +109,7 @@ def train(options: argparse.Namespace, meta: dict[str, Any], prompts: list[Promp
         flat_tokens=meta["flat_tokens"],
         gflops=round(gflops, 1),
         linear_share=round(tokens * (4 * frozen + 6 * link) / clock.seconds / 1e9 / gflops, 3),
-        settings={"row_tokens": options.row_tokens, "loss": options.loss},
+        settings={"row_tokens": options.row_tokens, "loss": options.loss, "recompute": options.recompute},
     )
 
 
@@ -133,6 +139,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder written by export.py")
     parser.add_argument("--row-tokens", type=int, default=1024)
     parser.add_argument("--loss", choices=tuple(LOSSES), default="answer")
+    parser.add_argument("--recompute", action="store_true", help="keep of each layer its input alone")
     parser.add_argument("--check", type=int, default=16, help="examples whose loss is compared")
     options = parser.parse_args()
     torch.set_num_threads(THREADS)

@@ -65,6 +65,24 @@ def test_a_link_on_the_head_is_read():
     assert off(gradients(model, found), gradients(model, expected)) <= 1e-5
 
 
+@pytest.mark.parametrize("own", [True, False], ids=["own", "transformers"])
+def test_recomputing_gives_the_same_bits_and_keeps_less(own):
+    def run(model):
+        kept = []
+        with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t.numel()) or t, lambda t: t):
+            found = llama.logits(model, inputs) if own else model(**inputs).logits[0]
+        return found, gradients(model, found), sum(kept)
+
+    model = linked(num_hidden_layers=4).train()
+    inputs = inputs_of(model)
+    plain = run(model)
+    llama.recompute(model)
+    again = run(model)
+    assert torch.equal(again[0], plain[0])
+    assert torch.equal(again[1], plain[1])
+    assert again[2] < plain[2] / 3
+
+
 def test_a_plain_model_is_read_as_well():
     model = tiny_llama().requires_grad_(False)
     model.set_attn_implementation(attention.NAME)

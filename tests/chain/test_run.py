@@ -65,8 +65,12 @@ def test_a_finished_run_is_not_tuned_again(tuned: Path, recipe: Recipe) -> None:
     assert (tuned / "chain.json").stat().st_mtime_ns == before
 
 
-def test_the_same_recipe_gives_the_same_bytes(tuned: Path, recipe: Recipe, tmp_path: Path) -> None:
-    tune(recipe, tmp_path / "again", silent)
+@pytest.mark.parametrize("recompute", [False, True])
+def test_the_same_recipe_gives_the_same_bytes(
+    tuned: Path, recipe: Recipe, recompute: bool, tmp_path: Path
+) -> None:
+    training = recipe.training.model_copy(update={"recompute": recompute})
+    tune(recipe.model_copy(update={"training": training}), tmp_path / "again", silent)
     assert links(tmp_path / "again") == links(tuned)
     assert steps(tmp_path / "again") == steps(tuned)
 

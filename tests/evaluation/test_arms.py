@@ -13,7 +13,8 @@ from study import ERC_ONLY, PROGRESSIVE, rows_of, table_of, write_run
 
 from gsa.errors import InputError
 from gsa.evaluation import predictions, results
-from gsa.evaluation.arms import by_arm, common, main_metric, read_runs, size_of
+from gsa.evaluation.arms import by_arm, common, read_runs, size_of
+from gsa.evaluation.measured import main_metric
 from gsa.evaluation.results import Result
 
 
@@ -89,6 +90,22 @@ def test_a_folder_of_runs_and_a_run_are_both_taken(study):
     whole, one = read_runs([study]), read_runs([study / "progressive-s0"])
     assert len(whole) == 6
     assert (one[0].arm, one[0].seed) == ("progressive", 0)
+
+
+def test_folds_that_end_at_different_levels_are_no_arm(tmp_path):
+    write_run(tmp_path / "a", "a", 0, {"SA": ["sst2"], "SD": ["mustard"]})
+    write_run(tmp_path / "a-fold1", "a-fold1", 0, {"SD": ["mustard"]})
+    with pytest.raises(InputError, match=r"arm 'a': its folds end at level 1 in .*a-fold1', level 2 in"):
+        read_runs([tmp_path])
+
+
+def test_folds_without_predictions_have_the_mean(tmp_path):
+    for number, name in enumerate(("a", "a-fold1")):
+        root = write_run(tmp_path / name, name, 0, {"SD": ["mustard"]})
+        shutil.rmtree(root / "predictions")
+        results.add(root, [Result(name, 0, 1, "mustard", "test", "weighted_f1", 60.0 + 10 * number, 20)])
+    (run,) = read_runs([tmp_path])
+    assert (run.row(1, "mustard").value, run.row(1, "mustard").n) == (65, 40)
 
 
 def test_baselines_without_a_recipe_may_share_a_folder(tmp_path):

@@ -1,5 +1,7 @@
 """Arms against each other."""
 
+import zlib
+
 import numpy as np
 import pytest
 from sklearn.metrics import f1_score
@@ -7,9 +9,18 @@ from study import ERC_ONLY, rows_of, table_of, write_run
 
 from gsa.evaluation import predictions, results
 from gsa.evaluation.arms import by_arm, read_runs
+from gsa.evaluation.comparison import (
+    classes_of,
+    differences,
+    last,
+    pairs_of,
+    papers_test,
+    reference_of,
+    scores,
+)
 from gsa.evaluation.comparison import difference as compare
-from gsa.evaluation.comparison import differences, last, papers_test, reference_of, scores, table_4
-from gsa.evaluation.statistics import holm
+from gsa.evaluation.statistics import holm, paired
+from gsa.evaluation.tables import table_4
 
 
 def test_table_4_has_the_arms_that_were_tuned_on_emotions(arms):
@@ -53,13 +64,43 @@ def test_differences_are_against_the_progressive_arm_where_the_other_was_tuned(a
     against = [name for pair, name in lines if pair == "progressive - erc-only"]
     assert against == ["MELD", "EmoryNLP", "average ERC"]
     against = [name for pair, name in lines if pair == "progressive - multitask"]
-    assert against == ["SST-2", "CMU-MOSI", "MELD", "EmoryNLP", "MUStARD", "average ERC", "average"]
+    averages = ["average SA", "average ERC", "average"]
+    assert against == ["SST-2", "CMU-MOSI", "MELD", "EmoryNLP", "MUStARD", *averages]
+    against = [name for pair, name in lines if pair == "multitask - erc-only"]
+    assert against == ["MELD", "EmoryNLP", "average ERC"]
     meld = table.rows[lines.index(("progressive - multitask", "MELD"))]
     low, high = map(float, meld[3].split(" to "))
     assert low < float(meld[2]) < high
     assert float(meld[2]) > 10  # invented so: 80% right against 50%
     assert meld[6:] == ["", "120", "2"]  # no McNemar with two seeds
     assert table == differences(arms, 300)
+
+
+def test_few_shot_arms_are_compared_where_they_were_measured_on_the_same(tmp_path):
+    hate, emoji = {"hate": ["tweeteval-hate"]}, {"emoji": ["tweeteval-emoji"]}
+    for number, (name, levels) in enumerate(
+        (("gsa-hate", hate), ("untuned-hate", hate), ("gsa-emoji", emoji))
+    ):
+        write_run(tmp_path / name, name, 0, levels, 0.9 - 0.3 * number, per_class=3)
+    arms = by_arm(read_runs([tmp_path]))
+    assert pairs_of(arms) == [("gsa-hate", "untuned-hate")]
+    (row,) = differences(arms, 100).rows
+    assert row[:2] == ["gsa-hate - untuned-hate", "TweetEval hate"]
+    assert float(row[2]) > 5
+
+
+def test_dialogues_are_drawn_whole_where_they_are_known(arms):
+    """120 invented utterances are of 15 dialogues."""
+    both = [*last(arms["progressive"]), *last(arms["multitask"])]
+    found = classes_of(both, "meld")
+    assert np.bincount(found.dialogues).tolist() == [8] * 15
+    sides = found.said[:2], found.said[2:]
+    seed = zlib.crc32(b"meld")
+    apart = paired(found.gold, *sides, found.labels, "weighted_f1", 50, seed)
+    whole = paired(found.gold, *sides, found.labels, "weighted_f1", 50, seed, found.dialogues)
+    told = compare(both[:2], both[2:], "meld", 50)
+    assert (told.drawn == whole.drawn).all()
+    assert not (told.drawn == apart.drawn).all()
 
 
 def test_holms_p_is_over_all_lines(arms):

@@ -94,11 +94,11 @@ def test_reliability_diagrams_say_the_error(arms, tmp_path, drawn):
 
 
 def test_learning_curves_are_the_logs(arms, tmp_path, drawn):
-    runs = [run for mine in arms.values() for run in mine]
-    assert figures.learning_curves(runs, tmp_path / "a.png")
-    lines = drawn[0].axes[0].lines
-    assert len(lines) == 6
-    assert lines[0].get_ydata() == pytest.approx([2 / (i + 1) for i in range(60)])
+    assert figures.learning_curves(arms, tmp_path / "a.png")
+    every = [axes for axes in drawn[0].axes if axes.lines]
+    assert [axes.get_title() for axes in every] == list(arms)
+    assert sum(len(axes.lines) for axes in every) == 6
+    assert every[0].lines[0].get_ydata() == pytest.approx([2 / (i + 1) for i in range(60)])
 
 
 def test_scores_stand_over_the_examples_seen(arms, tmp_path, drawn):
@@ -115,13 +115,14 @@ def test_what_there_is_nothing_of_is_not_drawn(arms, tmp_path):
     bare = [replace(run, root=tmp_path) for run in arms["progressive"]]
     for draw in (figures.confusions, figures.reliability, figures.scores_by_examples):
         assert not draw("progressive", bare, tmp_path / "a.png")
-    assert not figures.learning_curves(bare, tmp_path / "a.png")
+    assert not figures.learning_curves({"progressive": bare}, tmp_path / "a.png")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_log_that_was_cut_is_read_as_far_as_it_goes(arms, tmp_path, drawn):
     (tmp_path / "log.jsonl").write_bytes(b'{"loss": 2.0}\n\xff\n[]\n{"loss": 1.0}\n{"lo')
-    assert figures.learning_curves([replace(arms["progressive"][0], root=tmp_path)], tmp_path / "a.png")
+    one = replace(arms["progressive"][0], root=tmp_path)
+    assert figures.learning_curves({"progressive": [one]}, tmp_path / "a.png")
     assert list(drawn[0].axes[0].lines[0].get_ydata()) == [2.0, 1.0]
 
 

@@ -67,6 +67,18 @@ def test_each_draw_scores_its_examples_as_scikit_learn_does(metric):
     assert drawn == pytest.approx(np.asarray(expected))
 
 
+def test_dialogues_are_drawn_whole():
+    """Of two dialogues one is all right: no draw scores between none, half and all of unequal lengths."""
+    gold, said = np.zeros(5, dtype=np.int64), np.asarray([[0, 0, 0, 1, 1]])
+    dialogues = np.asarray([7, 7, 7, 3, 3])
+    drawn = drawn_scores(gold, said, 2, "accuracy", resamples=2000, seed=0, dialogues=dialogues)
+    values, counts = np.unique(drawn, return_counts=True)
+    assert values.tolist() == [0, 60, 100]
+    assert counts / 2000 == pytest.approx([0.25, 0.5, 0.25], abs=0.05)
+    apart = drawn_scores(gold, said, 2, "accuracy", resamples=2000, seed=0)
+    assert (drawn_scores(gold, said, 2, "accuracy", 2000, 0, np.arange(5)) == apart).all()
+
+
 def test_all_draws_are_made_whatever_the_chunks():
     gold, said = invented(30, 3, 0.6, 3)
     drawn = drawn_scores(gold, said[None], 3, "accuracy", resamples=777, seed=0)

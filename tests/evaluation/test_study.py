@@ -194,14 +194,26 @@ def test_results_of_another_backbone_are_not_mixed(finished: Path, recipes: Path
         )
 
 
+def test_results_of_another_recipe_are_not_taken_for_these(
+    finished: Path, recipes: Path, tmp_path: Path
+) -> None:
+    changed = plan(
+        recipes, finished / "out", tmp_path / "work", [0], ["erc-only"], ["levels.0.learning_rate=7e-3"]
+    )
+    with pytest.raises(InputError, match="erc-only-s0' was made with another levels than its recipe has now"):
+        study(changed, lambda _: None)
+
+
 def test_the_recipes_of_the_study_read_the_same_examples() -> None:
     folder = Path(__file__).parents[2] / "recipes"
     arms = {arm.recipe.name: arm for arm in plan(folder / "study", folder, folder, [0])}
-    assert set(arms) == {"progressive", "reverse", "multitask", "erc-only", "sd-only"}
+    assert set(arms) == {"progressive", "reverse", "multitask", "multitask-r48", "erc-only", "sd-only"}
     assert arms["progressive"].first == "sa-only"
     assert not arms["reverse"].first
     read = {name: {(s.name, s.limit) for s in arm.recipe.sources()} for name, arm in arms.items()}
-    assert read["progressive"] == read["reverse"] == read["multitask"]
+    assert read["progressive"] == read["reverse"] == read["multitask"] == read["multitask-r48"]
+    ranks = {name: arm.recipe.lora.rank * len(arm.recipe.levels) for name, arm in arms.items()}
+    assert ranks["progressive"] == ranks["multitask-r48"]
     assert read["erc-only"] | read["sd-only"] < read["progressive"]
     levels = arms["progressive"].recipe.levels
     assert arms["reverse"].recipe.levels == levels[::-1]

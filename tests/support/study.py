@@ -34,6 +34,7 @@ def table_of(dataset: str, skill: float, seed: int, n: int = SIZE, first: int = 
     chances = np.repeat((1 - sure)[:, None] / (len(task.labels) - 1), len(task.labels), axis=1)
     chances[np.arange(n), answer] = sure
     columns = {"id": [f"{dataset}_{first + i}" for i in range(n)], "gold": gold}
+    columns["dialogue"] = [f"{dataset}_dialogue{(first + i) // 8}" for i in range(n)]
     columns["predicted"] = [task.labels[i] for i in answer]
     return pl.DataFrame(columns | {f"p_{label}": chances[:, i] for i, label in enumerate(task.labels)})
 

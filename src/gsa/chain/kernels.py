@@ -51,27 +51,26 @@ class Projection:
 class _Project(torch.autograd.Function):
     """Several projections of one input, each by its frozen weight with the link added in.
 
-    The sum W + s B A costs less than a thin product over every token of a row. The link's own gradients
+    The sum W + s B A costs less than a thin product over every token of a row, so little that it is made
+    anew for the backward pass rather than kept. The link's own gradients
     are thin products: dA = s (g B)^T x and dB = s g^T (x A^T).
     """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, parts: tuple[Projection, ...], *links: Tensor) -> tuple[Tensor, ...]:
-        weights = [part.merged() for part in parts]
-        outs = tuple(linear(x, w, part.bias) for w, part in zip(weights, parts, strict=True))
         ctx.save_for_backward(*([x] if links else []), *links)
-        ctx.parts, ctx.weights = parts, weights
-        return outs
+        ctx.parts = parts
+        return tuple(linear(x, part.merged(), part.bias) for part in parts)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         saved = ctx.saved_tensors
         dx: Tensor | None = None
         of_links: list[Tensor] = []
-        for part, weight, out in zip(ctx.parts, ctx.weights, grads, strict=True):
+        for part, out in zip(ctx.parts, grads, strict=True):
             grad = out.contiguous()
             if ctx.needs_input_grad[0]:
-                own = linear(grad, weight.t())
+                own = linear(grad, part.merged().t())
                 dx = own if dx is None else dx.add_(own)
             if part.a is not None and part.b is not None:
                 x = saved[0]

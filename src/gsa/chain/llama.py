@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 from transformers import LlamaForCausalLM
 
 from gsa.chain.kernels import Projection, gate, norm, project, rotate
@@ -23,6 +24,13 @@ GATES = ("gate_proj", "up_proj", "down_proj")
 def bare(model: Any) -> Any:
     """Return the causal LM below a link, or the model itself."""
     return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
+def recompute(model: Any) -> None:
+    """Let each layer keep its input alone while tuning, and compute the rest again for the gradients."""
+    base = bare(model)  # transformers has renamed it, and warns of the old name
+    enable = getattr(base, "activation_checkpointing_enable", None) or base.gradient_checkpointing_enable
+    enable({"use_reentrant": False})
 
 
 def suits(model: Any) -> bool:
@@ -55,14 +63,25 @@ def logits(model: Any, inputs: dict[str, Any]) -> Tensor:
     angles = cos[0, :, :half].contiguous(), sin[0, :, :half].contiguous()
     last = len(trunk.layers) - 1
     for number, layer in enumerate(trunk.layers):
-        seen = _attend(layer, x, angles, inputs["trie_plan"])
-        if number == last:
-            x, seen = x[kept], seen[kept]
-        x = x + _through(layer.self_attn, ("o_proj",), seen)[0]
-        hidden = _norm(layer.post_attention_layernorm, x)
-        hidden = gate(*_through(layer.mlp, ("gate_proj", "up_proj"), hidden))
-        x = x + _through(layer.mlp, ("down_proj",), hidden)[0]
+        given = layer, x, angles, inputs["trie_plan"], kept if number == last else None
+        if layer.gradient_checkpointing and layer.training:
+            x = checkpoint(_layer, *given, use_reentrant=False, preserve_rng_state=False)
+        else:
+            x = _layer(*given)
     return _through(base, ("lm_head",), _norm(trunk.norm, x))[0]
+
+
+def _layer(
+    layer: Any, x: Tensor, angles: tuple[Tensor, Tensor], plan: attention.Plan, kept: Tensor | None
+) -> Tensor:
+    """Return what a layer makes of x, of the kept nodes alone if they are given."""
+    seen = _attend(layer, x, angles, plan)
+    if kept is not None:
+        x, seen = x[kept], seen[kept]
+    x = x + _through(layer.self_attn, ("o_proj",), seen)[0]
+    hidden = _norm(layer.post_attention_layernorm, x)
+    hidden = gate(*_through(layer.mlp, ("gate_proj", "up_proj"), hidden))
+    return x + _through(layer.mlp, ("down_proj",), hidden)[0]
 
 
 def _attend(layer: Any, x: Tensor, angles: tuple[Tensor, Tensor], plan: attention.Plan) -> Tensor:

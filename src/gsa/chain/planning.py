@@ -85,9 +85,9 @@ def make_plan(recipe: Recipe) -> Plan:
         levels.append(LevelPlan(level.name, counts, flat, tokens, plan.steps, link, seconds))
     width = getattr(torch, recipe.backbone.dtype).itemsize
     row = recipe.training.row_tokens
-    activations = (
-        row * config.num_hidden_layers * width * (10 * config.hidden_size + 4 * config.intermediate_size)
-    )
+    layers, layer = config.num_hidden_layers, 10 * config.hidden_size + 4 * config.intermediate_size
+    kept = layers * config.hidden_size + layer if recipe.training.recompute else layers * layer
+    activations = row * width * kept
     memory = parameters * width + 16.0 * link + activations
     return Plan(tuple(levels), parameters, memory, gflops, tuple(notes))
 

@@ -13,6 +13,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    StrictBool,
     StrictFloat,
     StrictInt,
     model_validator,
@@ -60,6 +61,8 @@ class Training(_Part):
     """Tokens a row after sharing; also bounds memory."""
     rows_per_step: StrictInt = Field(default=1, ge=1)
     """Rows whose gradients are added up before an optimizer step."""
+    recompute: StrictBool = False
+    """Keep each layer's input alone and compute the rest again for the gradients: less memory, more time."""
     schedule: Literal["linear", "cosine", "constant"] = "linear"
     warmup: StrictFloat = Field(default=0.03, ge=0, lt=1)
     """Share of the steps in which the learning rate rises from 0."""

@@ -19,6 +19,7 @@ from gsa.chain.answers import Loss, Reading, loss_of
 from gsa.chain.batches import Lessons
 from gsa.chain.chain import link_weights
 from gsa.chain.checkpoint import check_finite, load_random, load_state, load_weights, save_checkpoint
+from gsa.chain.llama import recompute
 from gsa.chain.recipe import Level, Recipe
 from gsa.errors import InputError
 from gsa.stopping import Stop
@@ -172,6 +173,8 @@ def tune_link(model: Any, lessons: Lessons, recipe: Recipe, level: Level, progre
     somebody asked to stop, and then a checkpoint of it is stored. Raises InputError where the loss, a
     gradient or a weight stops being a number.
     """
+    if recipe.training.recompute:
+        recompute(model)
     trainer = ChainTrainer(
         model=model,
         args=_arguments(lessons, recipe, level, progress.scratch),

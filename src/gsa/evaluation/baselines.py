@@ -161,6 +161,7 @@ def _measure(
 def _table(task: Task, test: Sequence[Example], chances: Chances) -> pl.DataFrame:
     columns: dict[str, Any] = {
         "id": [example.id for example in test],
+        "dialogue": [example.dialogue.id for example in test],
         "gold": [example.label for example in test],
         "predicted": [task.labels[i] for i in chances.argmax(1)],
     }

@@ -12,8 +12,8 @@ import numpy as np
 from gsa.chain.batches import splits_of
 from gsa.datasets.catalogue import load
 from gsa.errors import InputError
-from gsa.evaluation.arms import Run
 from gsa.evaluation.comparison import reference_of
+from gsa.evaluation.measured import Run
 from gsa.evaluation.predicted import Predicted
 from gsa.evaluation.published import CASE_IN_TRAINING
 from gsa.evaluation.tables import Arms, Table

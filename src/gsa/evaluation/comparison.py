@@ -1,4 +1,4 @@
-"""Arms against each other: table 4, paired differences, and the paper's own test.
+"""Arms against each other: paired differences, the paper's own test, every score with its interval.
 
 In: arms. Out: tables. Two arms are compared on the examples that both answered, seed by seed.
 """
@@ -6,12 +6,14 @@ In: arms. Out: tables. Two arms are compared on the examples that both answered,
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
 
-from gsa.evaluation.arms import Run, common, main_metric, size_of
+from gsa.evaluation.arms import common
+from gsa.evaluation.measured import Run, main_metric
 from gsa.evaluation.metrics import compared
-from gsa.evaluation.published import BENCHMARK, TABLE_4, margins
+from gsa.evaluation.published import BENCHMARK, margins
 from gsa.evaluation.statistics import (
     RESAMPLES,
     Classes,
@@ -25,32 +27,36 @@ from gsa.evaluation.statistics import (
     scored,
     t_test,
 )
-from gsa.evaluation.tables import (
-    MEASURED,
-    PUBLISHED,
-    Arms,
-    Table,
-    cells_of,
-    most_examples,
-    number,
-    rows_at,
-    title_of,
-)
+from gsa.evaluation.tables import LEVELS, MEASURED, PUBLISHED, Arms, Table, number, rows_at, title_of
 
-ERC = ("iemocap", "meld", "emorynlp")
 At = tuple[Run, int]
 """A run at a level."""
 
 
-def classes_of(models: Sequence[At], dataset: str) -> tuple[Classes, Classes, int] | None:
-    """Return gold (n,), answers (models, n) and the number of classes that the main metric compares."""
+@dataclass(frozen=True)
+class Compared:
+    """What several models answered to the same examples."""
+
+    gold: Classes
+    """Shape (examples,)."""
+    said: Classes
+    """Shape (models, examples)."""
+    labels: int
+    """Number of classes that the metric compares."""
+    dialogues: Classes | None
+    """Which dialogue each example is of, None where that is not known or some examples do not count."""
+
+
+def classes_of(models: Sequence[At], dataset: str) -> Compared | None:
+    """Return what the main metric compares of the examples that all models answered, None of nothing."""
     answers = common(models, dataset)
     if answers is None:
         return None
     metric = main_metric(dataset, models[0][0].sources.get(dataset))
     pairs = [compared(each, metric) for each in answers]
     gold, said = pairs[0][0], np.stack([predicted for _, predicted in pairs])
-    return (gold, said, int(max(gold.max(), said.max())) + 1) if len(gold) else None
+    dialogues = answers[0].dialogues if len(gold) == len(answers[0].gold) else None
+    return Compared(gold, said, int(max(gold.max(), said.max())) + 1, dialogues) if len(gold) else None
 
 
 def difference(first: Sequence[At], second: Sequence[At], dataset: str, resamples: int) -> Sampled | None:
@@ -58,10 +64,9 @@ def difference(first: Sequence[At], second: Sequence[At], dataset: str, resample
     found = classes_of([*first, *second], dataset)
     if found is None:
         return None
-    gold, said, labels = found
-    metric = main_metric(dataset, first[0][0].sources.get(dataset))
-    half = len(first)
-    return paired(gold, said[:half], said[half:], labels, metric, resamples, zlib.crc32(dataset.encode()))
+    metric, half = main_metric(dataset, first[0][0].sources.get(dataset)), len(first)
+    sides, seed = (found.said[:half], found.said[half:]), zlib.crc32(dataset.encode())
+    return paired(found.gold, *sides, found.labels, metric, resamples, seed, found.dialogues)
 
 
 def last(runs: Sequence[Run]) -> list[At]:
@@ -73,35 +78,6 @@ def reference_of(arms: Arms) -> str:
     """Return the arm that others are compared with: the progressive one, or else the first."""
     tuned = [arm for arm, runs in arms.items() if runs[0].recipe and not runs[0].few_shot]
     return next((arm for arm in tuned if "progressive" in arm), tuned[0] if tuned else next(iter(arms)))
-
-
-def table_4(arms: Arms) -> Table:
-    """Return emotion recognition under each arm that was tuned on it, beside the paper's rows."""
-    there = {
-        arm: runs
-        for arm, runs in arms.items()
-        if not runs[0].few_shot and any(runs[0].learned(name) and rows_at(runs, name) for name in ERC)
-    }
-    shared = [name for name in ERC if there and all(rows_at(runs, name) for runs in there.values())]
-    largest = most_examples(there, ERC)
-    rows = [
-        [row.system, row.size, PUBLISHED, "", *(f"{row.scores[name]:.2f}" for name in ERC),
-         f"{np.mean(list(row.scores.values())):.2f}"]
-        for row in TABLE_4
-    ]  # fmt: skip
-    for arm, runs in there.items():
-        found = [rows_at(runs, name) for name in ERC]
-        whole = [[row.value for name in shared for row in rows_at([run], name)] for run in runs]
-        means = [float(np.mean(values)) for values in whole if shared and len(values) == len(shared)]
-        rows.append(
-            [arm, size_of(runs[0]), MEASURED, str(len(runs)), *cells_of(found, largest), number(means)]
-        )
-    header = ("tuned as", "size", "from", "seeds", *map(title_of, ERC), "average")
-    over = f"The average of measured rows is over {', '.join(map(title_of, shared))}." if shared else ""
-    note = "Weighted F1 in percent; mean ± standard deviation over seeds."
-    return Table(
-        "table-4", "Table 4: emotion recognition by strategy", header, rows, (f"{note} {over}".strip(),)
-    )
 
 
 @dataclass(frozen=True)
@@ -116,16 +92,14 @@ class Line:
 
 def differences(arms: Arms, resamples: int = RESAMPLES) -> Table:
     """Return the reference arm minus each other on every dataset that the other was tuned on."""
-    first = reference_of(arms)
     lines: list[Line] = []
     apart: list[str] = []
-    for arm, runs in arms.items():
-        if arm != first and not runs[0].few_shot:
-            found = _against(first, arms[first], arm, runs, resamples)
-            done = {line.dataset for line in found}
-            names = [title_of(name) for name in _comparable(arms[first], runs)]
-            apart += [f"{first} - {arm} on {name}" for name in names if name not in done]
-            lines += found
+    for first, second in pairs_of(arms):
+        found = _against(first, arms[first], second, arms[second], resamples)
+        done = {line.dataset for line in found}
+        names = [title_of(name) for name in _comparable(arms[first], arms[second])]
+        apart += [f"{first} - {second} on {name}" for name in names if name not in done]
+        lines += found
     adjusted = holm([line.found.p for line in lines])
     rows = [
         [line.pair, line.dataset, f"{e.value:+.2f}", f"{e.low:+.2f} to {e.high:+.2f}", p_value(e.p),
@@ -138,13 +112,29 @@ def differences(arms: Arms, resamples: int = RESAMPLES) -> Table:
         "the dataset's main metric. Holm's p is over all lines of the table. McNemar's exact test is given "
         "for one seed: right with the first only / with the second only, p.",
         "Few seeds drawn with replacement make intervals somewhat too narrow: with S seeds the variance "
-        "between them is understated by 1/S. Examples are drawn one by one, though utterances of a dialogue "
-        "are alike, which narrows them too.",
+        "between them is understated by 1/S. Whole dialogues are drawn where predictions say which they are "
+        "of; others one by one.",
     )
     if apart:
         why = "predictions, a common seed or common examples are missing, or labels differ"
         notes += (f"Not compared, since {why}: {'; '.join(apart)}.",)
     return Table("differences", "Paired differences", header, rows, notes)
+
+
+def pairs_of(arms: Arms) -> list[tuple[str, str]]:
+    """Return which arms are compared, first minus second.
+
+    The reference with each other; the multi-task arm with those of one level, as in the paper's table 4;
+    few-shot arms with those after them that were measured on the same.
+    """
+    tuned = [arm for arm, runs in arms.items() if not runs[0].few_shot]
+    first = reference_of(arms)
+    found = [(first, arm) for arm in tuned if arm != first]
+    several = [arm for arm in tuned if "multitask" in arm and arm != first]
+    single = [arm for arm in tuned if arm.endswith("-only") and arm != first]
+    few = combinations([arm for arm, runs in arms.items() if runs[0].few_shot], 2)
+    alike = [(one, two) for one, two in few if arms[one][0].datasets == arms[two][0].datasets]
+    return found + [(arm, other) for arm in several for other in single] + alike
 
 
 def _comparable(mine: Sequence[Run], runs: Sequence[Run]) -> list[str]:
@@ -166,10 +156,13 @@ def _against(first: str, mine: Sequence[Run], second: str, runs: Sequence[Run], 
             parts[name] = found
             test = _mcnemar(pairs[0][0], pairs[1][0], name) if len(seeds) == 1 else ""
             lines.append(Line(f"{first} - {second}", title_of(name), estimate([found]), test))
-    averages = {"average ERC": [name for name in ERC if name in parts], "average": list(parts)}
+    averages = {
+        f"average {what}": [name for name in names if name in parts] for what, names in LEVELS.items()
+    }
+    averages |= {} if list(parts) in averages.values() else {"average": list(parts)}
     for what, names in averages.items():
-        several = [parts[name] for name in names]
-        if len(several) > 1 and (what == "average ERC" or names != averages["average ERC"]):
+        if len(names) > 1:
+            several = [parts[name] for name in names]
             lines.append(Line(f"{first} - {second}", what, estimate(several)))
     return lines
 
@@ -178,8 +171,7 @@ def _mcnemar(first: At, second: At, dataset: str) -> str:
     found = classes_of([first, second], dataset)
     if found is None:
         return ""
-    gold, said, _ = found
-    only_first, only_second, p = mcnemar(gold, said[0], said[1])
+    only_first, only_second, p = mcnemar(found.gold, found.said[0], found.said[1])
     return f"{only_first} / {only_second}, {p_value(p)}"
 
 
@@ -191,7 +183,7 @@ def p_value(p: float) -> str:
 def papers_test(arms: Arms) -> Table:
     """Return the paper's one-sample t test over datasets, on its own margins and on arms measured here."""
     published = margins()
-    groups = {"SA": BENCHMARK[:3], "ERC": ERC, "SD": BENCHMARK[6:], "all eight": BENCHMARK}
+    groups = {**LEVELS, "all eight": BENCHMARK}
     given = {f"GSA-7B - best unified, {what}": [published[name] for name in names]
              for what, names in groups.items()}  # fmt: skip
     first = reference_of(arms)
@@ -231,9 +223,11 @@ def scores(arms: Arms, resamples: int = RESAMPLES) -> Table:
             parts = classes_of(last(runs), name)
             interval = ["", "", ""]
             if parts is not None:
-                gold, said, labels = parts
-                metric = found[0].metric
-                e = estimate([scored(gold, said, labels, metric, resamples, zlib.crc32(name.encode()))])
+                metric, seed = found[0].metric, zlib.crc32(name.encode())
+                sampled = scored(
+                    parts.gold, parts.said, parts.labels, metric, resamples, seed, parts.dialogues
+                )
+                e = estimate([sampled])
                 interval = [f"{e.low:.2f}", f"{e.high:.2f}", f"{_calibration(runs, name):.1f}"]
             values = number([row.value for row in found])
             rows.append([arm, name, found[0].metric, str(found[0].n), str(len(found)), values, *interval])

@@ -151,12 +151,13 @@ def predict(model: Any, encoder: Encoder, examples: Sequence[Example], row_token
     scores = score(model, encoder.encode(examples), row_tokens)
     columns: dict[str, list[Any]] = {
         "id": [e.id for e in examples],
+        "dialogue": [e.dialogue.id for e in examples],
         "gold": [e.label for e in examples],
         "predicted": [labels[s.best] for s in scores],
         "greedy": [None if s.greedy is None else labels[s.greedy] for s in scores],
     }
     columns |= {f"p_{label}": [float(s.probabilities[i]) for s in scores] for i, label in enumerate(labels)}
-    text = dict.fromkeys(("id", "gold", "predicted", "greedy"), pl.String)
+    text = dict.fromkeys(("id", "dialogue", "gold", "predicted", "greedy"), pl.String)
     return pl.DataFrame(columns, schema_overrides=text)
 
 

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from gsa.errors import InputError
 from gsa.evaluation import similarity
-from gsa.evaluation.arms import Run
 from gsa.evaluation.forgetting import matrix
+from gsa.evaluation.measured import Run
 from gsa.evaluation.statistics import calibration, confusion
-from gsa.evaluation.tables import rows_at, title_of
+from gsa.evaluation.tables import Arms, rows_at, title_of
 from gsa.files import aside
 
 LOG, NOTE = "log.jsonl", "run.json"
@@ -168,20 +168,23 @@ def reliability(arm: str, runs: Sequence[Run], path: Path, bins: int = 10) -> bo
     return True
 
 
-def learning_curves(runs: Sequence[Run], path: Path) -> bool:
+def learning_curves(arms: Arms, path: Path) -> bool:
     """Draw the loss of every step that log.jsonl notes, smoothed, a line a run; False if there is no log."""
-    logs = [(run, losses) for run in runs if len(losses := _losses(run))]
+    found = {arm: [(run.seed, _losses(run)) for run in runs] for arm, runs in arms.items()}
+    logs = {arm: having for arm, mine in found.items() if (having := [each for each in mine if each[1]])}
     if not logs:
         return False
-    figure = canvas(8, 4)
-    axes = figure.subplots()
-    for run, losses in logs:
-        window = max(1, len(losses) // 50)
-        smooth = np.convolve(losses, np.ones(window) / window, mode="valid")
-        axes.plot(np.arange(len(smooth)) + window, smooth, linewidth=1, label=f"{run.arm}, seed {run.seed}")
-    axes.set(xlabel="step, levels one after the other", ylabel="loss, running mean of a fiftieth")
-    axes.grid(visible=True, alpha=0.3)
-    figure.legend(fontsize=7, loc="outside right upper")
+    figure, grid = _grid(len(logs), 3.6)
+    for axes, (arm, mine) in zip(grid, logs.items(), strict=True):
+        for seed, losses in mine:
+            window = max(1, len(losses) // 50)
+            smooth = np.convolve(losses, np.ones(window) / window, mode="valid")
+            axes.plot(np.arange(len(smooth)) + window, smooth, linewidth=1, label=f"seed {seed}")
+        axes.set_title(arm, fontsize=9)
+        axes.grid(visible=True, alpha=0.3)
+        axes.legend(fontsize=7)
+    figure.supxlabel("step, levels one after the other", fontsize=9)
+    figure.supylabel("loss, running mean of a fiftieth", fontsize=9)
     _save(figure, path)
     return True
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gsa.evaluation.arms import Run, main_metric
 from gsa.evaluation.comparison import difference, last
+from gsa.evaluation.measured import Run, main_metric
 from gsa.evaluation.statistics import RESAMPLES, Sampled, backward_transfer, estimate
 from gsa.evaluation.tables import Table, cells_of, most_examples, rows_at, title_of
 

@@ -26,6 +26,8 @@ class Answers:
     """Shape (examples, labels)."""
     neutral: NDArray[np.bool_] | None = None
     """For MOSI and MOSEI asked with two labels: which gold scores are 0; shape (examples,)."""
+    dialogues: NDArray[np.int64] | None = None
+    """Which dialogue each example is of, where that was kept; shape (examples,)."""
 
     @property
     def predicted(self) -> NDArray[np.int64]:

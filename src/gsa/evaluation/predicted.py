@@ -20,8 +20,8 @@ class Predicted:
         place = {id: i for i, id in enumerate(self.ids)}
         chosen = np.asarray([place[id] for id in ids], dtype=np.int64)
         mine = self.answers
-        neutral = None if mine.neutral is None else mine.neutral[chosen]
-        return Answers(mine.labels, mine.gold[chosen], mine.probabilities[chosen], neutral)
+        neutral, dialogues = (None if of is None else of[chosen] for of in (mine.neutral, mine.dialogues))
+        return Answers(mine.labels, mine.gold[chosen], mine.probabilities[chosen], neutral, dialogues)
 
 
 def pooled(found: Sequence[Predicted | None]) -> Predicted | None:
@@ -31,10 +31,15 @@ def pooled(found: Sequence[Predicted | None]) -> Predicted | None:
         return None
     mine = [each.answers for each in whole]
     neutral = [each.neutral for each in mine if each.neutral is not None]
+    starts = np.cumsum([0, *(len(each.gold) for each in mine)])  # dialogues of two folds are not alike
+    numbers = [
+        each.dialogues + at for each, at in zip(mine, starts[:-1], strict=True) if each.dialogues is not None
+    ]
     answers = Answers(
         mine[0].labels,
         np.concatenate([each.gold for each in mine]),
         np.concatenate([each.probabilities for each in mine]),
         np.concatenate(neutral) if neutral else None,
+        np.concatenate(numbers) if len(numbers) == len(mine) else None,
     )
     return Predicted(tuple(id for each in whole for id in each.ids), answers)

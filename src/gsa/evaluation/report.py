@@ -15,9 +15,10 @@ from pathlib import Path
 from gsa.datasets.catalogue import absence, data_root, get
 from gsa.errors import InputError
 from gsa.evaluation import cases, comparison, figures, similarity, tables, unrepeated
-from gsa.evaluation.arms import Run, by_arm, read_runs
+from gsa.evaluation.arms import by_arm, read_runs
 from gsa.evaluation.cases import Tally
 from gsa.evaluation.forgetting import forgetting
+from gsa.evaluation.measured import Run
 from gsa.evaluation.published import BENCHMARK, FEW_SHOT
 from gsa.evaluation.statistics import RESAMPLES
 from gsa.evaluation.tables import Arms, Table, title_of
@@ -77,7 +78,7 @@ def make_tables(
     arms: Arms, tallies: Sequence[Tally], resamples: int, say: Callable[[str], None]
 ) -> tuple[list[Table], list[str]]:
     """Return all tables that there is something for, and a sentence for each of the others."""
-    made = [tables.table_1(), tables.table_2(), tables.table_3(arms), comparison.table_4(arms)]
+    made = [tables.table_1(), tables.table_2(), tables.table_3(arms), tables.table_4(arms)]
     absent = []
     say(f"comparing, {resamples:,} draws each")
     differences = comparison.differences(arms, resamples)
@@ -147,8 +148,7 @@ def draw(arms: Arms, folder: Path) -> tuple[list[tuple[str, str]], list[str]]:
         figures.canvas(1, 1)
     except InputError as error:
         return [], [f"{error}."]
-    every = [run for runs in arms.values() for run in runs]
-    done = figures.learning_curves(every, folder / "learning-curves.png")
+    done = figures.learning_curves(arms, folder / "learning-curves.png")
     add("Learning curves", "learning-curves.png", done, "no log.jsonl beside the rows")
     for arm, runs in arms.items():
         known = f"-{_file(arm)}.png"

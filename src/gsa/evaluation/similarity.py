@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gsa.evaluation.arms import Run
+from gsa.evaluation.measured import Run
 from gsa.evaluation.results import read_rows, write_rows
 from gsa.evaluation.tables import Arms, Table, title_of
 

@@ -1,8 +1,9 @@
 """Statistics: gold and predicted classes in, differences with intervals and p values out. Knows no model.
 
-A bootstrap draws examples with replacement, the same ones for both contestants and all seeds; with several
-seeds it draws seeds too, the same ones for both. Metrics are read off confusion counts, so that 10,000 draws
-are a few matrix products. All numbers are percent unless said otherwise.
+A bootstrap draws examples with replacement, whole dialogues where these are known, the same ones for both
+contestants and all seeds; with several seeds it draws seeds too, the same ones for both. Metrics are read off
+confusion counts, so that 10,000 draws are a few matrix products. All numbers are percent unless said
+otherwise.
 """
 
 from collections.abc import Sequence
@@ -47,12 +48,19 @@ def confusion(gold: Classes, predicted: Classes, labels: int) -> Numbers:
 
 
 def drawn_scores(
-    gold: Classes, predicted: Classes, labels: int, metric: str, resamples: int = RESAMPLES, seed: int = 0
+    gold: Classes,
+    predicted: Classes,
+    labels: int,
+    metric: str,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    dialogues: Classes | None = None,
 ) -> Numbers:
     """Return scores (resamples, contestants) of answers (contestants, examples) on bootstrap samples.
 
-    All contestants are scored on the same drawn examples. Examples with the same gold and the same answers
-    of all contestants are counted together.
+    All contestants are scored on the same draws: of examples, or of whole dialogues where `dialogues`
+    (examples,) says which one each is of. Examples with the same gold and the same answers of all
+    contestants are counted together.
     """
     patterns, pattern = np.unique(np.vstack([gold, predicted]), axis=1, return_inverse=True)
     pattern = np.asarray(pattern).reshape(-1)
@@ -60,11 +68,14 @@ def drawn_scores(
     for number, answers in enumerate(patterns[1:]):
         cells[np.arange(len(answers)), number, patterns[0] * labels + answers] = 1
     flat = cells.reshape(len(cells), -1)
-    rng, n, found = np.random.default_rng(seed), len(gold), []
+    unit = np.arange(len(gold)) if dialogues is None else np.unique(dialogues, return_inverse=True)[1]
+    held = np.zeros((int(unit.max()) + 1, len(flat)))
+    np.add.at(held, (unit, pattern), 1)
+    rng, n, found = np.random.default_rng(seed), len(held), []
     for start in range(0, resamples, CHUNK):
         rows = min(CHUNK, resamples - start)
-        drawn = pattern[rng.integers(n, size=(rows, n))] + len(flat) * np.arange(rows)[:, None]
-        times = np.bincount(drawn.ravel(), minlength=rows * len(flat)).reshape(rows, -1)
+        drawn = rng.integers(n, size=(rows, n)) + n * np.arange(rows)[:, None]
+        times = np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n) @ held
         counts = (times @ flat).reshape(rows, len(predicted), labels, labels)
         found.append(score_of_counts(counts, metric))
     return np.concatenate(found)
@@ -97,14 +108,20 @@ class Sampled:
 
 
 def scored(
-    gold: Classes, answers: Classes, labels: int, metric: str, resamples: int = RESAMPLES, seed: int = 0
+    gold: Classes,
+    answers: Classes,
+    labels: int,
+    metric: str,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    dialogues: Classes | None = None,
 ) -> Sampled:
     """Score answers of shape (seeds, examples) or (examples,), and bootstrap samples of the examples."""
     answers = np.atleast_2d(answers)
     if answers.shape[1] != len(gold) or not len(gold):
         raise ValueError(f"expected answers to {len(gold)} > 0 examples, found the shape {answers.shape}")
     exact = np.stack([score_of_counts(confusion(gold, one, labels), metric) for one in answers])
-    return Sampled(exact, drawn_scores(gold, answers, labels, metric, resamples, seed), len(gold))
+    return Sampled(exact, drawn_scores(gold, answers, labels, metric, resamples, seed, dialogues), len(gold))
 
 
 def paired(
@@ -115,12 +132,14 @@ def paired(
     metric: str,
     resamples: int = RESAMPLES,
     seed: int = 0,
+    dialogues: Classes | None = None,
 ) -> Sampled:
     """Return first minus second, seed by seed, on the same drawn examples; shapes as in `scored`."""
     first, second = np.atleast_2d(first), np.atleast_2d(second)
     if first.shape != second.shape:
         raise ValueError(f"expected equal shapes, found {first.shape} and {second.shape}")
-    both, half = scored(gold, np.vstack([first, second]), labels, metric, resamples, seed), len(first)
+    both = scored(gold, np.vstack([first, second]), labels, metric, resamples, seed, dialogues)
+    half = len(first)
     return Sampled(
         both.observed[:half] - both.observed[half:], both.drawn[:, :half] - both.drawn[:, half:], both.n
     )

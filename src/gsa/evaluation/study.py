@@ -52,9 +52,13 @@ class Arm:
 
 
 def study(arms: Sequence[Arm], say: Say = print) -> list[Path]:
-    """Tune and measure the arms of a plan; return the folders of those that are done."""
+    """Tune and measure the arms of a plan; return the folders of those that are done.
+
+    Raises InputError for an arm that is there and of another recipe.
+    """
     for arm in arms:
         if arm.done:
+            _same_recipe(arm)
             say(f"{arm.name}: in {arm.out} already, skipped")
             continue
         say(f"{arm.name}: at work")
@@ -105,6 +109,17 @@ def plan(
                 first = before + firsts[name] if name in firsts else ""
                 arms.append(Arm(recipe, first, work, out))
     return arms
+
+
+def _same_recipe(arm: Arm) -> None:
+    """Raise InputError if the results that are there were made by another recipe."""
+    stored = load_recipe(arm.out / arm.name / STORED_RECIPE)
+    for key in ("backbone", "layout", "lora", "training", "levels", "evaluation"):
+        if getattr(stored, key) != getattr(arm.recipe, key):
+            raise InputError(
+                f"'{arm.out / arm.name}' was made with another {key} than its recipe has now: expected the "
+                "same, or another --out"
+            )
 
 
 def _formatted(override: str, seed: int) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from gsa.datasets.overlaps import Overlaps
 from gsa.errors import InputError
-from gsa.evaluation.arms import Run, main_metric
+from gsa.evaluation.measured import Run, main_metric
 from gsa.evaluation.metrics import compared
 from gsa.evaluation.statistics import Estimate, estimate, scored
 from gsa.evaluation.tables import Arms, Table
@@ -60,7 +60,9 @@ def _score(runs: Sequence[Run], name: str, out: set[str], resamples: int) -> Est
         return None
     ids = [id for id in kept[0].ids if id in shared]
     metric = main_metric(name, runs[0].sources.get(name))
-    pairs = [compared(each.of(ids), metric) for each in kept]
+    answers = [each.of(ids) for each in kept]
+    pairs = [compared(each, metric) for each in answers]
     gold, said = pairs[0][0], np.stack([predicted for _, predicted in pairs])
-    labels = int(max(gold.max(), said.max())) + 1
-    return estimate([scored(gold, said, labels, metric, resamples, zlib.crc32(name.encode()))])
+    labels, dialogues = int(max(gold.max(), said.max())) + 1, answers[0].dialogues
+    dialogues = dialogues if dialogues is not None and len(dialogues) == len(gold) else None
+    return estimate([scored(gold, said, labels, metric, resamples, zlib.crc32(name.encode()), dialogues)])
