@@ -48,6 +48,7 @@ BODIES: list[bytes] = [
     b'{"text":' + b'{"a":' * 900 + b"1" + b"}" * 900 + b"}", b'{"labels":[' + b"[],[]," * 9000 + b"[]]}",
     b"{" + b",".join(b'"k%d":1' % i for i in range(9000)) + b"}", b'{"text":"' + b"a" * 300_000 + b'"}',
     b'{"texts":[' + b'"a",' * 20_000 + b'"a"]}', b'{"turns":[' + b'"a",' * 200 + b'"a"]}', b"text=a", b"<a/>",
+    json.dumps({"text": "a", "labels": [f"{i:02}" + " x\u5b57" * 32 for i in range(64)]}).encode(),
     b'{"turns":[' + b'{"text":"a"},' * 9000 + b'{}]}', b'{"__proto__":{},"constructor":1}', b"\x00" * 1000,
 ]  # fmt: skip
 TYPES = [
