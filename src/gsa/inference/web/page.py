@@ -32,8 +32,8 @@ QUEUE = 128
 """Presses of buttons that Gradio holds; what waits for the model waits in the line."""
 SWEEP, AGE = 600, 3600
 """Seconds between two looks for old files, and until a file is old."""
-SESSION, SESSIONS = 64, 4000
-"""Letters of the name that a browser gives itself, and how many of them Gradio may know."""
+SESSION, SESSIONS, STATES = 64, 4000, 500
+"""Letters of the name that a browser gives itself; how many names, and states of the page, Gradio may keep."""
 
 
 def make_page(predictor: "Predictor", levels: Levels, model: str) -> MakePage:
@@ -75,6 +75,8 @@ def _bound_sessions(queue: Any) -> None:
     async def bounded(body: Any, request: Any, username: Any) -> Any:
         if len(body.session_hash) > SESSION:
             return False, f"session_hash: expected at most {SESSION} letters", "validator_error"
+        if body.fn_index not in queue.blocks.fns:
+            return False, "fn_index: expected that of a button", "validator_error"
         events = queue.pending_event_ids_session
         if len(events) > SESSIONS:  # Gradio itself forgets all but the youngest sessions' messages
             for gone in set(events) - set(queue.pending_messages_per_session):
@@ -88,6 +90,7 @@ def _page(handlers: Handlers, model: str, remove: Callable[[], object]) -> Page:
     import gradio as gr
     from fastapi import FastAPI
     from gradio import queueing
+    from starlette.routing import Mount
 
     from gsa.inference.web.tabs import compare_tab, file_tab, header, talk_tab, text_tab
 
@@ -99,6 +102,7 @@ def _page(handlers: Handlers, model: str, remove: Callable[[], object]) -> Page:
             talk_tab(handlers)
             file_tab(handlers)
             compare_tab(handlers)
+    blocks.state_session_capacity = STATES
     blocks.queue(max_size=QUEUE, default_concurrency_limit=None, api_open=False)
     system, mono = ["system-ui", "Segoe UI", "Roboto", "sans-serif"], ["ui-monospace", "monospace"]
     theme = gr.themes.Base(primary_hue="indigo", neutral_hue="slate", font=system, font_mono=mono)
@@ -108,6 +112,7 @@ def _page(handlers: Handlers, model: str, remove: Callable[[], object]) -> Page:
         mcp_server=False, theme=theme, css=files(__package__).joinpath("page.css").read_text("utf-8"),
     )  # fmt: skip
     _bound_sessions(blocks._queue)
+    mounted: Any = next(route.app for route in app.routes if isinstance(route, Mount))
 
     @contextlib.asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
@@ -117,4 +122,4 @@ def _page(handlers: Handlers, model: str, remove: Callable[[], object]) -> Page:
         finally:
             remove()
 
-    return Page(app, handlers.sent, lifespan, blocks.app.stop_event.set)
+    return Page(app, handlers.sent, lifespan, mounted.stop_event.set)
