@@ -3,8 +3,8 @@
     python tests/hostile.py [--requests 10000] [--seed 0] [--out FILE] [--without-schemathesis]
 
 Four fifths are this project's own (support/hostility.py), the rest are schemathesis's, made from the server's
-OpenAPI. The server has a token, which nine of ten requests bring, and the web page where gradio is installed. A
-fixed probe is asked before, during and after. Prints the statuses and exits with 1 on a 5xx.
+OpenAPI. The server has a token, which nine of ten requests bring, and the web page where gradio is installed.
+A fixed probe is asked before, during and after. Prints the statuses and exits with 1 on a 5xx.
 """
 
 import argparse

@@ -33,7 +33,7 @@ QUEUE = 128
 SWEEP, AGE = 600, 3600
 """Seconds between two looks for old files, and until a file is old."""
 SESSION, SESSIONS, STATES = 64, 4000, 500
-"""Letters of the name that a browser gives itself; how many names, and states of the page, Gradio may keep."""
+"""Letters of the name that a browser gives itself; how many names and states Gradio may keep."""
 
 
 def make_page(predictor: "Predictor", levels: Levels, model: str) -> MakePage:
