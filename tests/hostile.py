@@ -3,31 +3,35 @@
     python tests/hostile.py [--requests 10000] [--seed 0] [--out FILE] [--without-schemathesis]
 
 Four fifths are this project's own (support/hostility.py), the rest are schemathesis's, made from the server's
-OpenAPI. A fixed probe is asked before, during and after. Prints the statuses and exits with 1 on a 5xx.
+OpenAPI. The server has a token, which nine of ten requests bring, and the web page where gradio is installed.
+A fixed probe is asked before, during and after. Prints the statuses and exits with 1 on a 5xx.
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import re
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 sys.path[0] = str(Path(__file__).parent / "support")  # not tests/, whose folders are called as packages are
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import httpx2  # noqa: E402
 import torch  # noqa: E402
-from hostility import ask, requests  # noqa: E402
+from hostility import ask, requests, signed  # noqa: E402
 from tiny import byte_tokenizer, tiny_llama  # noqa: E402
 
 from gsa.chain.backbone import Loaded  # noqa: E402
 from gsa.inference.predictor import Predictor  # noqa: E402
-from gsa.inference.server.app import make_service  # noqa: E402
+from gsa.inference.server.app import NO_PAGE, make_service  # noqa: E402
 from gsa.inference.server.draining import Server  # noqa: E402
 from gsa.inference.server.limits import Limits  # noqa: E402
 from gsa.inference.server.run import bound  # noqa: E402
@@ -35,6 +39,8 @@ from gsa.tasks.layout import Layout  # noqa: E402
 from gsa.trie import attention  # noqa: E402
 
 PROBE = {"turns": ["They lost my luggage again.", {"speaker": "Desk", "text": "I am so sorry!"}]}
+TOKEN = "s3cret"
+SIGNED = {"authorization": f"Bearer {TOKEN}"}
 OPERATIONS = 8
 """Methods and paths of the OpenAPI, over which schemathesis spreads its requests."""
 
@@ -50,24 +56,32 @@ class Target:
         self.address = self.listener.getsockname()
         self.url = "http://{}:{}".format(*self.address)
         ready = threading.Event()
-        self.service = make_service(predictor, Limits(seconds=5))
+        self.folder = tempfile.TemporaryDirectory()
+        page: Any = NO_PAGE
+        if importlib.util.find_spec("gradio"):
+            from gsa.inference.web.levels import Levels
+            from gsa.inference.web.page import make_page
+
+            page = make_page(predictor, Levels(predictor, self.folder.name), "tiny")
+        self.service = make_service(predictor, Limits(seconds=5), TOKEN, page)
         self.server = Server(self.service, 10, ready.set)
         self.thread = threading.Thread(target=self.server.run, args=([self.listener],))
         self.thread.start()
-        ready.wait(30)
+        ready.wait(60)
 
     def stop(self) -> None:
         self.server.should_exit = True
         self.thread.join(60)
         self.listener.close()
+        self.folder.cleanup()
 
     def probe(self) -> object:
-        return httpx2.post(f"{self.url}/v1/emotion", json=PROBE).json()
+        return httpx2.post(f"{self.url}/v1/emotion", json=PROBE, headers=SIGNED, timeout=60).json()
 
     def counts(self) -> dict[str, int]:
         """Return the statuses that the server itself has counted."""
         found: Counter[str] = Counter()
-        text = httpx2.get(f"{self.url}/metrics").text
+        text = httpx2.get(f"{self.url}/metrics", headers=SIGNED).text
         for status, count in re.findall(r'^gsa_requests_total{.*status="(\d+)"} (\S+)', text, re.M):
             found[status] += int(float(count))
         return dict(sorted(found.items()))
@@ -76,7 +90,7 @@ class Target:
 def own(target: Target, n: int, seed: int, expected: object) -> Counter[str]:
     seen: Counter[str] = Counter()
     for i, request in enumerate(requests(n, seed)):
-        found = ask(target.address, request)
+        found = ask(target.address, request if i % 10 == 9 else signed(request, TOKEN))
         seen.update(map(str, found or ["silence"]))
         if any(status >= 500 for status in found):
             print(f"FAILED {found}: {request[:500]!r}", file=sys.stderr)
@@ -85,21 +99,29 @@ def own(target: Target, n: int, seed: int, expected: object) -> Counter[str]:
     return seen
 
 
-def from_the_specification(target: Target, n: int, seed: int) -> int:
-    """Run schemathesis for at least n requests; returns how many it sent."""
+def from_the_specification(target: Target, n: int, seed: int, expected: object) -> int:
+    """Run schemathesis for at least n requests, with the probe once a second; returns how many came."""
     checks = "not_a_server_error,content_type_conformance,response_schema_conformance"
     before = sum(target.counts().values())
-    sent, rounds = 0, 0
+    sent, rounds, asked = 0, 0, 0
     while sent < n and rounds < 50:
         command = [
             sys.executable, "-c", "from schemathesis.cli import schemathesis; schemathesis()", "run",
             f"{target.url}/openapi.json", "--checks", checks, "--mode", "all", "--seed", str(seed + rounds),
             "--max-examples", str(max(10, n // OPERATIONS)), "--suppress-health-check", "all",
+            "--header", f"Authorization: {SIGNED['authorization']}",
         ]  # fmt: skip
-        ended = subprocess.run(command, capture_output=True, text=True)
-        if ended.returncode:
-            raise SystemExit(f"schemathesis found something:\n{ended.stdout[-6000:]}\n{ended.stderr[-2000:]}")
-        sent, rounds = sum(target.counts().values()) - before - rounds - 1, rounds + 1
+        with tempfile.TemporaryFile("w+") as said, subprocess.Popen(command, stdout=said, stderr=said) as run:
+            while run.poll() is None:
+                if target.probe() != expected:
+                    run.kill()
+                    raise SystemExit("the probe answers otherwise while schemathesis asks")
+                asked += 1
+                time.sleep(1)
+            if run.returncode:
+                said.seek(0)
+                raise SystemExit(f"schemathesis found something:\n{said.read()[-8000:]}")
+        sent, rounds = sum(target.counts().values()) - before - rounds - asked - 1, rounds + 1
     return sent
 
 
@@ -116,7 +138,7 @@ def main() -> None:
         expected = target.probe()
         share = 0 if options.without_schemathesis else options.requests // 5
         seen = own(target, options.requests - share, options.seed, expected)
-        theirs = from_the_specification(target, share, options.seed) if share else 0
+        theirs = from_the_specification(target, share, options.seed, expected) if share else 0
         same, alive, counted = target.probe() == expected, target.service.worker.alive, target.counts()
     finally:
         target.stop()

@@ -1,12 +1,11 @@
 """A tiny predictor behind the server's routes."""
 
 import logging
-import threading
 from collections.abc import Iterator
 
 import pytest
 from fastapi.testclient import TestClient
-from serving import Held
+from serving import Held, listening
 from tiny import byte_tokenizer, tiny_llama
 
 from gsa.chain.backbone import Loaded
@@ -14,7 +13,6 @@ from gsa.inference.predictor import Predictor
 from gsa.inference.server.app import Service, make_service
 from gsa.inference.server.draining import Server
 from gsa.inference.server.limits import Limits
-from gsa.inference.server.run import bound
 from gsa.tasks.layout import Layout
 from gsa.trie import attention
 
@@ -53,17 +51,8 @@ def client(service: Service) -> Iterator[TestClient]:
 @pytest.fixture
 def serving(predictor: Held) -> Iterator[tuple[tuple[str, int], Server]]:
     """A server on a socket of its own, in a thread; yields its address and the server."""
-    listening = threading.Event()
-    with bound("127.0.0.1", 0) as listener:
-        server = Server(make_service(predictor, Limits(seconds=2)), 10, listening.set)
-        thread = threading.Thread(target=server.run, args=([listener],))
-        thread.start()
-        assert listening.wait(10)
-        yield listener.getsockname(), server
-        server.should_exit = True
-        predictor.go.set()
-        thread.join(20)
-        assert not thread.is_alive()
+    with listening(make_service(predictor, Limits(seconds=2)), end=predictor.go.set) as found:
+        yield found
 
 
 @pytest.fixture(autouse=True)

@@ -182,6 +182,10 @@ def test_threads_take_turns(plain: Predictor) -> None:
 
 def test_encoders_are_kept_but_not_forever(plain: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "ENCODERS", 2)
+    plain.sentiment("Fine.")
+    mine = plain._encoder(SENTIMENT)
     for name in "abc":
         plain.sentiment("Fine.", labels=[f"{name}1", f"{name}2"])
-    assert len(plain._encoders) == 1
+        assert plain._encoder(SENTIMENT) is mine, "what is asked often is not made again"
+    assert len(plain._encoders) == 2
+    assert len(plain._known.tokens) == 1, "a line is counted once for all tasks"

@@ -3,6 +3,7 @@
 `requests(n, seed)` yields them as bytes for a socket; the same seed yields the same. `ask` sends them.
 """
 
+import base64
 import json
 import random
 import re
@@ -48,6 +49,7 @@ BODIES: list[bytes] = [
     b'{"text":' + b'{"a":' * 900 + b"1" + b"}" * 900 + b"}", b'{"labels":[' + b"[],[]," * 9000 + b"[]]}",
     b"{" + b",".join(b'"k%d":1' % i for i in range(9000)) + b"}", b'{"text":"' + b"a" * 300_000 + b'"}',
     b'{"texts":[' + b'"a",' * 20_000 + b'"a"]}', b'{"turns":[' + b'"a",' * 200 + b'"a"]}', b"text=a", b"<a/>",
+    json.dumps({"text": "a", "labels": [f"{i:02}" + " x\u5b57" * 32 for i in range(64)]}).encode(),
     b'{"turns":[' + b'{"text":"a"},' * 9000 + b'{}]}', b'{"__proto__":{},"constructor":1}', b"\x00" * 1000,
 ]  # fmt: skip
 TYPES = [
@@ -64,7 +66,9 @@ PATHS = [
     "/%2e%2e/%2e%2e/x",
     "/v1/" + "a" * 9000, "/docs", "/openapi.json", "/health", "/ready", "/metrics", "/metrics?name[]=%00",
     "http://other.example/v1/sentiment", "/v1/classify?" + "a=b&" * 500, "/\xff", "*",
-    "/v1/emotion%0d%0aX:%20y",
+    "/v1/emotion%0d%0aX:%20y", "/config", "/theme.css", "/gradio_api/queue/data?session_hash=nobody",
+    "/gradio_api/file=/etc/passwd", "/gradio_api/file=" + "../" * 90, "/gradio_api/heartbeat/%00",
+    "/gradio_api/queue/data", "/assets/%2e%2e/config", "/gradio_api/upload_progress?upload_id=x",
 ]  # fmt: skip
 HEADERS = [
     "Content-Length: -1", "Content-Length: abc", "Content-Length: 9999999999",
@@ -196,8 +200,35 @@ def _raw(dice: random.Random) -> bytes:
     return scramble(post(f"/v1/{task}", dump(body, dice)), dice)
 
 
+def _pressed(dice: random.Random) -> bytes:
+    """Return what the web page sends, wounded or scrambled."""
+    session = dice.choice(["abc", "", "x" * 60, "x" * 9000, "\0", "\ud800", "../x"])
+    path, body = dice.choice(
+        [
+            ("queue/join", {"data": ["It was fine.", "sentiment"], "fn_index": dice.randrange(20),
+                            "session_hash": session, "trigger_id": 5}),
+            ("cancel", {"session_hash": session, "fn_index": dice.randrange(20), "event_id": "abc"}),
+        ]
+    )  # fmt: skip
+    if dice.random() < 0.2:
+        kind = "Content-Type: multipart/form-data; boundary=x"
+        parts = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.csv"\r\n\r\na\r\n--x--\r\n'
+        return http("POST", "/gradio_api/upload", scramble(parts, dice), kind)
+    wounded = dump(wound(body, dice) if dice.random() < 0.8 else body, dice)
+    return post(f"/gradio_api/{path}", scramble(wounded, dice) if dice.random() < 0.3 else wounded)
+
+
+def signed(request: bytes, token: str) -> bytes:
+    """Return a request with a server's token, as its page or its API expects it."""
+    page = request.partition(b"\r\n")[0].split(b" ")[1:2] == [b"/"] or b"/gradio_api/" in request[:200]
+    word = base64.b64encode(f"me:{token}".encode()).decode() if page else token
+    header = f"Host: x\r\nAuthorization: {'Basic' if page else 'Bearer'} {word}\r\n"
+    return request.replace(b"Host: x\r\n", header.encode(), 1)
+
+
 KINDS: list[tuple[int, Callable[[random.Random], bytes]]] = [
     (8, _wounded), (4, _scrambled), (4, _strange_body), (4, _strange_head), (1, _chunked), (2, _raw),
+    (4, _pressed),
 ]  # fmt: skip
 
 

@@ -2,11 +2,15 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from gsa.inference.prediction import Prediction, Query
 from gsa.inference.predictor import Predictor
+from gsa.inference.server.app import Service
+from gsa.inference.server.draining import Server
+from gsa.inference.server.run import bound
 
 
 class Held:
@@ -28,6 +32,29 @@ class Held:
         assert self.go.wait(30)
         self.before(queries)
         return self._predictor.predict(queries)
+
+
+@contextmanager
+def listening(
+    service: Service, drain: float = 10, end: Callable[[], None] = lambda: None
+) -> Iterator[tuple[tuple[str, int], Server]]:
+    """Run a server on a socket of its own, in a thread; yields its address and the server.
+
+    `end` is called once it shall stop.
+    """
+    heard = threading.Event()
+    with bound("127.0.0.1", 0) as listener:
+        server = Server(service, drain, heard.set)
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        try:
+            assert heard.wait(60)
+            yield listener.getsockname(), server
+        finally:
+            server.should_exit = True
+            end()
+            thread.join(30)
+        assert not thread.is_alive()
 
 
 def until(condition: Callable[[], object], seconds: float = 20) -> None:

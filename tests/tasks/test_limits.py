@@ -5,12 +5,12 @@ import re
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from prompts import LAYOUTS, TALK, assert_whole, dialogue, examples, whole
+from prompts import LAYOUTS, TALK, Merging, assert_whole, dialogue, examples, whole
 
 from gsa.errors import InputError
 from gsa.tasks import encoding
 from gsa.tasks.dialogue import Dialogue, Example, Utterance, sentence
-from gsa.tasks.encoding import Encoder
+from gsa.tasks.encoding import Encoder, Known
 from gsa.tasks.layout import Layout
 from gsa.tasks.task import EMOTION, SARCASM, SENTIMENT
 from gsa.trie.trie import size
@@ -128,11 +128,23 @@ def test_a_target_too_long_alone_keeps_head_and_tail(tokenizer):
 
 
 def test_a_stream_of_lines_takes_constant_memory(tokenizer, monkeypatch):
-    monkeypatch.setattr(encoding, "REMEMBERED", 20)
-    encoder = Encoder(tokenizer, Layout(), SENTIMENT)
+    monkeypatch.setattr(encoding, "REMEMBERED", 2 * (encoding.ENTRY + 50))
+    known = Known()
+    encoder = Encoder(tokenizer, Layout(), SENTIMENT, known)
     prompts = encoder.encode([sentence(f"line {i}", str(i), "set") for i in range(10)])
-    assert len(encoder._lengths._known) <= 4
+    assert 1 <= len(known.tokens) <= 3
     assert prompts == Encoder(tokenizer, Layout(), SENTIMENT).encode([p.example for p in prompts])
+
+
+def test_encoders_of_one_tokenizer_know_a_line_together(tokenizer):
+    known = Known()
+    said = examples(dialogue("One line.", "Another line."))
+    for task in (EMOTION, SARCASM):
+        assert Encoder(tokenizer, Layout(), task, known).encode(said) == Encoder(
+            tokenizer, Layout(), task
+        ).encode(said)
+    assert len(known.tokens) == 2
+    assert known.size > 2 * encoding.ENTRY
 
 
 def test_a_target_without_spaces_is_cut_between_letters(tokenizer):
@@ -192,3 +204,35 @@ def test_the_limit_holds_for_merging_tokenizers(any_tokenizer):
                 assert len(prompt.ids) + max(map(len, prompt.answers)) <= 900
                 if not prompt.cut:
                     assert_whole(any_tokenizer, layout, task, prompt)
+
+
+class Counting(Merging):
+    """Letters are tokens, and are counted."""
+
+    read = 0
+
+    def ids(self, text):
+        self.read += len(text)
+        return super().ids(text)
+
+
+def many_labels(letters):
+    return SENTIMENT.with_labels(*(f"{i:02}".ljust(letters, "x") for i in range(64)))
+
+
+def test_a_label_list_that_leaves_no_room_is_refused_before_much_is_tokenised():
+    tokenizer = Counting()
+    with pytest.raises(InputError, match=r"which take \d+: expected at least (\d+)") as refused:
+        Encoder(tokenizer, Layout(), many_labels(100))
+    assert tokenizer.read < 10_000, "one text, not one a label"
+    least = int(str(refused.value).split()[-1])
+    assert Encoder(tokenizer, Layout(max_tokens=least), many_labels(100))
+    with pytest.raises(InputError, match=f"at least {least}"):
+        Encoder(tokenizer, Layout(max_tokens=least - 1), many_labels(100))
+
+
+def test_a_long_label_list_is_not_repeated_for_every_ending():
+    tokenizer, task = Counting(), many_labels(10)
+    Encoder(tokenizer, Layout(), task)
+    whole_list = len(Layout().prompt(task, dialogue("It was fine."), 0, range(1)))
+    assert tokenizer.read < 64 * whole_list * 3

@@ -14,14 +14,14 @@ from gsa.errors import InputError, suggest
 from gsa.evaluation.scoring import Score, score
 from gsa.inference.prediction import Prediction, Query, Truncated, Turn, dialogue, is_many
 from gsa.tasks.dialogue import Dialogue, Example
-from gsa.tasks.encoding import Encoder, Prompt
+from gsa.tasks.encoding import Encoder, Known, Prompt
 from gsa.tasks.layout import Layout
 from gsa.tasks.task import EMOTION, SARCASM, SENTIMENT, TASKS, Task
 
 AT_ONCE = 1024
 """Queries that are encoded before they are scored; bounds memory, and how long other threads wait."""
 ENCODERS = 64
-"""Tasks whose encoder is kept."""
+"""Tasks whose encoder is kept: those asked last."""
 
 Talk = Turn | Sequence[Turn]
 
@@ -49,6 +49,7 @@ class Predictor:
         """Its tokenizer; not to be changed."""
         self._row_tokens = row_tokens
         self._encoders: dict[tuple[Any, ...], Encoder] = {}
+        self._known = Known()
         self._lock = Lock()
 
     def of(self, loaded: Loaded) -> "Predictor":
@@ -173,11 +174,11 @@ class Predictor:
 
     def _encoder(self, task: Task) -> Encoder:
         key = _key(task)
-        if key not in self._encoders:
-            if len(self._encoders) >= ENCODERS:
-                self._encoders.clear()
-            self._encoders[key] = Encoder(self.tokenizer, self.layout, task)
-        return self._encoders[key]
+        found = self._encoders.pop(key, None) or Encoder(self.tokenizer, self.layout, task, self._known)
+        self._encoders[key] = found  # as the youngest
+        if len(self._encoders) > ENCODERS:
+            del self._encoders[next(iter(self._encoders))]
+        return found
 
 
 def _key(task: Task) -> tuple[Any, ...]:

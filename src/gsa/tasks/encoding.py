@@ -5,8 +5,9 @@ of every label's answer. Prompt and answer are tokenised as one text, and the an
 longest prefix common to all labels, so sharing never changes what the model reads.
 """
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import accumulate, islice
 from typing import Any
 
@@ -21,8 +22,10 @@ ENDINGS = (*".,!?:)'\"*~a7é\u2019\u2026\u3002", "\U0001f600")
 """Ends of a text that are tried, to find out whether a tokenizer merges them with what follows."""
 SMALLEST = 32
 """Tokens that must be left for what an example says."""
-REMEMBERED = 2**20
-"""Letters of the lines whose length in tokens is kept, so that an endless stream takes constant memory."""
+REMEMBERED = 2**22
+"""Bytes of the lines whose length in tokens is kept, so that an endless stream takes constant memory."""
+ENTRY = 100
+"""Bytes that keeping a line takes beside the line itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +53,21 @@ def shared(a: Sequence[int], b: Sequence[int]) -> int:
     return next((i for i in range(n) if a[i] != b[i]), n)
 
 
+@dataclass
+class Known:
+    """Lines and their tokens by one tokenizer, for as many of its encoders as share it."""
+
+    tokens: dict[str, int] = field(default_factory=dict)
+    """Tokens of each line that is kept."""
+    size: int = 0
+    """Bytes that it takes."""
+
+
 class Encoder:
     """Turns the examples of one task into Prompts, with one tokenizer and one layout."""
 
-    def __init__(self, tokenizer: Any, layout: Layout, task: Task) -> None:
-        """Work out the answers' ids.
+    def __init__(self, tokenizer: Any, layout: Layout, task: Task, known: Known | None = None) -> None:
+        """Work out the answers' ids; `known` is what this tokenizer's encoders share.
 
         Raises InputError if two labels read the same to the tokenizer, or if the layout's `max_tokens`
         leaves no room beside the instruction and labels.
@@ -62,8 +75,11 @@ class Encoder:
         self.layout, self.task = layout, task
         self._tokenizer = tokenizer
         self._eos = tokenizer.eos_token_id
-        self._lengths = _Lengths(self._tokens)
-        prompt, answers = self._split(self._tokens(self._probe("It was fine.")))
+        self._lengths = _Lengths(self._tokens, known or Known())
+        texts = self._probe(task, "It was fine.")
+        # One text says whether there is room, before every label is tokenised behind the whole list.
+        self._room = self._room_beside(len(self._tokens([max(texts, key=len)])[0]))
+        prompt, answers = self._split(self._tokens(texts))
         self.ends = layout.end or any(a != b and shared(a, b) == len(a) for a in answers for b in answers)
         """Whether answers are closed by the end-of-text token."""
         if len(set(answers)) < len(answers) or not all(answers):
@@ -72,13 +88,7 @@ class Encoder:
             )
         self._answers = answers
         self._local = self._seam_is_fixed(answers)
-        frame = len(prompt) + max(map(len, answers)) + 8
-        self._room = layout.max_tokens - frame
-        if self._room < SMALLEST:
-            raise InputError(
-                f"layout.max_tokens: {layout.max_tokens} leaves no room beside the instruction and labels of "
-                f"task '{task.name}', which take {frame}: expected at least {frame + SMALLEST}"
-            )
+        self._room = self._room_beside(len(prompt) + max(map(len, answers)))
 
     def encode(self, examples: Sequence[Example]) -> list[Prompt]:
         """Return one Prompt per example, in order.
@@ -124,13 +134,28 @@ class Encoder:
             prompt, answers = self._split(self._tokens(self._texts(text)))
         return prompt, tuple((*a, self._eos) for a in answers) if self.ends else answers
 
-    def _probe(self, said: str) -> list[str]:
+    def _room_beside(self, tokens: int) -> int:
+        """Return the tokens left for what an example says beside the longest text of a short one."""
+        frame = tokens + 8
+        if self.layout.max_tokens - frame < SMALLEST:
+            raise InputError(
+                f"layout.max_tokens: {self.layout.max_tokens} leaves no room beside the instruction and "
+                f"labels of task '{self.task.name}', which take {frame}: expected at least {frame + SMALLEST}"
+            )
+        return self.layout.max_tokens - frame
+
+    def _probe(self, task: Task, said: str) -> list[str]:
         dialogue = Dialogue("", (Utterance(said),))
-        return self._texts(self.layout.prompt(self.task, dialogue, 0, range(1)))
+        return self._texts(self.layout.prompt(task, dialogue, 0, range(1)))
 
     def _seam_is_fixed(self, answers: tuple[Ids, ...]) -> bool:
-        """Tell whether the answers' ids stay the same whatever a text ends with."""
-        ids = self._tokens([text for end in ENDINGS for text in self._probe(f"It was fine{end}")])
+        """Tell whether the answers' ids stay the same whatever a text ends with.
+
+        Of the label list the last two suffice, which may stand before the seam; a text with the whole list
+        for each label and ending could be millions of tokens.
+        """
+        short = replace(self.task, instruction="", labels=self.task.labels[-2:])
+        ids = self._tokens([text for end in ENDINGS for text in self._probe(short, f"It was fine{end}")])
         n = len(answers)
         return all(self._split(ids[i : i + n])[1] == answers for i in range(0, len(ids), n))
 
@@ -198,10 +223,8 @@ class Encoder:
 class _Lengths:
     """Tokens of the turns of one dialogue after another, each turn counted once for all its targets."""
 
-    def __init__(self, tokens: Callable[[list[str]], list[Ids]]) -> None:
-        self._tokens = tokens
-        self._known: dict[str, int] = {}
-        self._letters = 0
+    def __init__(self, tokens: Callable[[list[str]], list[Ids]], known: Known) -> None:
+        self._tokens, self._known = tokens, known
         self._dialogue: Dialogue | None = None
         self._sums = [0]
         self._starts: dict[int, list[int]] = {}
@@ -210,15 +233,16 @@ class _Lengths:
         """Count the turns of a dialogue, unless it is the one of the call before."""
         if dialogue is not self._dialogue:
             lines = [turn.line() for turn in dialogue.turns]
-            if self._letters > REMEMBERED:
-                self._known, self._letters = {}, 0
-            new = [line for line in dict.fromkeys(lines) if line not in self._known]
+            known = self._known
+            if known.size > REMEMBERED:
+                known.tokens, known.size = {}, 0
+            new = [line for line in dict.fromkeys(lines) if line not in known.tokens]
             if new:
-                self._letters += sum(map(len, new))
+                known.size += sum(sys.getsizeof(line) + ENTRY for line in new)
                 # One token for the line break, one for a seam that tokenises differently alone.
-                self._known |= {line: len(ids) + 2 for line, ids in zip(new, self._tokens(new), strict=True)}
+                known.tokens |= {line: len(ids) + 2 for line, ids in zip(new, self._tokens(new), strict=True)}
             self._dialogue, self._starts = dialogue, {}
-            self._sums = [0, *accumulate(self._known[line] for line in lines)]
+            self._sums = [0, *accumulate(known.tokens[line] for line in lines)]
 
     def of(self, turn: int) -> int:
         return self._sums[turn + 1] - self._sums[turn]

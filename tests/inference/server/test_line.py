@@ -9,7 +9,8 @@ import pytest
 from gsa.errors import InputError
 from gsa.inference.prediction import Prediction, Query, dialogue
 from gsa.inference.server.limits import Limits
-from gsa.inference.server.line import ClosedError, FullError, Job, Line, Worker, letters
+from gsa.inference.server.line import READ, ClosedError, FullError, Job, Line, Worker, size_of
+from gsa.tasks.dialogue import Dialogue, Utterance
 from gsa.tasks.task import EMOTION, SENTIMENT
 
 
@@ -58,7 +59,7 @@ def test_clients_take_turns_and_so_do_their_jobs() -> None:
     assert (line.queries, len(line)) == (7, 4)
     assert said(line.take(5, 9999)) == "a1 b1 c1 A1 b2"
     assert said(line.take(5, 9999)) == "a2 a3"
-    assert (line.queries, line.letters, len(line)) == (0, 0, 0)
+    assert (line.queries, line.size, len(line)) == (0, 0, 0)
 
 
 def test_a_batch_is_bounded_but_never_empty() -> None:
@@ -71,8 +72,8 @@ def test_a_batch_is_bounded_but_never_empty() -> None:
     line.add(long := job("y" * 50, "z"))
     assert said(line.take(99, 10)) == "x"
     assert said(line.take(99, 10)) == "y" * 50
-    assert line.letters == letters(long.portions[1]) == 1 + sum(len(label) + 1 for label in SENTIMENT.labels)
-    assert letters([]) == 0
+    assert line.size == size_of(long.portions[1]) == 1 + sum(len(label) + 1 for label in SENTIMENT.labels)
+    assert size_of([]) == 0
 
 
 def test_who_has_gone_is_left_out() -> None:
@@ -81,7 +82,7 @@ def test_who_has_gone_is_left_out() -> None:
     line.add(job("b1", client="b"))
     gone.future.cancel()
     assert said(line.take(9, 9999)) == "b1"
-    assert (line.queries, line.letters, len(line)) == (0, 0, 0)
+    assert (line.queries, line.size, len(line)) == (0, 0, 0)
 
 
 def test_what_waits_is_answered_in_one_call(model: Model) -> None:
@@ -134,14 +135,75 @@ def test_a_full_line_says_when_to_come_again(model: Model) -> None:
     worker = working(model, waiting=4)
     worker.submit(job("first"))
     assert model.busy.wait(5)
-    worker.submit(job("1", "2", "3"))
-    worker.submit(job("4"))
+    worker.submit(job("1", "2", "3", client="b"))
+    worker.submit(job("4", client="c"))
     with pytest.raises(FullError, match="another try in 1 s") as full:
-        worker.submit(job("5"))
+        worker.submit(job("5", client="d"))
     assert full.value.seconds == 1
     model.go.set()
     worker.close()
     assert worker.join(5)
+
+
+def test_one_client_leaves_room_for_others(model: Model) -> None:
+    for limits, text in (({"waiting": 8}, "y"), ({"waiting_bytes": 8 * 60}, "y" * 30)):
+        worker = working(model, **limits)
+        model.busy.clear()
+        worker.submit(job("first"))
+        assert model.busy.wait(5)
+        worker.submit(job(*[text] * 4))
+        with pytest.raises(FullError):
+            worker.submit(job(text))
+        worker.submit(job(text, client="b"))
+        model.go.set()
+        worker.close()
+        assert worker.join(5)
+        model.go.clear()
+
+
+def test_a_job_of_more_than_half_the_room_is_taken_where_its_client_has_none(model: Model) -> None:
+    worker = working(model, waiting=8)
+    worker.submit(job("first", client="b"))
+    assert model.busy.wait(5)
+    worker.submit(job("second", client="b"))
+    worker.submit(large := job(*"123456"))
+    model.go.set()
+    assert len(large.future.result(5)) == 6
+
+
+def test_what_a_client_has_waiting_is_forgotten_with_it() -> None:
+    line = Line()
+    line.add(job("a1", "a2"))
+    line.add(gone := job("b1", client="b"))
+    assert (line.of("a")[0], line.of("b")) == (2, (1, size_of(gone.portions[0])))
+    gone.future.cancel()
+    line.take(9, 9999)
+    assert line.of("a") == line.of("b") == (0, 0)
+    assert line._waits == {}
+
+
+def test_sizes_are_bytes_that_the_model_may_read() -> None:
+    labels = sum(len(label) + 1 for label in SENTIMENT.labels)
+    for text, size in {"ab": 2, "字" * 10: 30, "\ud800": 3, "x" * 99_999: READ}.items():
+        assert size_of([Query(SENTIMENT, dialogue("a"))]) == 1 + labels
+        said = Dialogue("", (Utterance(text),))
+        assert size_of([Query(SENTIMENT, said)]) == size + labels
+
+
+def test_giving_up_ends_what_waits_and_what_the_model_has(model: Model) -> None:
+    worker = working(model)
+    worker.submit(has := job("first"))
+    assert model.busy.wait(5)
+    worker.submit(waits := job("second", "third", client="b"))
+    worker.give_up()
+    for each in (has, waits):
+        with pytest.raises(ClosedError):
+            each.future.result(0)
+    with pytest.raises(ClosedError):
+        worker.submit(job("late"))
+    model.go.set()
+    assert worker.join(5)
+    assert model.calls == [1]
 
 
 def test_closing_answers_what_waits(model: Model) -> None:

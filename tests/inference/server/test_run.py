@@ -8,16 +8,18 @@ import socket
 import subprocess
 import sys
 import threading
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from types import SimpleNamespace
 
 import httpx2
 import pytest
-from serving import Held, until
+from serving import Held, listening, until
 
 import gsa
 from gsa.errors import InputError
 from gsa.inference.server import run as module
+from gsa.inference.server.app import make_service
 from gsa.inference.server.draining import Server
 from gsa.inference.server.limits import Limits
 from gsa.inference.server.run import OFF, Options, bound, check, serve, token_of
@@ -138,6 +140,20 @@ def test_a_second_signal_does_not_wait(serving, predictor: Held) -> None:
         assert not server.force_exit
         server.handle_exit(signal.SIGTERM, None)
         assert server.force_exit
+
+
+def test_what_waits_longer_than_a_stop_does_is_503(predictor: Held) -> None:
+    predictor.go.clear()
+    service = make_service(predictor, Limits(seconds=2))
+    with listening(service, drain=0.1, end=predictor.go.set) as ((host, port), server), ThreadPool(2) as pool:
+        url = f"http://{host}:{port}/v1/sentiment"
+        asked = [pool.apply_async(httpx2.post, (url,), {"json": {"text": text}}) for text in "ab"]
+        until(lambda: predictor.calls and len(predictor.calls[0]) + service.worker.waiting == 2)
+        server.handle_exit(signal.SIGTERM, None)
+        for each in asked:
+            answer = each.get(20)
+            assert (answer.status_code, answer.json()["error"]) == (503, "the server is stopping")
+        predictor.go.set()
 
 
 def test_a_client_that_leaves_is_given_up(serving, predictor: Held) -> None:

@@ -1,17 +1,14 @@
 """The page on a tiny run, behind its server, for clients and for a browser; made once a module."""
 
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from serving import Held
+from serving import Held, listening
 
 from gsa.inference.loading import load
 from gsa.inference.server.app import Service, make_service
-from gsa.inference.server.draining import Server
 from gsa.inference.server.limits import Limits
-from gsa.inference.server.run import bound
 from gsa.inference.web.levels import Levels
 
 
@@ -37,15 +34,15 @@ def page_limits() -> Limits:
 @pytest.fixture(scope="module")
 def make_page_service(
     page_predictor: Held, tuned: Path, page_limits: Limits
-) -> Iterator[Callable[[], Service]]:
+) -> Iterator[Callable[..., Service]]:
     """Make a server with a page; what a page sets in the environment is taken back."""
     pytest.importorskip("gradio", reason="needs the extra `web`")
     from gsa.inference.web.page import make_page
 
-    def make() -> Service:
+    def make(token: str = "") -> Service:
         levels = Levels(page_predictor, tuned)
         page = make_page(page_predictor, levels, "<b>tiny</b>")
-        return make_service(page_predictor, page_limits, "", page, levels.predict)
+        return make_service(page_predictor, page_limits, token, page, levels.predict)
 
     with pytest.MonkeyPatch.context() as patch:
         for name in ("GRADIO_TEMP_DIR", "GRADIO_ANALYTICS_ENABLED", "HF_HUB_DISABLE_TELEMETRY"):
@@ -56,14 +53,5 @@ def make_page_service(
 @pytest.fixture(scope="module")
 def page_url(make_page_service: Callable[[], Service], page_predictor: Held) -> Iterator[str]:
     """The page at an address of its own."""
-    listening = threading.Event()
-    with bound("127.0.0.1", 0) as listener:
-        server = Server(make_page_service(), 10, listening.set)
-        thread = threading.Thread(target=server.run, args=([listener],))
-        thread.start()
-        assert listening.wait(60)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server.should_exit = True
-        page_predictor.go.set()
-        thread.join(30)
-        assert not thread.is_alive()
+    with listening(make_page_service(), end=page_predictor.go.set) as ((host, port), _):
+        yield f"http://{host}:{port}"

@@ -2,12 +2,14 @@
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from serving import Held, listening, until
 
+from gsa.inference.server.app import Service
 from gsa.inference.web import examples
 
 pytest.importorskip("gradio", reason="needs the extra `web`")
@@ -96,6 +98,41 @@ def test_a_file(page: Any, tmp_path: Path) -> None:
     assert rows[0].startswith("id,text,predicted,p_")
     assert len(rows) == 3
     assert "rejected" in page.locator("#file-bad").inner_text()
+
+
+def test_a_file_can_be_stopped(page: Any, tuned_predictor: Held, tmp_path: Path) -> None:
+    source = tmp_path / "rows.csv"
+    source.write_text("text\n" + "It was fine.\n" * 200)
+    tuned_predictor.go.clear()
+    tab(page, "File")
+    page.locator("#file-in input[type=file]").set_input_files(source)
+    page.wait_for_selector("#file-in :text('rows.csv'), #file-in a")
+    page.locator("#file-go").click()
+    page.wait_for_selector("#file-out :text('reading the file')")
+    until(lambda: tuned_predictor.calls)
+    page.locator("#file-stop").click()
+    page.wait_for_selector("#file-out :text('stopped')")
+    tuned_predictor.go.set()
+    page.locator("#file-go").click()  # and it can be begun again
+    page.wait_for_selector("#file-out :text('200 rows labelled')")
+    assert sum(map(len, tuned_predictor.calls)) <= 200 + 64, "what was stopped was not labelled to its end"
+
+
+def test_the_token_is_asked_for_and_then_everything_works(
+    browser: Any, make_page_service: Callable[..., Service]
+) -> None:
+    with listening(make_page_service("s3cret")) as ((host, port), _):
+        for word, status in {"wrong": 401, "s3cret": 200}.items():
+            context = browser.new_context(http_credentials={"username": "me", "password": word})
+            page = context.new_page()
+            page.set_default_timeout(60_000)
+            answer = page.goto(f"http://{host}:{port}/")
+            assert answer.status == status
+            if status == 200:
+                page.locator("#text-in textarea").fill("It was fine.")
+                page.locator("#text-go").click()
+                page.wait_for_selector("#text-out .gsa-bars")
+            context.close()
 
 
 def test_the_levels(page: Any) -> None:

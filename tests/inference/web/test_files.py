@@ -139,6 +139,27 @@ def test_a_full_line_is_waited_for(worker: Worker, predictor: Held, limits: Limi
     assert len(found) == 5
 
 
+def test_a_text_beyond_all_limits_needs_no_empty_line(predictor: Held) -> None:
+    worker = Worker(predictor.predict, limits := Limits(waiting_bytes=20_000))
+    worker.start()
+    predictor.go.clear()
+    for number, query in enumerate(asked(predictor, 2)):
+        worker.submit(line.Job([[query]], "other"))
+        until(lambda: predictor.calls)
+        assert worker.waiting == number
+    query = Query(predictor.task("sentiment"), dialogue("It was fine. " * 5000))
+    found: list[Any] = []
+    predict = FilePredict(worker, limits, "me", threading.Event())
+    thread = threading.Thread(target=lambda: found.extend(predict([query])))
+    thread.start()
+    until(lambda: worker.waiting == 2)
+    predictor.go.set()
+    thread.join(20)
+    assert len(found) == 1
+    worker.close()
+    assert worker.join(10)
+
+
 def test_a_stop_drops_what_waits_and_leaves_nothing(worker: Worker, predictor: Held, tmp_path: Path) -> None:
     source = tmp_path / "many.csv"
     source.write_text("text\n" + "It was fine.\n" * 200)

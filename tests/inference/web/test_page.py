@@ -4,15 +4,19 @@ import io
 import json
 import os
 import re
+import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from fastapi.testclient import TestClient
-from serving import Held
+from serving import Held, listening
 
 from gsa.inference.server.app import Service
+from gsa.inference.server.draining import LAST
 from gsa.inference.server.watching import log_to
 from gsa.inference.web import examples
 
@@ -179,6 +183,45 @@ def test_the_page_itself_names_no_other_host_to_load_from(client: TestClient) ->
     assert "googleapis" not in client.get("/theme.css").text
     assert "<b>tiny</b>" not in page.split("gradio_config")[0]
     assert "&lt;b&gt;tiny&lt;/b&gt;" in json.dumps(client.get("/config").json())
+
+
+def test_sessions_that_clients_invent_are_bounded(
+    make_page_service: Callable[..., Service], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gradio import queueing
+
+    from gsa.inference.web import page
+
+    queues: list[Any] = []
+    made = queueing.Queue.__init__
+    monkeypatch.setattr(
+        queueing.Queue, "__init__", lambda self, *a, **k: (queues.append(self), made(self, *a, **k))[1]
+    )
+    monkeypatch.setattr(page, "SESSIONS", 5)
+    body = {"data": ["", "sentiment"], "fn_index": 0, "trigger_id": 1}
+    with TestClient(make_page_service().app) as client:
+        queue = queues[-1]
+        queue.pending_messages_per_session.max_size = 4
+        for number in range(12):
+            answer = client.post("/gradio_api/queue/join", json={**body, "session_hash": f"s{number}"})
+            assert answer.status_code == 200, answer.text
+        assert 4 <= len(queue.pending_event_ids_session) <= 6
+        assert "s11" in queue.pending_event_ids_session
+        long = client.post("/gradio_api/queue/join", json={**body, "session_hash": "x" * 65})
+        assert long.status_code == 422
+        assert "x" * 65 not in queue.pending_event_ids_session
+
+
+def test_an_open_page_does_not_hold_up_a_stop(make_page_service: Callable[..., Service]) -> None:
+    with listening(make_page_service()) as ((host, port), server):
+        url = f"http://{host}:{port}/gradio_api/heartbeat/abc"
+        with httpx2.stream("GET", url, timeout=30) as beats:
+            parts = beats.iter_bytes()
+            assert b"ALIVE" in next(parts)
+            began = time.monotonic()
+            server.handle_exit(signal.SIGTERM, None)
+            assert list(parts) == []
+        assert time.monotonic() - began < LAST / 2
 
 
 def test_its_folder_goes_with_the_server(make_page_service: Callable[[], Service]) -> None:

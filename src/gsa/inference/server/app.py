@@ -21,7 +21,7 @@ from gsa import __version__
 from gsa.errors import InputError
 from gsa.inference.server.asking import Body, ask
 from gsa.inference.server.bodies import Anything, Conversations, Emotions, Error, Label, Labels, Sentences
-from gsa.inference.server.door import MakePage
+from gsa.inference.server.door import MakePage, Page
 from gsa.inference.server.gate import GONE, Gate
 from gsa.inference.server.limits import Limits
 from gsa.inference.server.line import ClosedError, FullError, Job, Predict, Worker
@@ -72,6 +72,7 @@ class Service:
     app: FastAPI
     worker: Worker
     metrics: Metrics
+    page: Page | None = None
 
 
 def make_service(
@@ -119,7 +120,7 @@ def make_service(
     _add_watching(app, predictor, worker, metrics)
     if isinstance(page, str):
         _add_sentence(app, page)
-    return Service(app, worker, metrics)
+    return Service(app, worker, metrics, made)
 
 
 def _add_labelling(app: FastAPI, predictor: "Predictor", limits: Limits, worker: Worker, token: str) -> None:

@@ -11,7 +11,7 @@ from gsa.errors import InputError
 from gsa.inference.prediction import Prediction, Query, dialogue
 from gsa.inference.server.bodies import Anything, Conversations, Sentences, Turn
 from gsa.inference.server.limits import Limits
-from gsa.inference.server.line import Portion, letters
+from gsa.inference.server.line import Portion, size_of
 from gsa.tasks.dialogue import Dialogue, Utterance, unreadable
 from gsa.tasks.task import Task
 
@@ -62,9 +62,7 @@ def ask(predictor: "Predictor", limits: Limits, body: Body, task: str = "", ever
         for talk in talks
     ]
     _bounded("labels to find", sum(map(len, portions)), limits.waiting)
-    _bounded(
-        "letters, the label list counted once a label,", sum(map(letters, portions)), limits.waiting_letters
-    )
+    _bounded("bytes, the label list counted once a label,", sum(map(size_of, portions)), limits.waiting_bytes)
     return Asked(portions, many, every)
 
 

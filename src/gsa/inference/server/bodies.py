@@ -5,8 +5,10 @@ The example texts are invented. Sizes are checked in `asking`, because they are 
 
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, FailFast, Field, model_validator
 
+MOST_KEYS = 16
+"""Of an object; more than any has, so that a wrong one of thousands of keys is not an error for each."""
 KEYS = ("text", "texts", "turns", "conversations")
 """What a request may label."""
 SAID = "The zip broke on the second day."
@@ -33,10 +35,21 @@ def _one_of(*names: str) -> dict[str, Any]:
     return {"oneOf": [{"required": [name]} for name in names]}
 
 
-class _Body(BaseModel):
-    """A request; unknown keys are refused."""
+class _Object(BaseModel):
+    """An object of a request; unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _few_keys(cls, given: Any) -> Any:
+        if isinstance(given, dict) and len(given) > MOST_KEYS:
+            raise ValueError(f"expected at most {MOST_KEYS} keys, found {len(given):,}")
+        return given
+
+
+class _Body(_Object):
+    """A request."""
 
     def given(self) -> str:
         """Return the one key among text, texts, turns, conversations that says what to label."""
@@ -55,16 +68,17 @@ class _Body(BaseModel):
         return self
 
 
-class Turn(BaseModel):
+class Turn(_Object):
     """One turn of a conversation."""
-
-    model_config = ConfigDict(extra="forbid")
 
     text: str
     speaker: str = ""
 
 
-Talk = list[Annotated[str | Turn, Field(union_mode="left_to_right")]]
+# Lists stop at their first error, as only one is told.
+Texts = Annotated[list[str], FailFast()]
+Talk = Annotated[list[Annotated[str | Turn, Field(union_mode="left_to_right")]], FailFast()]
+Talks = Annotated[list[Talk], FailFast()]
 
 
 class Sentences(_Body):
@@ -78,8 +92,8 @@ class Sentences(_Body):
     )
 
     text: str = ABSENT
-    texts: list[str] = ABSENT
-    labels: list[str] = LABELS
+    texts: Texts = ABSENT
+    labels: Texts = LABELS
 
 
 class Conversations(_Body):
@@ -93,8 +107,8 @@ class Conversations(_Body):
     )
 
     turns: Talk = ABSENT
-    conversations: list[Talk] = ABSENT
-    labels: list[str] = LABELS
+    conversations: Talks = ABSENT
+    labels: Texts = LABELS
 
 
 class Anything(_Body):
@@ -117,11 +131,11 @@ class Anything(_Body):
 
     task: str
     instruction: str = ""
-    labels: list[str] = LABELS
+    labels: Texts = LABELS
     text: str = ABSENT
-    texts: list[str] = ABSENT
+    texts: Texts = ABSENT
     turns: Talk = ABSENT
-    conversations: list[Talk] = ABSENT
+    conversations: Talks = ABSENT
 
 
 class Truncated(BaseModel):

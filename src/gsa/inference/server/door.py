@@ -41,6 +41,8 @@ class Page:
     """Where uploaded and labelled files are; the only files that it may hand out."""
     lifespan: Any
     """Returns the context in which it works."""
+    end: Callable[[], None] = lambda: None
+    """Ends the answers that go on as long as a browser shows it."""
 
     def lets(self, method: str, path: str) -> bool:
         """Return whether a request is one that the page makes."""

@@ -26,14 +26,15 @@ class Limits:
     instruction: int = 1_000
     """Letters of an instruction (422)."""
     waiting: int = 1_024
-    """Queries, that is labels to find, of all clients that wait (429); more in one request is 422."""
-    waiting_letters: int = 1_000_000
-    """Letters to read that wait (429), the label lists counted once a query; more in one request is 422."""
+    """Queries, that is labels to find, of all clients that wait (429), half of them of one client at most;
+    more in one request is 422."""
+    waiting_bytes: int = 1_000_000
+    """Bytes to read that wait (429), the label lists counted once a query; more in one request is 422."""
     batch: int = 128
     """Queries that one call of the model answers: what a newcomer waits for at most, unless one
     conversation alone has more turns."""
-    batch_letters: int = 40_000
-    """Letters that one call reads, unless one conversation alone has more."""
+    batch_bytes: int = 40_000
+    """Bytes that one call reads, unless one conversation alone has more."""
     seconds: float = 20.0
     """Time for a body to arrive (408)."""
     upload: int = 16 * 2**20

@@ -18,6 +18,8 @@ from gsa.inference.server.limits import Limits
 
 Predict = Callable[[Sequence[Query]], list[Prediction]]
 Portion = Sequence[Query]
+READ = 8_000
+"""Bytes of a dialogue that count for each query about it: about twice what a prompt of 1,024 tokens holds."""
 
 
 class FullError(Exception):
@@ -51,18 +53,25 @@ class Job:
         return sum(map(len, self.portions))
 
     @property
-    def letters(self) -> int:
-        """Letters of all portions."""
-        return sum(map(letters, self.portions))
+    def size(self) -> int:
+        """Bytes of all portions."""
+        return sum(map(size_of, self.portions))
 
 
-def letters(portion: Portion) -> int:
-    """Return about how much the model reads for a portion: its turns once, the label list once a query."""
+def size_of(portion: Portion) -> int:
+    """Return about how much the model reads for a portion, in bytes of UTF-8, since letters that a tokenizer
+    does not know are a token a byte: its turns once, the label list once a query.
+    """
     if not portion:
         return 0
-    turns = portion[0].dialogue.turns
-    labels = sum(len(portion[0].task.word(label)) + 1 for label in portion[0].task.labels)
-    return sum(len(turn.text) + len(turn.speaker) for turn in turns) + labels * len(portion)
+    turns, task = portion[0].dialogue.turns, portion[0].task
+    labels = sum(_bytes(task.word(label)) + 1 for label in task.labels)
+    said = sum(_bytes(turn.text) + _bytes(turn.speaker) for turn in turns)
+    return min(said, READ * len(portion)) + labels * len(portion)
+
+
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
 class Line:
@@ -71,20 +80,28 @@ class Line:
     def __init__(self) -> None:
         """Begin empty."""
         self._clients: OrderedDict[str, deque[Job]] = OrderedDict()
-        self.queries = self.letters = 0
+        self._waits: dict[str, tuple[int, int]] = {}
+        self.queries = self.size = 0
         """What waits, of jobs that may have been given up."""
 
     def __len__(self) -> int:
         return sum(map(len, self._clients.values()))
 
+    def of(self, client: str) -> tuple[int, int]:
+        """Return the queries of one client that wait, and their bytes."""
+        return self._waits.get(client, (0, 0))
+
+    def jobs(self) -> list[Job]:
+        """Return all jobs that wait."""
+        return [job for jobs in self._clients.values() for job in jobs]
+
     def add(self, job: Job) -> None:
         """Put a job at the end of its client's jobs."""
         self._clients.setdefault(job.client, deque()).append(job)
-        self.queries += job.queries
-        self.letters += job.letters
+        self._count(job.client, job.queries, job.size)
 
-    def take(self, most: int, most_letters: int) -> list[tuple[Job, Portion]]:
-        """Return the next portions, one of each client in turn, up to a number of queries and letters.
+    def take(self, most: int, most_bytes: int) -> list[tuple[Job, Portion]]:
+        """Return the next portions, one of each client in turn, up to a number of queries and bytes.
 
         The first is taken whatever its size. Jobs whose client has gone are dropped.
         """
@@ -95,17 +112,18 @@ class Line:
             job = jobs[0]
             gone = job.future.done()
             portion = job.portions[job.taken]
-            size, length = len(portion), letters(portion)
-            if not gone and batch and (queries + size > most or read + length > most_letters):
+            count, size = len(portion), size_of(portion)
+            if not gone and batch and (queries + count > most or read + size > most_bytes):
                 break
             jobs.popleft()
             if gone:
-                self._forget(job.portions[job.taken :])
+                for left in job.portions[job.taken :]:
+                    self._count(client, -len(left), -size_of(left))
             else:
                 job.taken += 1
-                self._forget([portion])
+                self._count(client, -count, -size)
                 batch.append((job, portion))
-                queries, read = queries + size, read + length
+                queries, read = queries + count, read + size
                 if job.taken < len(job.portions):
                     jobs.append(job)
             del self._clients[client]
@@ -113,9 +131,14 @@ class Line:
                 self._clients[client] = jobs
         return batch
 
-    def _forget(self, portions: Sequence[Portion]) -> None:
-        self.queries -= sum(map(len, portions))
-        self.letters -= sum(map(letters, portions))
+    def _count(self, client: str, queries: int, size: int) -> None:
+        """Take note of what came, or went if negative."""
+        self.queries += queries
+        self.size += size
+        mine = self.of(client)
+        self._waits[client] = mine[0] + queries, mine[1] + size
+        if self._waits[client] == (0, 0):
+            del self._waits[client]
 
 
 class Worker:
@@ -132,6 +155,8 @@ class Worker:
         self._line = Line()
         self._changed = threading.Condition()
         self._closed = False
+        self._taken: list[Job] = []
+        """Of the batch that the model has."""
         self._pace = 0.05
         """Seconds a query, a moving average."""
         self._thread = threading.Thread(target=self._work, name="gsa-worker", daemon=True)
@@ -153,7 +178,8 @@ class Worker:
     def submit(self, job: Job) -> None:
         """Put a job in the line; raises FullError where it has no room, ClosedError after `close`.
 
-        A job is taken into an empty line whatever its size.
+        One client's jobs get half of the room, so that others find some; a job alone of its client may be
+        larger. A job is taken into an empty line whatever its size.
         """
         if not job.portions:
             job.future.set_result([])
@@ -161,18 +187,29 @@ class Worker:
         with self._changed:
             if self._closed:
                 raise ClosedError
-            queries, read = self._line.queries, self._line.letters
-            limits = self._limits
-            beyond = queries + job.queries > limits.waiting or read + job.letters > limits.waiting_letters
-            if queries and beyond:
-                raise FullError(min(60, max(1, math.ceil(queries * self._pace))))
+            if self._line.queries and not self._has_room(job):
+                raise FullError(min(60, max(1, math.ceil(self._line.queries * self._pace))))
             self._line.add(job)
             self._changed.notify()
+
+    def _has_room(self, job: Job) -> bool:
+        limits, line, (mine, size) = self._limits, self._line, self._line.of(job.client)
+        if mine and (mine + job.queries > limits.waiting // 2 or size + job.size > limits.waiting_bytes // 2):
+            return False
+        return line.queries + job.queries <= limits.waiting and line.size + job.size <= limits.waiting_bytes
 
     def close(self) -> None:
         """Take no more jobs; what waits is still answered."""
         with self._changed:
             self._closed = True
+            self._changed.notify()
+
+    def give_up(self) -> None:
+        """Close, and end with ClosedError what waits and what the model has; its answer will be dropped."""
+        with self._changed:
+            self._closed = True
+            for job in [*self._line.jobs(), *self._taken]:
+                _end(job, ClosedError())
             self._changed.notify()
 
     def join(self, seconds: float) -> bool:
@@ -186,7 +223,8 @@ class Worker:
             with self._changed:
                 while not len(self._line) and not self._closed:
                     self._changed.wait()
-                batch = self._line.take(self._limits.batch, self._limits.batch_letters)
+                batch = self._line.take(self._limits.batch, self._limits.batch_bytes)
+                self._taken = [job for job, _ in batch]
                 if not batch and self._closed:
                     return
             if batch:

@@ -11,11 +11,12 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+import weakref
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gsa.inference.server.door import MakePage, Page
 from gsa.inference.server.limits import Limits
@@ -31,6 +32,8 @@ QUEUE = 128
 """Presses of buttons that Gradio holds; what waits for the model waits in the line."""
 SWEEP, AGE = 600, 3600
 """Seconds between two looks for old files, and until a file is old."""
+SESSION, SESSIONS, STATES = 64, 4000, 500
+"""Letters of the name that a browser gives itself; how many names and states Gradio may keep."""
 
 
 def make_page(predictor: "Predictor", levels: Levels, model: str) -> MakePage:
@@ -44,9 +47,11 @@ def make_page(predictor: "Predictor", levels: Levels, model: str) -> MakePage:
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
         os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
         handlers = Handlers(predictor, levels, worker, limits, sent, folder)
+        # Also where the process ends without the lifespan's end: a second signal does not wait for it.
+        remove = weakref.finalize(handlers, shutil.rmtree, folder, ignore_errors=True)
 
         async def made() -> Page:  # within a loop, as Gradio would otherwise make some and close none
-            return _page(handlers, model)
+            return _page(handlers, model, remove)
 
         with ThreadPoolExecutor(1) as thread:  # which has no loop yet, whoever calls
             return thread.submit(lambda: asyncio.run(made())).result()
@@ -63,10 +68,29 @@ class _Unsaid:
         log("failed", logging.ERROR, sys.exc_info()[1])
 
 
-def _page(handlers: Handlers, model: str) -> Page:
+def _bound_sessions(queue: Any) -> None:
+    """Keep what a queue remembers of sessions from growing with the names that clients invent."""
+    push = queue.push
+
+    async def bounded(body: Any, request: Any, username: Any) -> Any:
+        if len(body.session_hash) > SESSION:
+            return False, f"session_hash: expected at most {SESSION} letters", "validator_error"
+        if body.fn_index not in queue.blocks.fns:
+            return False, "fn_index: expected that of a button", "validator_error"
+        events = queue.pending_event_ids_session
+        if len(events) > SESSIONS:  # Gradio itself forgets all but the youngest sessions' messages
+            for gone in set(events) - set(queue.pending_messages_per_session):
+                del events[gone]
+        return await push(body=body, request=request, username=username)
+
+    queue.push = bounded
+
+
+def _page(handlers: Handlers, model: str, remove: Callable[[], object]) -> Page:
     import gradio as gr
     from fastapi import FastAPI
     from gradio import queueing
+    from starlette.routing import Mount
 
     from gsa.inference.web.tabs import compare_tab, file_tab, header, talk_tab, text_tab
 
@@ -78,6 +102,7 @@ def _page(handlers: Handlers, model: str) -> Page:
             talk_tab(handlers)
             file_tab(handlers)
             compare_tab(handlers)
+    blocks.state_session_capacity = STATES
     blocks.queue(max_size=QUEUE, default_concurrency_limit=None, api_open=False)
     system, mono = ["system-ui", "Segoe UI", "Roboto", "sans-serif"], ["ui-monospace", "monospace"]
     theme = gr.themes.Base(primary_hue="indigo", neutral_hue="slate", font=system, font_mono=mono)
@@ -86,6 +111,8 @@ def _page(handlers: Handlers, model: str) -> Page:
         max_file_size=handlers.limits.upload, ssr_mode=False, enable_monitoring=False, pwa=False,
         mcp_server=False, theme=theme, css=files(__package__).joinpath("page.css").read_text("utf-8"),
     )  # fmt: skip
+    _bound_sessions(blocks._queue)
+    mounted: Any = next(route.app for route in app.routes if isinstance(route, Mount))
 
     @contextlib.asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
@@ -93,6 +120,6 @@ def _page(handlers: Handlers, model: str) -> Page:
             async with app.router.lifespan_context(app):
                 yield
         finally:
-            shutil.rmtree(handlers.work, ignore_errors=True)
+            remove()
 
-    return Page(app, handlers.sent, lifespan)
+    return Page(app, handlers.sent, lifespan, mounted.stop_event.set)

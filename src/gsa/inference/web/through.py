@@ -13,7 +13,7 @@ from threading import Event
 
 from gsa.inference.prediction import Prediction, Query
 from gsa.inference.server.limits import Limits
-from gsa.inference.server.line import FullError, Job, Portion, Worker
+from gsa.inference.server.line import READ, FullError, Job, Portion, Worker
 
 PAUSE = 0.2
 """Seconds between two looks at whether a file's labelling was given up."""
@@ -41,7 +41,8 @@ class FilePredict:
         self, queries: Sequence[Query], progress: Callable[[int], None] | None = None
     ) -> list[Prediction]:
         """Return the Predictions, in order; raises GivenUpError once it is stopped."""
-        size = max(1, min(self._limits.batch, self._limits.waiting) // 2)
+        limits = self._limits
+        size = max(1, min(limits.batch // 2, limits.waiting // 2, limits.waiting_bytes // READ))
         found: list[Prediction] = []
         for start in range(0, len(queries), size):
             found += self._part(queries[start : start + size])
