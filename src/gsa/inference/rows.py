@@ -55,6 +55,8 @@ class Record:
     speaker: str = ""
     dialogue: str = ""
     """Id of its dialogue; empty for a lone text."""
+    whole: bool = False
+    """Whether its dialogue stood in one line, so that it cannot begin again further down."""
 
 
 @dataclass(frozen=True, slots=True)
