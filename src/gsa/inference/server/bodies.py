@@ -5,7 +5,7 @@ The example texts are invented. Sizes are checked in `asking`, because they are 
 
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 
 KEYS = ("text", "texts", "turns", "conversations")
 """What a request may label."""
@@ -117,6 +117,7 @@ class Anything(_Body):
 
     task: str
     instruction: str = ""
+    context: StrictBool = Field(default=False, description="Read the turns before the last one, too.")
     labels: list[str] = LABELS
     text: str = ABSENT
     texts: list[str] = ABSENT
