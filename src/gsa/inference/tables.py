@@ -72,8 +72,12 @@ def open_table(
 def _csv(lines: Lines, size: int, columns: Columns, delimiter: str, quotes: bool) -> Table:
     csv.field_size_limit(LONGEST)
     kept: list[str] = []  # the lines of the row that is read
-    quoting = csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE
-    reader = csv.reader(_keeping(lines.text(), kept), delimiter=delimiter, quoting=quoting, strict=True)
+    reader = csv.reader(
+        _keeping(lines.text(), kept),
+        delimiter=delimiter,
+        quoting=csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE,
+        strict=True,
+    )
     try:
         header = [name.strip() for name in next((row for row in reader if row), [])]
     except csv.Error as error:
