@@ -3,7 +3,7 @@
     python benchmarks/export_agrees.py runs/quick --format merged [--count 500] [--skip 0] [--work DIR]
 
 The run is exported to DIR (a temporary folder if not given), the README's Python block is run as it is
-(for an adapter of the default backbone with the base exported beside it), and its `probabilities` answers the
+(an adapter's with the base exported to where it expects it), and its `probabilities` answers the
 benchmark's test sets in turn: sentences, conversations, sarcasm. Prints one JSON line.
 """
 
@@ -22,7 +22,7 @@ from transformers.utils import logging
 import gsa
 from gsa.chain.batches import examples_of, task_of, tasks_of
 from gsa.chain.export import export
-from gsa.chain.run import read_run
+from gsa.chain.run import read_run, run_to_read
 from gsa.inference.prediction import Query
 from gsa.inference.predictor import Predictor
 from gsa.tasks.dialogue import Example
@@ -37,11 +37,8 @@ def script(run: Path, kind: str, work: Path) -> Callable[..., list[float]]:
     if not folder.exists():
         export(run, kind, folder)
     (block,) = re.findall(r"```python\n(.*?)```", (folder / "README.md").read_text(encoding="utf-8"), re.S)
-    if kind == "adapter":
-        base = work / "base"
-        if not base.exists():
-            export(run, "merged", base, 0)
-        block = re.sub(r"^BASE = .*$", f"BASE = {str(base.resolve())!r}", block, flags=re.M)
+    if 'BASE = "base"' in block and not (folder / "base").exists():
+        export(run, "merged", folder / "base", 0)
     assert "import gsa" not in block
     names: dict[str, Callable[..., list[float]]] = {}
     with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
@@ -51,7 +48,7 @@ def script(run: Path, kind: str, work: Path) -> Callable[..., list[float]]:
 
 def asked(run: Path, model: Predictor, count: int, skip: int) -> list[Asked]:
     """Return examples of every dataset of the run whose labels the predictor uses, in turn."""
-    recipe, _ = read_run(run)
+    recipe, _ = read_run(run_to_read(run))
     tasks = tasks_of(recipe)
     pools = []
     for source in recipe.sources():
@@ -73,7 +70,9 @@ def main() -> None:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     with tempfile.TemporaryDirectory() as scratch:
-        probabilities = script(options.run.resolve(), options.format, options.work or Path(scratch))
+        probabilities = script(
+            run_to_read(options.run).resolve(), options.format, options.work or Path(scratch)
+        )
         model = gsa.load(options.run)
         mine = asked(options.run, model, options.count, options.skip)
         known = model.predict([Query(task, example.dialogue, example.target) for task, example in mine])

@@ -54,7 +54,10 @@ def data(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_face() -> None:
-    assert gsa.__all__ == ["InputError", "__version__", "load"]
+    assert gsa.__all__ == [
+        "Dialogue", "InputError", "Prediction", "Query", "Task", "Utterance", "__version__", "load",
+    ]  # fmt: skip
+    assert all(hasattr(gsa, name) for name in gsa.__all__)
     assert gsa.__version__ == "0.1.0"
 
 
@@ -135,6 +138,13 @@ def test_predict_from_the_shell(run, tuned: Path, tmp_path: Path) -> None:
     code, out, _ = run("predict", "sentiment", "It was fine.", "--model", tuned, "--json",
                        "--labels", "bad, good")  # fmt: skip
     assert set(json.loads(out)["probabilities"]) == {"bad", "good"}
+    code, out, _ = run("predict", "urgency", "Now!", "--model", tuned, "--labels", "urgent,can wait",
+                       "--instruction", "How urgent is it?", "--context", "--json")  # fmt: skip
+    assert set(json.loads(out)["probabilities"]) == {"urgent", "can wait"}
+    (tmp_path / "tweets.tsv").write_text('text\n"oh no\nfine\n12"\n')
+    code, out, _ = run("predict", "sentiment", tmp_path / "tweets.tsv", "--no-quotes", "--model", tuned,
+                       "--output", tmp_path / "tweets.csv")  # fmt: skip
+    assert "3 rows labelled" in out
     (tmp_path / "reviews.csv").write_text("review,id\nfine,1\n,2\n")
     code, out, _ = run("predict", "sentiment", tmp_path / "reviews.csv", "--text", "review",
                        "--model", tuned, "--output", tmp_path / "out.parquet")  # fmt: skip
@@ -238,6 +248,7 @@ def test_a_disk_that_fails_is_one_sentence(run, recipe_file: Path, tmp_path: Pat
     [
         (["tune", "nowhere.toml"], "recipe 'nowhere.toml' does not exist"),
         (["eval", "nowhere"], "run 'nowhere' does not exist"),
+        (["eval", "gsa-135m"], "nothing is written into the shipped model: expected a run, or"),
         (["eval", "nowhere", "--split", "trian"], "run 'nowhere' does not exist"),
         (["show", "meldd"], "did you mean 'meld'"),
         (["show", "meld", "--split", "tset"], "--split 'tset': expected one of"),

@@ -113,7 +113,9 @@ def test_the_commands_of_the_pages_run_in_their_order(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """With tiny models in the default backbone's and the shipped one's place, and invented files of data."""
-    monkeypatch.setattr(backbone, "SHIPPED", tuned)
+    shipped = Path(shutil.copytree(tuned, tmp_path / "shipped"))
+    (shipped / "README.md").write_text("its card")
+    monkeypatch.setattr(backbone, "SHIPPED", shipped)
     monkeypatch.setattr(smollm2, "folder", lambda: tiny_folder)
     monkeypatch.setattr(embeddings, "folder", lambda: tiny_bert(tmp_path / "bert"))
     monkeypatch.setenv("GSA_CACHE", str(tmp_path / "cache"))

@@ -4,13 +4,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gsa.errors import InputError
+from gsa.inference.prediction import Prediction, Query
+from gsa.tasks.dialogue import Dialogue, Utterance
+from gsa.tasks.task import Task
 
 if TYPE_CHECKING:
     from gsa.inference.predictor import Predictor
 
 __version__ = "0.1.0"
 
-__all__ = ["InputError", "__version__", "load"]
+__all__ = ["Dialogue", "InputError", "Prediction", "Query", "Task", "Utterance", "__version__", "load"]
 
 
 def load(source: str | Path | None = None, level: int | None = None, device: str = "") -> "Predictor":

@@ -118,11 +118,15 @@ def predict(
     form: Annotated[str, typer.Option("--format", help="Format of the input: csv, tsv, jsonl.")] = "",
     labels: Annotated[str, typer.Option(help="Other labels than the run's, with commas between.")] = "",
     instruction: Annotated[str, typer.Option(help="Question of a task of your own.")] = "",
+    context: Annotated[bool, typer.Option("--context", help="Read the turns before, too.")] = False,
+    no_quotes: Annotated[
+        bool, typer.Option("--no-quotes", help="Quotes in CSV and TSV are text; a line is a row.")
+    ] = False,
     prefix: Annotated[str, typer.Option(help="Put before the names of new columns.")] = "",
     rejects: Annotated[
         Path | None, typer.Option(help="File for bad rows [default: OUTPUT.rejects.jsonl].")
     ] = None,
-    again: Annotated[bool, typer.Option(help="Replace an output that is there.")] = False,
+    again: Annotated[bool, typer.Option(help="Replace files that are there.")] = False,
     as_json: Json = False,
 ) -> None:
     """Label a text, a file or standard input; the same command resumes a file that was stopped."""
@@ -131,11 +135,11 @@ def predict(
 
     columns = Columns(text, speaker, dialogue_id)
     listed = [word.strip() for word in labels.split(",")] if labels else []
-    said = label(
-        task,
-        source,
-        Options(model, level, columns, output, form, listed, instruction, prefix, rejects, again, as_json),
-    )
+    options = Options(
+        model, level, columns, output, form, listed, instruction, context, not no_quotes, prefix, rejects,
+        again, as_json,
+    )  # fmt: skip
+    said = label(task, source, options)
     if said:
         print(said)
 

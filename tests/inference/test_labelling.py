@@ -11,10 +11,10 @@ import pytest
 
 from gsa.errors import InputError
 from gsa.inference import labelling as module
-from gsa.inference.labelling import Count, Job, Labelling, chunks, label_file, label_stream, queries
+from gsa.inference.labelling import Count, Job, Labelling, label_file, label_stream, queries
 from gsa.inference.meter import Meter
 from gsa.inference.prediction import Prediction, Query, Truncated
-from gsa.inference.rows import Columns, Record, Rejected
+from gsa.inference.rows import Columns, Record
 from gsa.inference.tables import format_of
 from gsa.tasks.task import EMOTION, SENTIMENT, Task
 
@@ -226,30 +226,6 @@ def record(row: int, dialogue: str) -> Record:
     return Record(row, {}, f"t{row}", "", dialogue)
 
 
-def test_chunks_end_between_dialogues() -> None:
-    rows = [record(i, name) for i, name in enumerate(["a", "a", "a", "b", "", "", "c", "c"])]
-    assert [len(chunk) for chunk in chunks(rows, 2, context=True)] == [3, 2, 3]
-    assert [len(chunk) for chunk in chunks(rows, 2, context=False)] == [2, 2, 2, 2]
-
-
-def test_a_dialogue_that_begins_again_is_rejected() -> None:
-    rows = [record(i, name) for i, name in enumerate(["a", "b", "a", "b", "c"])]
-    (found,) = chunks(rows, 10, context=True)
-    assert [type(row) for row in found] == [Record, Record, Rejected, Record, Record]
-    assert "dialogue 'a' began before" in found[2].reason  # type: ignore[union-attr]
-
-
-def test_no_chunk_grows_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_TURNS", 5)
-    rows = [record(i, "a") for i in range(8)] + [record(8, "b")]
-    found = [row for chunk in chunks(rows, 2, context=True) for row in chunk]
-    assert [isinstance(row, Record) for row in found] == [True] * 5 + [False] * 3 + [True]
-    bad = [record(0, "a")] + [Rejected(i, "x") for i in range(1, 50)]
-    sizes = [len(chunk) for chunk in chunks(bad, 2, context=True)]
-    assert sum(sizes) == 50
-    assert max(sizes) <= 8
-
-
 def test_turns_of_a_dialogue_are_read_together() -> None:
     records = [record(0, "a"), record(1, "a"), record(2, ""), record(3, ""), record(4, "b")]
     asked = queries(records, EMOTION, speakers=True)
@@ -295,3 +271,59 @@ def test_a_stream_into_a_file_is_not_resumed(tmp_path: Path) -> None:
         label_file(Labelling(job, Fake(most=5), QUIET, "jsonl", io.BytesIO(content)), out, size=4)
     with pytest.raises(InputError, match="a stream cannot be read again"):
         label_file(Labelling(job, Fake(), QUIET, "jsonl", io.BytesIO(content)), out, size=4)
+
+
+@pytest.mark.parametrize("rows", ["", "bad\n"], ids=["none bad", "one bad"])
+def test_no_file_that_is_there_becomes_the_rejects(rows: str, tmp_path: Path) -> None:
+    source, out, mine = csv(tmp_path, 3), tmp_path / "out.csv", tmp_path / "mine.txt"
+    source.write_text(source.read_text() + rows)
+    content = source.read_bytes()
+    mine.write_text("mine")
+    (tmp_path / "linked.csv").hardlink_to(source)
+    for rejects, again, says in (
+        (mine, False, r"mine\.txt' is there already: expected another --rejects, or --again"),
+        (source, True, r"in\.csv' is the input: expected another --rejects"),
+        (tmp_path / "linked.csv", True, r"linked\.csv' is the input"),
+        (out, True, r"out\.csv' is the output: expected another --rejects"),
+        (tmp_path, True, "is a folder: expected the name of a file for --rejects"),
+    ):
+        with pytest.raises(InputError, match=says):
+            label_file(work(source, "csv"), out, rejects, again)
+        if rejects != out:
+            with pytest.raises(InputError, match=says):
+                label_stream(work(source, "csv"), io.BytesIO(), rejects, again)
+    assert (source.read_bytes(), mine.read_text()) == (content, "mine")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "linked.csv", "mine.txt"]
+    label_file(work(source, "csv"), out, mine, again=True)
+    assert mine.read_text().count("\n") == bool(rows), "a file that is named is there in any case"
+    label_stream(work(source, "csv"), io.BytesIO(), mine, again=True)
+    assert mine.read_text().count("\n") == bool(rows)
+
+
+def test_the_rejects_of_an_output_are_not_the_input(tmp_path: Path) -> None:
+    source = tmp_path / "out.csv.rejects.jsonl"
+    source.write_text('{"text": "fine"}\n')
+    with pytest.raises(InputError, match="is the input: expected another --output or --rejects"):
+        label_file(work(source, "csv"), tmp_path / "out.csv", again=True)
+    assert source.is_file()
+
+
+def test_rejects_are_named_as_before_the_kill(tmp_path: Path) -> None:
+    source, out, mine = csv(tmp_path, 9), tmp_path / "out.csv", tmp_path / "mine.txt"
+    with pytest.raises(KeyboardInterrupt):
+        label_file(work(source, "csv", Fake(most=5)), out, tmp_path / "bad.jsonl", size=4)
+    mine.write_text("mine")
+    with pytest.raises(InputError, match="its rejects differs"):
+        label_file(work(source, "csv"), out, mine, size=4)
+    assert mine.read_text() == "mine"
+    (tmp_path / "bad.jsonl").write_text("of a kill while joining")
+    assert label_file(work(source, "csv"), out, tmp_path / "bad.jsonl", size=4).labelled == 9
+    assert (tmp_path / "bad.jsonl").read_text() == ""
+
+
+def test_quotes_as_text_belong_to_the_job(tmp_path: Path) -> None:
+    source, out = tmp_path / "in.tsv", tmp_path / "out.tsv"
+    source.write_text('text\tid\n"oh no\t1\nfine\t2\nit is 12"\t3\n')
+    count = label_file(work(source, "tsv", quotes=False), out)
+    assert count == Count(3, 0, "")
+    assert read(out)["text"].to_list() == ['"oh no', "fine", 'it is 12"']

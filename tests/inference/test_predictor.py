@@ -147,6 +147,26 @@ def test_own_labels_and_tasks(tuned_model: Predictor) -> None:
     assert len(tuned_model.classify("emotion", [TALK, TALK])) == 2
 
 
+def test_a_question_of_ones_own_about_a_conversation(plain: Predictor) -> None:
+    own = {"labels": ("urgent", "can wait"), "instruction": "How urgent is it?"}
+    found = plain.classify("urgency", TALK, context=True, **own)
+    assert isinstance(found, Prediction)
+    task = gsa.Task("urgency", 4, own["instruction"], own["labels"])
+    assert close(found, plain.predict([gsa.Query(task, dialogue(TALK), 2)])[0])
+    assert not close(found, plain.classify("urgency", TALK[-1:], context=True, **own)), "it is read"
+    assert len(plain.classify("urgency", [TALK, TALK], context=True, **own)) == 2
+    assert len(plain.classify("urgency", TALK, **own)) == 3, "without it each turn is a text of its own"
+
+
+def test_pairs_and_iterables_are_read_as_lists_of_turns(plain: Predictor) -> None:
+    pairs = [(turn["speaker"], turn["text"]) for turn in TALK]
+    for found in (plain.emotions(pairs), plain.emotions(iter(TALK))):
+        assert all(close(a, b) for a, b in zip(found, plain.emotions(TALK), strict=True))
+    assert [len(each) for each in plain.emotions(iter([pairs, iter(pairs)]))] == [3, 3]
+    assert close(plain.sarcasm(pairs), plain.sarcasm(TALK))
+    assert len(plain.sentiment(text for text in TEXTS)) == 3
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

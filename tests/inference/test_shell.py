@@ -77,7 +77,25 @@ def test_what_needs_no_model_is_said_before_it_is_loaded(
     monkeypatch.setattr(shell, "load", lambda *_: pytest.fail("nothing is to be loaded"))
     path = tmp_path / "in.txt"
     path.write_text("text\n")
+    table, there = tmp_path / "in.csv", tmp_path / "there.csv"
+    table.write_text("review\nfine\n")
+    there.write_text("mine")
+    (tmp_path / "empty.csv").write_text("")
     for source, options, says in (
+        (str(table), Options(), "found no column 'text': expected --text to be one of review"),
+        (str(tmp_path / "empty.csv"), Options(), "found an empty file"),
+        (
+            str(table),
+            Options(columns=Columns("review"), output=there),
+            "is there already: expected another --out",
+        ),
+        (
+            str(table),
+            Options(columns=Columns("review"), rejects=there),
+            "there already: expected another --rej",
+        ),
+        (str(table), Options(columns=Columns("review"), rejects=table, again=True), "is the input"),
+        ("-", Options(rejects=there), "there already: expected another --rejects"),
         ("fine", Options(output=tmp_path / "x.csv"), "--output: belongs to a file"),
         (" ", Options(), "text: expected a text, found an empty one"),
         (str(path), Options(), "expected one of csv, tsv, jsonl, parquet, found 'txt'"),
@@ -85,3 +103,4 @@ def test_what_needs_no_model_is_said_before_it_is_loaded(
     ):
         with pytest.raises(InputError, match=says):
             label("sentiment", source, options)
+    assert (there.read_text(), table.read_text()) == ("mine", "review\nfine\n")

@@ -87,6 +87,51 @@ def test_bad_rows_of_a_table_are_rejected_with_the_reason(tmp_path: Path) -> Non
     assert all(json.dumps(r.found).encode() for r in rejected)
 
 
+SWALLOWED = b"""text,id
+fine,1
+"a stray quote,2
+b,3
+
+%s,4
+he said "no" twice,5
+"x" y,6
+last,7
+""" % (b"c" * 2000)
+
+
+def test_lines_that_a_stray_quote_swallows_are_counted_and_kept(tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    path.write_bytes(SWALLOWED)
+    records, rejected = both(opened(path))
+    assert [record.text for record in records] == ["fine", "last"]
+    assert [(r.row, r.found) for r in rejected] == [
+        (3, '"a stray quote,2'),
+        (4, "b,3"),
+        (6, "c" * tables.SHOWN),
+        (7, 'he said "no" twice,5'),
+        (8, '"x" y,6'),
+    ]
+    assert rejected[0].reason.startswith("lines 3 to 7 were read as one row: expected a row of a table")
+    assert rejected[4].reason.startswith("expected a row of a table")
+    path.write_text('text,id\n"open,1\nb,2\n12",3,4\nlast,5\n')
+    records, rejected = both(opened(path))
+    assert [record.text for record in records] == ["last"]
+    assert {r.reason for r in rejected} == {"lines 2 to 4 were read as one row: expected 2 fields, found 3"}
+    assert [r.found for r in rejected] == ['"open,1', "b,2", '12",3,4']
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv"])
+def test_quotes_may_be_text(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / f"in.{kind}"
+    path.write_bytes(SWALLOWED.replace(b",", b"\t" if kind == "tsv" else b","))
+    records, rejected = both(opened(path, quotes=False))
+    assert not rejected
+    assert [(r.row, r.text) for r in records] == [
+        (2, "fine"), (3, '"a stray quote'), (4, "b"), (6, "c" * 2000), (7, 'he said "no" twice'),
+        (8, '"x" y'), (9, "last"),
+    ]  # fmt: skip
+
+
 def test_bad_lines_of_jsonl_are_rejected_with_the_reason(tmp_path: Path) -> None:
     path = tmp_path / "in.jsonl"
     lines = [b"nonsense", b'{"text": "fine"}', b"", b"[1]", b'{"text": 5}', b'{"txt": "a"}',

@@ -203,6 +203,11 @@ def _unstacked(backbone: Backbone) -> tuple[Backbone, list[tuple[Manifest, int |
     return backbone, runs
 
 
+def below(backbone: Backbone) -> str:
+    """Return the name of the model that a backbone is in the end: its own, or of a run its base's."""
+    return _unstacked(backbone)[0].name
+
+
 def _run_folder(name: str) -> Path | None:
     """Return the folder of a backbone that is a run."""
     if name == SHIPPED_NAME and not (SHIPPED / MANIFEST).is_file():

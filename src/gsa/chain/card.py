@@ -1,12 +1,16 @@
 """The README of an export: what it is, how to load it, the exact prompts, how labels are scored.
 
-In: a recipe and what was exported. Out: Markdown; its Python block runs as it is, without this package.
+In: what was exported. Out: Markdown with the hub's front matter; its Python block runs as it is, without
+this package.
 """
 
-from collections.abc import Sequence
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from gsa.chain.batches import tasks_of
+from gsa.chain.batches import task_of, tasks_of
 from gsa.chain.recipe import Recipe
 from gsa.tasks.dialogue import Dialogue, Utterance
 from gsa.tasks.encoding import Encoder
@@ -64,20 +68,47 @@ def probabilities(prompt, labels, ending=""):
 '''
 
 
-def card(
-    recipe: Recipe, kind: str, links: Sequence[str], base: str, weights: dict[str, str], tokenizer: Any
-) -> str:
-    """Return the README of an export of `kind` with the named links; `weights` are files and checksums."""
-    name, chain = recipe.name, f"levels {', '.join(links)}" if links else "the untuned backbone"
+@dataclass(frozen=True)
+class Exported:
+    """What a card is about."""
+
+    recipe: Recipe
+    kind: str
+    links: Sequence[str]
+    """Their names."""
+    base: str
+    """Identity of the base weights."""
+    hub: str
+    """Name of the model below everything on the hub; empty where it is a folder."""
+    unpacked: bool
+    """Whether the base has no address of its own: the default backbone, or a run."""
+    weights: Mapping[str, str]
+    """Files of weights and their checksums."""
+    about: str = ""
+    """File with the shipped model's own card, where that is what was exported."""
+
+    @property
+    def source(self) -> str:
+        """What `gsa export` calls the run."""
+        return self.recipe.name if self.about else "RUN"
+
+
+def card(this: Exported, tokenizer: Any) -> str:
+    """Return the README of an export, whose script needs to know how the tokenizer splits the labels."""
+    recipe = this.recipe
+    chain = f"levels {', '.join(this.links)}" if this.links else "the untuned backbone"
     tasks = list(tasks_of(recipe).values())
     lines = [
-        f"# {name}: {_TITLE[kind]}",
+        *_front(this),
         "",
-        f"Made by `gsa export` from the run `{name}`: {chain}.",
-        f"Backbone `{recipe.backbone.name}`, {base}.",
-        *(f"`{file}` has sha256 {checksum}." for file, checksum in weights.items()),
+        f"# {recipe.name}: {_TITLE[this.kind]}",
         "",
-        _NOTE[kind].format(base=recipe.backbone.name),
+        f"Made by `gsa export` from the run `{recipe.name}`: {chain}.",
+        f"Backbone `{recipe.backbone.name}`, {this.base}.",
+        *(f"`{file}` has sha256 {checksum}." for file, checksum in this.weights.items()),
+        "",
+        *([_ABOUT.format(this.about), ""] if this.about else []),
+        _NOTE[this.kind].format(base=recipe.backbone.name, run=this.source),
         "",
         "Labels are scored, not generated: the answer is the likeliest label of the list, by the",
         "log-probability of all of its tokens. Greedy text may leave the list, above all where a level was",
@@ -85,15 +116,63 @@ def card(
         "after one space.",
         "",
         "```python",
-        *_script(kind, recipe, weights, tasks[0], tokenizer),
+        *_script(this, tasks[0], tokenizer),
         "```",
         "",
+        *_commands(this, tasks[0]),
         f"Layout `{recipe.layout.name}`, at most {recipe.layout.max_tokens} tokens with the answer.",
     ]
     for task in tasks:
         lines += ["", f"## {task.name}", "", f"Labels: {', '.join(map(task.word, task.labels))}", ""]
         lines += ["```text", prompt(recipe, task), "```"]
     return "\n".join(lines) + "\n"
+
+
+def _front(this: Exported) -> list[str]:
+    """Return the YAML that the hub reads; JSON's lists and texts are YAML's too."""
+    levels = this.recipe.levels[: len(this.links)]
+    asked = dict.fromkeys(task_of(source).name for level in levels for source in level.datasets)
+    tags = [_TAGS.get(name, name) for name in asked]
+    tags += ["lora"] if this.kind in ("adapter", "chain") else ["gguf"] if this.kind == "gguf" else []
+    yours = "license: unknown  # yours to choose; those of the backbone and of the data bear on it"
+    return [
+        "---",
+        "license: apache-2.0" if this.about else yours,
+        *(["language: en"] if this.about else []),
+        *([f"base_model: {json.dumps(this.hub)}"] if this.hub else []),
+        f"library_name: {_LIBRARY[this.kind]}",
+        f"tags: {json.dumps(tags)}",
+        "---",
+    ]
+
+
+def _commands(this: Exported, task: Task) -> list[str]:
+    """Return how another program is asked the first task's question."""
+    if this.kind == "chain":
+        return []
+    asked = prompt(this.recipe, task)
+    words = [task.word(label) for label in task.labels]
+    if this.kind == "gguf":
+        grammar = "root ::= " + " | ".join(json.dumps(f" {word}", ensure_ascii=False) for word in words)
+        lines = [
+            f"llama-completion -m {shlex.quote(next(iter(this.weights)))} -no-cnv --temp 0 -n 16 "
+            f"--grammar {shlex.quote(grammar)} -p {shlex.quote(asked)}"
+        ]
+        said = "With llama.cpp (`llama-completion` is called `llama-cli` in older ones); not run here:"
+    else:
+        name = shlex.quote(this.recipe.name)
+        rank = this.recipe.lora.rank * len(this.links)
+        most = next((r for r in (8, 16, 32, 64, 128, 256, 512) if r >= rank), rank)
+        base = shlex.quote(_base(this))
+        served = f"{base} --enable-lora --max-lora-rank {most} --lora-modules {name}=."
+        body = {"model": this.recipe.name, "prompt": asked, "max_tokens": 16, "temperature": 0}
+        lines = [
+            f"vllm serve {served if this.kind == 'adapter' else f'. --served-model-name {name}'}",
+            "curl http://127.0.0.1:8000/v1/completions --json "
+            + shlex.quote(json.dumps(body, ensure_ascii=False)),
+        ]
+        said = "With vLLM, whose greedy text begins with the label or leaves the list; not run here:"
+    return [said, "", "```bash", *lines, "```", ""]
 
 
 def prompt(recipe: Recipe, task: Task) -> str:
@@ -104,22 +183,27 @@ def prompt(recipe: Recipe, task: Task) -> str:
     return recipe.layout.prompt(task, talk, target, turns)
 
 
-def _script(kind: str, recipe: Recipe, weights: dict[str, str], task: Task, tokenizer: Any) -> list[str]:
-    if kind == "chain":
+def _script(this: Exported, task: Task, tokenizer: Any) -> list[str]:
+    if this.kind == "chain":
         question = f"model.classify({task.name!r}, {TEXT.turns[0].text!r})"
         return ["import gsa", "", 'model = gsa.load(".")', f"print({question})"]
-    example = _example(recipe, task, tokenizer)
-    return ["import copy", "", "import torch", _open(kind, recipe, weights) + SCORE, example]
+    example = _example(this.recipe, task, tokenizer)
+    return ["import copy", "", "import torch", _open(this) + SCORE, example]
 
 
-def _open(kind: str, recipe: Recipe, weights: dict[str, str]) -> str:
-    base = recipe.backbone.name
+def _base(this: Exported) -> str:
+    """Return where an adapter's base is: a name that the run has for it, or the folder that is made of it."""
+    return "base" if this.unpacked else this.recipe.backbone.name
+
+
+def _open(this: Exported) -> str:
+    made = f"  # made here by: gsa export {this.source} --format merged --level 0 --out base"
     heads = {
         "merged": ['FOLDER = "."'],
-        "adapter": ['FOLDER = "."', f"BASE = {base!r}"],
-        "gguf": ['FOLDER = "."', f"FILE = {next(iter(weights), '')!r}"],
+        "adapter": ['FOLDER = "."', f"BASE = {json.dumps(_base(this))}{made if this.unpacked else ''}"],
+        "gguf": ['FOLDER = "."', f"FILE = {next(iter(this.weights), '')!r}"],
     }
-    return "\n".join(["", *heads[kind], ""]) + OPEN[kind]
+    return "\n".join(["", *heads[this.kind], ""]) + OPEN[this.kind]
 
 
 def _example(recipe: Recipe, task: Task, tokenizer: Any) -> str:
@@ -131,13 +215,23 @@ def _example(recipe: Recipe, task: Task, tokenizer: Any) -> str:
 
 
 _TITLE = {"merged": "merged model", "adapter": "PEFT adapter", "gguf": "GGUF", "chain": "chain of links"}
+_LIBRARY = {"merged": "transformers", "adapter": "peft", "gguf": "transformers", "chain": "gsa-llm"}
+_TAGS = {
+    "sentiment": "sentiment-analysis",
+    "emotion": "emotion-recognition-in-conversation",
+    "sarcasm": "sarcasm-detection",
+}
+_ABOUT = (
+    "Its scores, the licences of the data that it was tuned on, what it is not good for, and its biases are\n"
+    "those of [GSA-135M]({}), whose card is beside this one: read it before you pass this on."
+)
 _NOTE = {
     "merged": "A model folder for plain transformers: base and links added up in float32.",
     "adapter": (
         "One PEFT adapter whose rank is the sum of the links' ranks; it does what the links do in a row.\n"
-        "It needs the very base weights that the links were tuned on, here `{base}`. Those of\n"
-        "`smollm2-135m`, unpacked from a Python package, are written by\n"
-        "`gsa export RUN --format merged --level 0 --out base`."
+        "It needs the very base weights that the links were tuned on, here `{base}`. The default backbone,\n"
+        "`smollm2-135m`, is unpacked from a Python package, and a run is no folder of a model; either is\n"
+        "written by `gsa export {run} --format merged --level 0 --out base`."
     ),
     "gguf": (
         "One file of 16 bits with its tokenizer, for llama.cpp, what builds on it, and transformers.\n"

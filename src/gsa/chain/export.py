@@ -17,31 +17,37 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save
 
-from gsa.chain.card import card
+from gsa.chain import backbone, smollm2
+from gsa.chain.card import Exported, card
 from gsa.chain.chain import Chain
 from gsa.chain.links import CONFIG, PREFIX, WEIGHTS, LinkWeights
-from gsa.chain.manifest import Link
+from gsa.chain.manifest import MANIFEST, Link, Manifest
 from gsa.chain.quiet import quiet
 from gsa.chain.recipe import Recipe
 from gsa.chain.recipe_file import STORED_RECIPE
-from gsa.chain.run import read_run
+from gsa.chain.run import read_run, run_to_read
 from gsa.chain.trust import adapter
 from gsa.errors import InputError, suggest
 from gsa.files import aside, sha256, signed, write
+
+ABOUT = "GSA-135M.md"
+"""The shipped model's card in an export of it: scores, licences of its data, limits, biases."""
+HUB = {smollm2.NAME: "HuggingFaceTB/SmolLM2-135M-Instruct"}
+"""Where a backbone that comes from elsewhere is on the hub, in other precision."""
 
 
 def export(root: Path, kind: str, out: Path, level: int | None = None) -> Path:
     """Write a run's chain, or its first `level` links, to the new folder `out` and return it.
 
-    Raises InputError for an unknown kind, a folder that is not empty, a level that the run does not have,
-    and for GGUF an architecture or tokenizer that it cannot hold exactly.
+    `root` may be the shipped model's name. Raises InputError for an unknown kind, a folder that is not empty,
+    a level that the run does not have, and for GGUF an architecture or tokenizer that it cannot hold exactly.
     """
     if kind not in KINDS:
         near = suggest(kind, KINDS)
         raise InputError(f"--format '{kind}': expected one of {', '.join(KINDS)}{near}")
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise InputError(f"'{out}' is there already: expected a new or empty folder for --out")
-    recipe, chain = read_run(root)
+    recipe, chain = read_run(run_to_read(root))
     chain.check_level(level)
     with aside(out) as draft:
         draft.mkdir()
@@ -59,8 +65,6 @@ def _merged(recipe: Recipe, chain: Chain, level: int | None, out: Path) -> None:
 
 
 def _adapter(recipe: Recipe, chain: Chain, level: int | None, out: Path) -> None:
-    from gsa.chain.backbone import load_config
-
     links = chain.link_weights(level)
     if not links:
         raise InputError(f"'{chain.root}': expected a level of 1 or more for an adapter, found no link")
@@ -68,7 +72,7 @@ def _adapter(recipe: Recipe, chain: Chain, level: int | None, out: Path) -> None
     config = {**links[-1].config, "r": rank, "lora_alpha": rank, "target_modules": _targets(links)}
     _save(tensors, out / WEIGHTS)
     (out / CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    _, tokenizer = load_config(recipe.backbone)
+    _, tokenizer = backbone.load_config(recipe.backbone)
     _readme(recipe, chain, level, "adapter", tokenizer, out)
 
 
@@ -107,8 +111,6 @@ def _gguf(recipe: Recipe, chain: Chain, level: int | None, out: Path) -> None:
 
 
 def _chain(recipe: Recipe, chain: Chain, level: int | None, out: Path) -> None:
-    from gsa.chain.backbone import load_config
-
     links = []
     for link in chain.links[:level]:
         source, folder = adapter(chain.checked(link)), out / "links" / link.folder
@@ -123,7 +125,7 @@ def _chain(recipe: Recipe, chain: Chain, level: int | None, out: Path) -> None:
         links.append(Link(link.name, link.folder, sha256(folder / WEIGHTS), sha256(folder / CONFIG)))
     Chain(out, chain.base, tuple(links), chain.recipe).write()
     write(out / STORED_RECIPE, signed(recipe.toml()))
-    _, tokenizer = load_config(recipe.backbone)
+    _, tokenizer = backbone.load_config(recipe.backbone)
     _readme(recipe, chain, level, "chain", tokenizer, out)
 
 
@@ -133,14 +135,35 @@ def _save(tensors: dict[str, torch.Tensor], file: Path) -> None:
 
 
 def _readme(recipe: Recipe, chain: Chain, level: int | None, kind: str, tokenizer: Any, out: Path) -> None:
-    links = [link.name for link in chain.links[:level]]
     weights = {
         file.relative_to(out).as_posix(): sha256(file)
         for file in sorted(out.rglob("*"))
         if file.suffix in (".gguf", ".safetensors")
     }
-    text = card(recipe, kind, links, chain.base, weights, tokenizer)
-    (out / "README.md").write_text(text, encoding="utf-8")
+    about = ""
+    if _is_shipped(chain, level):
+        about = ABOUT
+        shutil.copyfile(backbone.SHIPPED / "README.md", out / about)
+    below = backbone.below(recipe.backbone)
+    exported = Exported(
+        recipe=recipe,
+        kind=kind,
+        links=tuple(link.name for link in chain.links[:level]),
+        base=chain.base,
+        hub="" if Path(below).expanduser().exists() else HUB.get(below, below),
+        unpacked=below == smollm2.NAME or below != recipe.backbone.name,
+        weights=weights,
+        about=about,
+    )
+    (out / "README.md").write_text(card(exported, tokenizer), encoding="utf-8")
+
+
+def _is_shipped(chain: Chain, level: int | None) -> bool:
+    """Tell whether links are those of the shipped model, wherever they lie."""
+    mine = [link.sha256 for link in chain.links[:level]]
+    if not mine or not (backbone.SHIPPED / MANIFEST).is_file():
+        return False
+    return mine == [link.sha256 for link in Manifest.read(backbone.SHIPPED).links][: len(mine)]
 
 
 KINDS = {"merged": _merged, "adapter": _adapter, "gguf": _gguf, "chain": _chain}

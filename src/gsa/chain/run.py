@@ -17,6 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from gsa.chain import backbone
 from gsa.chain.backbone import Loaded, load_backbone, load_config
 from gsa.chain.batches import Lessons, lessons
 from gsa.chain.chain import Chain
@@ -94,6 +95,11 @@ def read_run(root: Path) -> tuple[Recipe, Chain]:
 
     Raises InputError if it is not a run, or if its recipe or chain is damaged.
     """
+    if not root.is_dir() and str(root) == backbone.SHIPPED_NAME:
+        raise InputError(
+            f"run '{root}': nothing is written into the shipped model: expected a run, or the folder that "
+            f"`gsa export {root} --format chain --out FOLDER` makes"
+        )
     if not root.is_dir():
         raise InputError(f"run '{root}' does not exist: expected a folder made by `gsa tune`")
     chain = Chain.read(root)
@@ -105,6 +111,11 @@ def read_run(root: Path) -> tuple[Recipe, Chain]:
             f"'{root / STORED_RECIPE}': {error}; the `gsa tune` that made this run makes it anew"
         ) from None
     return recipe, chain
+
+
+def run_to_read(run: Path) -> Path:
+    """Return where a run lies that is only read; the shipped model's name counts unless a folder has it."""
+    return backbone.SHIPPED if str(run) == backbone.SHIPPED_NAME and not run.is_dir() else run
 
 
 def _check_folder(root: Path) -> None:

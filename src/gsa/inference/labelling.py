@@ -9,16 +9,19 @@ Rows are read, labelled and written in chunks of whole dialogues, so memory does
 
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from gsa.errors import InputError
 from gsa.files import aside, sha256, write
+from gsa.inference.chunking import LETTERS, chunks
 from gsa.inference.meter import Meter
+from gsa.inference.places import JOB, check_places, parts_of, rejects_of
 from gsa.inference.prediction import Prediction, Query
-from gsa.inference.rows import MOST_TURNS, Columns, Record, Rejected, Row, Table
+from gsa.inference.rows import Columns, Record, Rejected, Row, Table
 from gsa.inference.tables import open_table
 from gsa.inference.writing import Shape, concatenate, labelled
 from gsa.tasks.dialogue import Dialogue, Utterance
@@ -54,6 +57,8 @@ class Job:
     """Of the new columns' names."""
     identity: Mapping[str, Any] = field(default_factory=dict)
     """Of the model; a job goes on only with the same one."""
+    quotes: bool = True
+    """Whether quotes of CSV and TSV enclose fields, or are text."""
 
 
 @dataclass
@@ -70,40 +75,6 @@ class Count:
         self.labelled += other.labelled
         self.rejected += other.rejected
         self.first_reason = self.first_reason or other.first_reason
-
-
-def chunks(rows: Iterable[Row], size: int, context: bool) -> Iterator[list[Row]]:
-    """Yield rows in runs of about `size` that end between dialogues.
-
-    A dialogue that begins again after others, or goes on beyond MOST_TURNS, has its rows rejected. Without
-    `context` every row stands alone.
-    """
-    chunk: list[Row] = []
-    seen: set[int] = set()
-    current, turns = "", 0
-    for row in rows:
-        if isinstance(row, Record):
-            dialogue = row.dialogue if context else ""
-            if len(chunk) >= size and (not dialogue or dialogue != current):
-                yield chunk
-                chunk = []
-            if dialogue != current:
-                if dialogue and hash(dialogue) in seen:
-                    reason = f"dialogue '{dialogue}' began before: expected its rows to stand together"
-                    chunk.append(Rejected(row.row, reason, dict(row.carried)))
-                    continue
-                seen.add(hash(dialogue))
-                current, turns = dialogue, 0
-            turns += 1
-            if dialogue and turns > MOST_TURNS:
-                reason = f"dialogue '{dialogue}': expected at most {MOST_TURNS} turns"
-                row = Rejected(row.row, reason, dict(row.carried))
-        elif len(chunk) >= size + (MOST_TURNS if current else 0):
-            yield chunk  # nothing but rejects for long: a dialogue that still goes on is given up
-            chunk, current = [], ""
-        chunk.append(row)
-    if chunk:
-        yield chunk
 
 
 def queries(records: Sequence[Record], task: Task, speakers: bool) -> list[Query]:
@@ -131,7 +102,9 @@ class Labelling:
         `kind` is the format of the output.
         """
         self.job, self.predict, self.meter = job, predict, meter
-        self.table: Table = open_table(job.source, job.kind, job.columns, stream, fixed=kind != "jsonl")
+        self.table: Table = open_table(
+            job.source, job.kind, job.columns, stream, fixed=kind != "jsonl", quotes=job.quotes
+        )
         try:
             self.shape = Shape.of(kind, self.table.columns, self.table.schema, job.task, job.prefix)
         except InputError:
@@ -167,24 +140,26 @@ class Labelling:
         return row
 
 
-def label_stream(work: Labelling, out: BinaryIO, rejects: Path | None = None) -> Count:
-    """Label the input and write each chunk to a stream as soon as it is ready; Parquet is refused."""
+def label_stream(work: Labelling, out: BinaryIO, rejects: Path | None = None, again: bool = False) -> Count:
+    """Label the input and write each chunk to a stream as soon as it is ready; Parquet is refused.
+
+    Raises InputError if `rejects` is the input, or is there already (unless `again`).
+    """
     if work.shape.kind == "parquet":
         raise InputError("standard output cannot be Parquet: expected csv, tsv or jsonl, or --output FILE")
+    check_places(work.job.source, None, rejects, again)
     total, first = Count(), True
-    bad = rejects.open("wb") if rejects else None
-    for chunk in work.chunks(STREAM_CHUNK):
-        part, said, count = work.label(chunk, first)
-        out.write(part)
-        out.flush()
-        if bad:
-            bad.write(said)
-        total.add(count)
-        first = False
+    with rejects.open("wb") if rejects else nullcontext() as bad:
+        for chunk in work.chunks(STREAM_CHUNK):
+            part, said, count = work.label(chunk, first)
+            out.write(part)
+            out.flush()
+            if bad:
+                bad.write(said)
+            total.add(count)
+            first = False
     if first:
         out.write(work.shape.part([], first))
-    if bad:
-        bad.close()
     return total
 
 
@@ -193,15 +168,12 @@ def label_file(
 ) -> Count:
     """Label the input into a file; a job that was stopped goes on where it was.
 
-    Raises InputError if the output is there already (unless `again`), or the parts are of another job.
+    A file of `rejects` that is named is written even if it stays empty. Raises InputError if it or the
+    output is the input, or is there already (unless `again`), or if the parts are of another job.
     """
-    parts = output.with_name(f"{output.name}.parts")
-    source = work.job.source
-    if output.is_dir() or (output.exists() and not again and not parts.is_dir()):
-        raise InputError(f"'{output}' is there already: expected another --output, or --again to replace it")
-    if source and output.exists() and output.samefile(source):
-        raise InputError(f"'{output}' is the input: expected another --output")
-    _begin(parts, work, size)
+    check_places(work.job.source, output, rejects, again)
+    parts = parts_of(output)
+    _begin(parts, work, size, rejects)
     total = Count()
     files: list[Path] = []
     for number, chunk in enumerate(work.chunks(size)):
@@ -219,24 +191,25 @@ def label_file(
     if not files:
         files = [parts / f"empty.{work.shape.kind}"]
         write(files[0], work.shape.part([], True))
-    _end(files, work.shape, output, rejects or output.with_name(f"{output.name}.rejects.jsonl"), total)
+    _end(files, work.shape, output, rejects, total)
     shutil.rmtree(parts)
     return total
 
 
-def _begin(parts: Path, work: Labelling, size: int) -> None:
+def _begin(parts: Path, work: Labelling, size: int, rejects: Path | None) -> None:
     """Note what the parts are of; raises InputError if they are of something else."""
     job = work.job
     task = {**job.task.__dict__, "words": dict(job.task.words), "merged": {}}
     note = {
         "input": sha256(job.source) if job.source else "standard input",
         "task": task,
-        "columns": [job.columns.text, job.columns.speaker, job.columns.dialogue],
-        "output": [work.shape.kind, work.shape.columns, size],
+        "columns": [job.columns.text, job.columns.speaker, job.columns.dialogue, job.quotes],
+        "output": [work.shape.kind, work.shape.columns, size, LETTERS],
+        "rejects": str(rejects or ""),
         "model": dict(job.identity),
     }
     note = json.loads(json.dumps(note))
-    file = parts / "job.json"
+    file = parts / JOB
     if not file.is_file():
         write(file, json.dumps(note))
         return
@@ -264,11 +237,12 @@ def _sealed(part: Path) -> Count | None:
     return None
 
 
-def _end(files: Sequence[Path], shape: Shape, output: Path, rejects: Path, total: Count) -> None:
+def _end(files: Sequence[Path], shape: Shape, output: Path, rejects: Path | None, total: Count) -> None:
     """Join the parts; the output comes last, because it says that all is done."""
-    if total.rejected:
-        with aside(rejects) as draft:
+    bad = rejects_of(output, rejects)
+    if total.rejected or rejects:
+        with aside(bad) as draft:
             concatenate([file.with_suffix(".rejects") for file in files], draft)
     else:
-        rejects.unlink(missing_ok=True)
+        bad.unlink(missing_ok=True)  # of an earlier job
     shape.join(files, output)

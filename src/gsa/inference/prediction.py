@@ -3,15 +3,17 @@
 Imports no torch.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from gsa.errors import InputError, suggest
 from gsa.tasks.dialogue import Dialogue, Utterance, unreadable
 from gsa.tasks.task import Task
 
-Turn = str | Mapping[str, str] | Utterance
-"""One turn as a user gives it: its text, ``{"text": ..., "speaker": ...}``, or an Utterance."""
+Turn = str | Mapping[str, str] | tuple[str, str] | Utterance
+"""One turn as a user gives it: its text, ``{"text": ..., "speaker": ...}``, in a list of turns
+``(speaker, text)``, or an Utterance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +52,10 @@ class Query:
     """Index of the turn to label."""
 
 
-def utterance(turn: Turn, where: str) -> Utterance:
+def utterance(turn: Any, where: str) -> Utterance:
     """Return a user's turn as an Utterance; raises InputError for one that holds no text to label."""
+    if _is_pair(turn):
+        turn = Utterance(turn[1], turn[0])
     if isinstance(turn, Mapping):
         for key in turn:
             if key not in ("text", "speaker"):
@@ -67,26 +71,58 @@ def utterance(turn: Turn, where: str) -> Utterance:
     return made
 
 
-def dialogue(turns: Turn | Sequence[Turn], where: str = "dialogue") -> Dialogue:
+def dialogue(turns: Turn | Iterable[Turn], where: str = "dialogue") -> Dialogue:
     """Return a user's conversation as a Dialogue; a lone turn is a dialogue of one.
 
-    Raises InputError that names the turn which cannot be read, counted from 1.
+    Raises InputError that names the turn which cannot be read, counted from 1, and for a tuple of two texts
+    that stands alone, because that may be two turns or one.
     """
     if isinstance(turns, str | Mapping | Utterance):
         return Dialogue("", (utterance(turns, where),))
-    if not isinstance(turns, Sequence) or not turns:
+    if _is_pair(turns):
+        raise InputError(
+            f"{where}: found a tuple of two texts, which may be two turns, or a speaker and a text: expected "
+            "a list of turns"
+        )
+    listed = as_list(turns, where)
+    if not isinstance(listed, list) or not listed:
         raise InputError(f"{where}: expected one turn or more, found {turns!r:.60}")
-    made = tuple(utterance(turn, f"{where} turn {number}") for number, turn in enumerate(turns, start=1))
+    made = tuple(utterance(turn, f"{where} turn {number}") for number, turn in enumerate(listed, start=1))
     return Dialogue("", made)
 
 
+def as_list(inputs: Any, where: str = "input") -> Any:
+    """Return any iterable of texts, turns or conversations as a list; a text or a turn as it is.
+
+    A tuple of two texts stays one. Raises InputError for a table, whose columns are asked for one by one.
+    """
+    if not _is_iterable(inputs) or _is_pair(inputs):
+        return inputs
+    if hasattr(inputs, "columns"):
+        kind = type(inputs).__name__
+        raise InputError(f"{where}: found a table ({kind}): expected one of its columns, or a list")
+    try:
+        items = iter(inputs)
+    except TypeError:  # an array of no dimension says that it can be iterated
+        return inputs
+    return list(items)
+
+
 def is_many(inputs: object, task: Task) -> bool:
-    """Tell whether an input is a list of what the task labels, not one of them.
+    """Tell whether an input, as `as_list` returns it, is a list of what the task labels, not one of them.
 
     A list of texts is many sentences to a task that reads sentences, one dialogue to a task that reads
-    dialogues; there a list of lists is many.
+    dialogues; there a list of lists is many. A tuple of two texts in a list is a turn.
     """
-    if isinstance(inputs, str | Mapping | Utterance) or not isinstance(inputs, Sequence):
+    if not isinstance(inputs, list | tuple):
         return False
-    nested = bool(inputs) and all(isinstance(item, Sequence) and not isinstance(item, str) for item in inputs)
+    nested = bool(inputs) and all(_is_iterable(item) and not _is_pair(item) for item in inputs)
     return nested if task.context else True
+
+
+def _is_iterable(inputs: object) -> bool:
+    return isinstance(inputs, Iterable) and not isinstance(inputs, str | bytes | Mapping | Utterance)
+
+
+def _is_pair(turn: object) -> bool:
+    return isinstance(turn, tuple) and len(turn) == 2 and all(isinstance(part, str) for part in turn)

@@ -4,7 +4,7 @@ In: Queries, or plain strings and turns. Out: one Prediction each. Everything go
 which lays queries of any tasks and dialogues, one client's or many's, into shared tries.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from threading import Lock
 from typing import Any, overload
@@ -12,7 +12,7 @@ from typing import Any, overload
 from gsa.chain.backbone import Loaded
 from gsa.errors import InputError, suggest
 from gsa.evaluation.scoring import Score, score
-from gsa.inference.prediction import Prediction, Query, Truncated, Turn, dialogue, is_many
+from gsa.inference.prediction import Prediction, Query, Truncated, Turn, as_list, dialogue, is_many
 from gsa.tasks.dialogue import Dialogue, Example
 from gsa.tasks.encoding import Encoder, Known, Prompt
 from gsa.tasks.layout import Layout
@@ -23,7 +23,7 @@ AT_ONCE = 1024
 ENCODERS = 64
 """Tasks whose encoder is kept: those asked last."""
 
-Talk = Turn | Sequence[Turn]
+Talk = Turn | Iterable[Turn]
 
 
 class Predictor:
@@ -61,9 +61,9 @@ class Predictor:
         self, inputs: str, labels: Sequence[str] = ()
     ) -> Prediction: ...
     @overload
-    def sentiment(self, inputs: Sequence[str], labels: Sequence[str] = ()) -> list[Prediction]: ...
-    def sentiment(self, inputs: str | Sequence[str], labels: Sequence[str] = ()) -> Any:
-        """Return the polarity of a text, or of each text of a list, in order.
+    def sentiment(self, inputs: Iterable[str], labels: Sequence[str] = ()) -> list[Prediction]: ...
+    def sentiment(self, inputs: str | Iterable[str], labels: Sequence[str] = ()) -> Any:
+        """Return the polarity of a text, or of each text of a list or another iterable, in order.
 
         Each text is read alone. `labels` replaces the label list. Raises InputError for an empty text.
         """
@@ -75,7 +75,7 @@ class Predictor:
     ) -> list[Prediction]: ...
     @overload
     def emotions(
-        self, conversation: Sequence[Sequence[Turn]], labels: Sequence[str] = ()
+        self, conversation: Iterable[Iterable[Turn]], labels: Sequence[str] = ()
     ) -> list[list[Prediction]]: ...
     def emotions(self, conversation: Any, labels: Sequence[str] = ()) -> Any:
         """Return the emotion of every utterance of a conversation: a list as long as its turns.
@@ -84,6 +84,7 @@ class Predictor:
         number. `labels` replaces the label list. Raises InputError that names an empty turn.
         """
         task = self.task(EMOTION.name, labels)
+        conversation = as_list(conversation)
         many = is_many(conversation, task)
         talks = _talks(conversation if many else [conversation], many)
         asked = [Query(task, talk, turn) for talk in talks for turn in range(len(talk.turns))]
@@ -97,7 +98,7 @@ class Predictor:
     ) -> Prediction: ...
     @overload
     def sarcasm(
-        self, conversation: Sequence[Sequence[Turn]], labels: Sequence[str] = ()
+        self, conversation: Iterable[Iterable[Turn]], labels: Sequence[str] = ()
     ) -> list[Prediction]: ...
     def sarcasm(self, conversation: Any, labels: Sequence[str] = ()) -> Any:
         """Tell whether the last turn of a conversation is sarcastic, the turns before it being its context.
@@ -107,22 +108,34 @@ class Predictor:
         return self.classify(SARCASM.name, conversation, labels)
 
     def classify(
-        self, task: str | Task, inputs: Any, labels: Sequence[str] = (), instruction: str = ""
+        self,
+        task: str | Task,
+        inputs: Any,
+        labels: Sequence[str] = (),
+        instruction: str = "",
+        context: bool = False,
     ) -> Any:
         """Return a task's label of one input, or of each of a list, in order.
 
         `task` is one of `tasks`, a Task, or a new name with `instruction` and `labels`. A task that reads
-        sentences takes a text or a list of texts; one that reads dialogues takes a conversation or a list
-        of them, and labels the last turn. Raises InputError for an unknown task or an empty text.
+        sentences takes a text or a list of texts; one that reads dialogues, as a new one does with
+        `context`, takes a conversation or a list of them, and labels the last turn. Raises InputError for
+        an unknown task or an empty text.
         """
-        chosen = self.task(task, labels, instruction)
+        chosen = self.task(task, labels, instruction, context)
+        inputs = as_list(inputs)
         many = is_many(inputs, chosen)
         talks = _talks(inputs if many else [inputs], many)
         found = self.predict([Query(chosen, talk, len(talk.turns) - 1) for talk in talks])
         return found if many else found[0]
 
-    def task(self, task: str | Task, labels: Sequence[str] = (), instruction: str = "") -> Task:
-        """Return a task by name with its label list or another; raises InputError for an unknown name."""
+    def task(
+        self, task: str | Task, labels: Sequence[str] = (), instruction: str = "", context: bool = False
+    ) -> Task:
+        """Return a task by name with its label list or another; raises InputError for an unknown name.
+
+        With `context` it reads the turns before the target, whether or not it was tuned to.
+        """
         if isinstance(task, str):
             if instruction:
                 known = self.tasks.get(task, Task(task, 4, "", context=False))
@@ -135,6 +148,7 @@ class Predictor:
                     f"task '{task}': unknown{near}: expected one of {sorted(self.tasks)}, "
                     "or a task of your own with its instruction and labels"
                 )
+        task = replace(task, context=True) if context else task
         return task.with_labels(*labels) if labels or not task.labels else task
 
     def predict(

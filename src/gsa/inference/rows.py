@@ -55,6 +55,8 @@ class Record:
     speaker: str = ""
     dialogue: str = ""
     """Id of its dialogue; empty for a lone text."""
+    whole: bool = False
+    """Whether its dialogue stood in one line, so that it cannot begin again further down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,8 @@ def record(row: int, carried: Mapping[str, Any], names: tuple[str, str, str]) ->
         return Rejected(row, f"expected UTF-8 text, found {odd}", _escaped(carried))
     if not found[0]:
         return Rejected(row, f"'{names[0]}': expected a text, found an empty one", dict(carried))
-    return Record(row, carried, *found)
+    text, speaker, dialogue = found
+    return Record(row, carried, text, speaker, dialogue)
 
 
 def _escaped(carried: Mapping[str, Any]) -> dict[str, str]:

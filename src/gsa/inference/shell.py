@@ -11,9 +11,10 @@ from gsa.errors import InputError
 from gsa.inference.labelling import Count, Job, Labelling, label_file, label_stream
 from gsa.inference.loading import load
 from gsa.inference.meter import Meter
+from gsa.inference.places import check_places, rejects_of
 from gsa.inference.prediction import Prediction, Query, dialogue
 from gsa.inference.rows import Columns
-from gsa.inference.tables import FORMATS, format_of
+from gsa.inference.tables import FORMATS, format_of, open_table
 from gsa.terminal import duration
 
 
@@ -29,6 +30,9 @@ class Options:
     """Format of the input, where its name does not say it."""
     labels: Sequence[str] = ()
     instruction: str = ""
+    context: bool = False
+    """Whether a task reads the turns before the target, even if it is not one that does."""
+    quotes: bool = True
     prefix: str = ""
     rejects: Path | None = None
     again: bool = False
@@ -47,18 +51,21 @@ def label(task: str, source: str, options: Options) -> str:
     out_kind = format_of(options.output, flag="--output") if options.output else kind
     if not options.output:
         out_kind = "jsonl" if kind == "parquet" else kind
+    check_places(path, options.output, options.rejects, options.again)
+    if path:
+        open_table(path, kind, options.columns, quotes=options.quotes).close()
     predictor = load(options.model, options.level)
-    chosen = predictor.task(task, options.labels, options.instruction)
-    job = Job(path, kind, chosen, options.columns, options.prefix, predictor.identity)
+    chosen = predictor.task(task, options.labels, options.instruction, options.context)
+    job = Job(path, kind, chosen, options.columns, options.prefix, predictor.identity, options.quotes)
     meter = Meter(path.name if path else "standard input")
     work = Labelling(job, predictor.predict, meter, out_kind, None if path else sys.stdin.buffer)
     began = time.monotonic()
     if options.output:
         count = label_file(work, options.output, options.rejects, options.again)
-        rejects = options.rejects or options.output.with_name(f"{options.output.name}.rejects.jsonl")
+        rejects = rejects_of(options.output, options.rejects)
         meter.end()
         return f"{options.output}: {_said(count, time.monotonic() - began, rejects)}"
-    count = label_stream(work, sys.stdout.buffer, options.rejects)
+    count = label_stream(work, sys.stdout.buffer, options.rejects, options.again)
     meter.end()
     print(_said(count, time.monotonic() - began, options.rejects), file=sys.stderr)
     return ""
@@ -84,7 +91,7 @@ def _text(task: str, text: str, options: Options) -> str:
         raise InputError("--output: belongs to a file: expected the name of one, or no --output for a text")
     talk = dialogue(text, "text")
     predictor = load(options.model, options.level)
-    chosen = predictor.task(task, options.labels, options.instruction)
+    chosen = predictor.task(task, options.labels, options.instruction, options.context)
     (found,) = predictor.predict([Query(chosen, talk)])
     return json.dumps(asdict(found), ensure_ascii=False) if options.as_json else _line(found)
 

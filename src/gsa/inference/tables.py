@@ -8,7 +8,7 @@ dialogues, ``{"id": ..., "turns": [{"speaker": ..., "text": ...}, ...]}``.
 
 import csv
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,6 +19,8 @@ from gsa.tasks.dialogue import unreadable
 
 FORMATS = ("csv", "tsv", "jsonl", "parquet")
 BATCH = 2048
+SHOWN = 1000
+"""Letters of a line that could not be read, of which its reject keeps the beginning."""
 
 
 def format_of(path: Path | None, named: str = "", flag: str = "--format") -> str:
@@ -33,12 +35,18 @@ def format_of(path: Path | None, named: str = "", flag: str = "--format") -> str
 
 
 def open_table(
-    path: Path | None, kind: str, columns: Columns, stream: BinaryIO | None = None, fixed: bool = False
+    path: Path | None,
+    kind: str,
+    columns: Columns,
+    stream: BinaryIO | None = None,
+    fixed: bool = False,
+    quotes: bool = True,
 ) -> Table:
     """Open a file, or a stream where `path` is None.
 
-    With `fixed`, rows of JSONL have the keys of the first one, as a table needs. Raises InputError for a
-    file that is missing, empty or of another format, and for columns that are not there.
+    With `fixed`, rows of JSONL have the keys of the first one, as a table needs. Without `quotes`, those of
+    CSV and TSV are text like any other sign, and a line is a row. Raises InputError for a file that is
+    missing, empty or of another format, and for columns that are not there.
     """
     where = str(path) if path else "standard input"
     if path and not path.is_file():
@@ -52,16 +60,24 @@ def open_table(
     lines = Lines(source, where)
     size = path.stat().st_size if path else 0
     try:
-        return _jsonl(lines, size, columns, fixed) if kind == "jsonl" else _csv(lines, size, columns, kind)
+        if kind == "jsonl":
+            return _jsonl(lines, size, columns, fixed)
+        return _csv(lines, size, columns, "\t" if kind == "tsv" else ",", quotes)
     except InputError:
         if path:
             source.close()
         raise
 
 
-def _csv(lines: Lines, size: int, columns: Columns, kind: str) -> Table:
+def _csv(lines: Lines, size: int, columns: Columns, delimiter: str, quotes: bool) -> Table:
     csv.field_size_limit(LONGEST)
-    reader = csv.reader(lines.text(), delimiter="\t" if kind == "tsv" else ",", strict=True)
+    kept: list[str] = []  # the lines of the row that is read
+    reader = csv.reader(
+        _keeping(lines.text(), kept),
+        delimiter=delimiter,
+        quoting=csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE,
+        strict=True,
+    )
     try:
         header = [name.strip() for name in next((row for row in reader if row), [])]
     except csv.Error as error:
@@ -74,25 +90,50 @@ def _csv(lines: Lines, size: int, columns: Columns, kind: str) -> Table:
     if any(map(unreadable, header)):
         raise InputError(f"{lines.where} line 1: expected a header in UTF-8 text, found other bytes")
     names = columns.of(header, lines.where)
-    return Table(header, _csv_rows(reader, lines, header, names), size, counter=lines)
+    return Table(header, _csv_rows(reader, lines, kept, header, names), size, counter=lines)
 
 
-def _csv_rows(reader: Any, lines: Lines, header: list[str], names: tuple[str, str, str]) -> Iterator[Row]:
+def _keeping(lines: Iterable[str], kept: list[str]) -> Iterator[str]:
+    for line in lines:
+        kept.append(line)
+        yield line
+
+
+def _csv_rows(
+    reader: Any, lines: Lines, kept: list[str], header: list[str], names: tuple[str, str, str]
+) -> Iterator[Row]:
     while True:
         row = lines.number + 1
+        kept.clear()
         try:
             values = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
-            yield Rejected(row, f"expected a row of a table, found an error: {error}")
+            yield from _rejected(row, kept, f"expected a row of a table, found an error: {error}")
             continue
         if not values:
             continue
         if len(values) != len(header):
-            yield Rejected(row, f"expected {len(header)} fields, found {len(values)}", values)
+            reason = f"expected {len(header)} fields, found {len(values)}"
+            yield from _rejected(row, kept, reason, values)
         else:
             yield record(row, dict(zip(header, values, strict=True)), names)
+
+
+def _rejected(first: int, kept: Sequence[str], reason: str, values: Any = None) -> Iterator[Rejected]:
+    """Reject a row; where a stray quote made one of several lines, each of them, as it was."""
+    if len(kept) == 1:
+        yield Rejected(first, reason, values or _beginning(kept[0]))
+        return
+    several = f"lines {first} to {first + len(kept) - 1} were read as one row: {reason}"
+    for row, line in enumerate(kept, first):
+        if line.strip():
+            yield Rejected(row, several, _beginning(line))
+
+
+def _beginning(line: str) -> str:
+    return line.rstrip("\r\n")[:SHOWN]
 
 
 def _jsonl(lines: Lines, size: int, columns: Columns, fixed: bool) -> Table:
@@ -128,7 +169,7 @@ def _items(lines: Lines) -> Iterator[Rejected | tuple[int, dict[str, Any], str]]
             item = json.loads(line)
             json.dumps(item, ensure_ascii=False).encode()  # escapes can write what no file can hold
         except (ValueError, RecursionError) as error:
-            found = line[:1000].decode("utf-8", "backslashreplace").strip()
+            found = line[:SHOWN].decode("utf-8", "backslashreplace").strip()
             yield Rejected(row, f"expected JSON in UTF-8, found an error: {error}".splitlines()[0], found)
             continue
         if not isinstance(item, dict):
@@ -164,7 +205,7 @@ def _jsonl_rows(
             continue
         made = record(row, values, (names[0], names[1], "" if dialogue else names[2]))
         yield (
-            Record(row, values, made.text, made.speaker, dialogue)
+            Record(row, values, made.text, made.speaker, dialogue, whole=True)
             if dialogue and isinstance(made, Record)
             else made
         )

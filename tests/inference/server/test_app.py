@@ -48,6 +48,11 @@ def as_json(found: Any) -> Any:
             {**OWN, "text": "Call me!"},
             lambda m: m.classify("urgency", "Call me!", OWN["labels"], OWN["instruction"]),
         ),
+        (
+            "classify",
+            {**OWN, "turns": TALK, "context": True},
+            lambda m: m.classify("urgency", TALK, OWN["labels"], OWN["instruction"], context=True),
+        ),
     ],
 )
 def test_answers_are_those_of_python(
@@ -141,6 +146,7 @@ REFUSED = [
     (422, "classify", {**OWN, "instruction": long(91), "text": "a"}, "instruction: expected at most 90"),
     (422, "classify", {"task": long(21), "text": "a"}, "task: expected at most 20 letters"),
     (422, "classify", {"text": "a"}, "body.task: Field required"),
+    (422, "classify", {**OWN, "text": "a", "context": 1}, "body.context: Input should be a valid boolean"),
 ]  # fmt: skip
 
 

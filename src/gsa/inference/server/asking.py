@@ -78,7 +78,7 @@ def _task(predictor: "Predictor", limits: Limits, body: Body, task: str) -> Task
         if odd:
             raise InputError(f"{name}: expected a text, found {odd}")
         _short(word, name, most)
-    return predictor.task(task, body.labels, instruction)
+    return predictor.task(task, body.labels, instruction, getattr(body, "context", False))
 
 
 def _talk(item: Any, where: str, limits: Limits) -> Dialogue:

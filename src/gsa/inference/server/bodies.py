@@ -5,7 +5,7 @@ The example texts are invented. Sizes are checked in `asking`, because they are 
 
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field, model_validator
+from pydantic import BaseModel, ConfigDict, FailFast, Field, StrictBool, model_validator
 
 MOST_KEYS = 16
 """Of an object; more than any has, so that a wrong one of thousands of keys is not an error for each."""
@@ -131,6 +131,7 @@ class Anything(_Body):
 
     task: str
     instruction: str = ""
+    context: StrictBool = Field(default=False, description="Read the turns before the last one, too.")
     labels: Texts = LABELS
     text: str = ABSENT
     texts: Texts = ABSENT
