@@ -38,7 +38,7 @@ def page(request: pytest.FixtureRequest, browser: Any, page_url: str) -> Iterato
     page = context.new_page()
     asked, wrong = [], []
     page.on("request", lambda request: asked.append(request.url))
-    page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+    page.on("console", lambda m: wrong.append((m.text, m.location)) if m.type == "error" else None)
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
     page.set_default_timeout(60_000)  # machines are shared
@@ -104,6 +104,7 @@ def test_a_file_can_be_stopped(page: Any, tuned_predictor: Held, tmp_path: Path)
     source = tmp_path / "rows.csv"
     source.write_text("text\n" + "It was fine.\n" * 200)
     tuned_predictor.go.clear()
+    tuned_predictor.calls.clear()
     tab(page, "File")
     page.locator("#file-in input[type=file]").set_input_files(source)
     page.wait_for_selector("#file-in :text('rows.csv'), #file-in a")

@@ -19,7 +19,9 @@ READ = frozenset({"/", "/config", "/theme.css", "/favicon.ico", "/manifest.json"
                   "/gradio_api/upload_progress", "/gradio_api/startup-events"})  # fmt: skip
 BELOW = ("/assets/", "/static/", "/gradio_api/heartbeat/")
 FILE = "/gradio_api/file="
-ASK, GIVE_UP, UPLOAD = "/gradio_api/queue/join", "/gradio_api/cancel", "/gradio_api/upload"
+UPLOAD = "/gradio_api/upload"
+BUTTONS = frozenset({"/gradio_api/queue/join", "/gradio_api/cancel", "/gradio_api/reset"})
+"""Where a press of a button goes: to ask, and to stop."""
 HEADERS: Mapping[str, str] = {
     "content-security-policy": "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; "
     "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "
@@ -47,7 +49,7 @@ class Page:
     def lets(self, method: str, path: str) -> bool:
         """Return whether a request is one that the page makes."""
         if method == "POST":
-            return path in (ASK, GIVE_UP, UPLOAD)
+            return path == UPLOAD or path in BUTTONS
         if method not in ("GET", "HEAD"):
             return False
         if path.startswith(FILE):

@@ -16,7 +16,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gsa.inference.server.door import ASK, GIVE_UP, HEADERS, Page, password
+from gsa.inference.server.door import BUTTONS, HEADERS, Page, password
 from gsa.inference.server.limits import Limits
 from gsa.inference.server.watching import Metrics, log
 
@@ -125,7 +125,7 @@ class Gate:
         if headers.get(b"sec-fetch-site", b"same-origin") not in (b"same-origin", b"none"):
             raise RefusedError(403, "expected a request of this server's own page, found one of another site")
         limits = self.limits
-        if scope["path"] in (ASK, GIVE_UP):
+        if scope["path"] in BUTTONS:
             return await self._whole(headers, receive, b"application/json", limits.body, limits.seconds)
         assert self.page is not None
         kept = await asyncio.to_thread(self.page.size)
