@@ -113,9 +113,19 @@ def test_a_file_can_be_stopped(page: Any, tuned_predictor: Held, tmp_path: Path)
     until(lambda: tuned_predictor.calls)
     page.locator("#file-stop").click()
     page.wait_for_selector("#file-out :text('stopped')")
+    page.wait_for_timeout(3000)  # the note is there before the server has heeded the press
     tuned_predictor.go.set()
-    page.locator("#file-go").click()  # and it can be begun again
-    page.wait_for_selector("#file-out :text('200 rows labelled')")
+    done = page.locator("#file-out :text('200 rows labelled')")
+
+    def labelled() -> bool:  # a press is not heeded before the browser has noted that the last one ended
+        page.locator("#file-go").click()
+        for _ in range(50):
+            if done.count() or page.locator("#file-out :text('stopped')").count():
+                break
+            page.wait_for_timeout(100)
+        return bool(done.count())
+
+    until(labelled, 60)
     assert sum(map(len, tuned_predictor.calls)) <= 200 + 64, "what was stopped was not labelled to its end"
 
 
