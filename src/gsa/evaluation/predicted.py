@@ -20,7 +20,8 @@ class Predicted:
         place = {id: i for i, id in enumerate(self.ids)}
         chosen = np.asarray([place[id] for id in ids], dtype=np.int64)
         mine = self.answers
-        neutral, dialogues = (None if of is None else of[chosen] for of in (mine.neutral, mine.dialogues))
+        neutral = None if mine.neutral is None else mine.neutral[chosen]
+        dialogues = None if mine.dialogues is None else mine.dialogues[chosen]
         return Answers(mine.labels, mine.gold[chosen], mine.probabilities[chosen], neutral, dialogues)
 
 
