@@ -7,7 +7,7 @@ with the run of that name, which has fold 0. Imports no torch.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -126,8 +126,10 @@ def size_of(run: Run) -> str:
     return found[1].upper() if found else ""
 
 
-def common(runs: Sequence[tuple[Run, int]], dataset: str) -> list[Answers] | None:
-    """Return each (run, level)'s answers to the examples that all of them answered, in one order.
+def common(
+    runs: Sequence[tuple[Run, int]], dataset: str, without: Collection[str] = ()
+) -> list[Answers] | None:
+    """Return each (run, level)'s answers to what all of them answered, but for `without`, in one order.
 
     None where some have no predictions, no example is common, or labels or gold differ.
     """
@@ -136,7 +138,7 @@ def common(runs: Sequence[tuple[Run, int]], dataset: str) -> list[Answers] | Non
     if not whole or len(whole) < len(found):
         return None
     shared = set(whole[0].ids).intersection(*(each.ids for each in whole[1:]))
-    ids = [id for id in whole[0].ids if id in shared]
+    ids = [id for id in whole[0].ids if id in shared and id not in without]
     answers = [each.of(ids) for each in whole]
     alike = all(each.labels == answers[0].labels and (each.gold == answers[0].gold).all() for each in answers)
     return answers if ids and alike else None

@@ -4,7 +4,7 @@ In: arms. Out: tables. Two arms are compared on the examples that both answered,
 """
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -47,9 +47,12 @@ class Compared:
     """Which dialogue each example is of, None where that is not known or some examples do not count."""
 
 
-def classes_of(models: Sequence[At], dataset: str) -> Compared | None:
-    """Return what the main metric compares of the examples that all models answered, None of nothing."""
-    answers = common(models, dataset)
+def classes_of(models: Sequence[At], dataset: str, without: Collection[str] = ()) -> Compared | None:
+    """Return what the main metric compares of the examples that all models answered, but those `without`.
+
+    None where nothing can be compared.
+    """
+    answers = common(models, dataset, without)
     if answers is None:
         return None
     metric = main_metric(dataset, models[0][0].sources.get(dataset))

@@ -5,12 +5,10 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from gsa.datasets.overlaps import Overlaps
 from gsa.errors import InputError
+from gsa.evaluation.comparison import classes_of, last
 from gsa.evaluation.measured import Run, main_metric
-from gsa.evaluation.metrics import compared
 from gsa.evaluation.statistics import Estimate, estimate, scored
 from gsa.evaluation.tables import Arms, Table
 
@@ -54,15 +52,9 @@ def table(arms: Arms, overlaps: Overlaps, resamples: int) -> Table:
 
 def _score(runs: Sequence[Run], name: str, out: set[str], resamples: int) -> Estimate | None:
     """Return the last level's main score on the examples that are not in `out`; None without predictions."""
-    kept = [found for run in runs if (found := run.predicted(run.last, name))]
-    shared = set.intersection(*(set(each.ids) for each in kept)) - out if len(kept) == len(runs) else set()
-    if not shared:
+    found = classes_of(last(runs), name, out)
+    if found is None:
         return None
-    ids = [id for id in kept[0].ids if id in shared]
-    metric = main_metric(name, runs[0].sources.get(name))
-    answers = [each.of(ids) for each in kept]
-    pairs = [compared(each, metric) for each in answers]
-    gold, said = pairs[0][0], np.stack([predicted for _, predicted in pairs])
-    labels, dialogues = int(max(gold.max(), said.max())) + 1, answers[0].dialogues
-    dialogues = dialogues if dialogues is not None and len(dialogues) == len(gold) else None
-    return estimate([scored(gold, said, labels, metric, resamples, zlib.crc32(name.encode()), dialogues)])
+    metric, seed = main_metric(name, runs[0].sources.get(name)), zlib.crc32(name.encode())
+    parts = found.gold, found.said, found.labels, metric, resamples, seed, found.dialogues
+    return estimate([scored(*parts)])
