@@ -1,5 +1,7 @@
 """Losses: the answer over the vocabulary, the label over the label list; both as one sequence at a time."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from tiny import tiny_llama
@@ -7,6 +9,7 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from gsa.chain import answers
 from gsa.chain.answers import Reading, answer_loss, label_loss, loss_of
+from gsa.chain.batches import balanced
 from gsa.chain.chain import fresh_link
 from gsa.chain.recipe import Level, Lora, Source
 from gsa.tasks.dialogue import Dialogue, Example, Utterance
@@ -84,6 +87,27 @@ def test_the_labels_loss_takes_up_a_share_of_the_answer_loss(
     assert loss_of(level) is label_loss
     mixed = loss_of(level.model_copy(update={"answer_weight": 0.25}))
     assert mixed(model, scored).item() == both.item()
+
+
+def test_examples_count_by_their_weight_in_the_labels_loss(
+    prompts: tuple[Prompt, ...], model: LlamaForCausalLM
+) -> None:
+    each = [label_loss(model, Reading.of(Row((prompt,), True), model)).item() for prompt in prompts]
+    weights = [0.5, 2.0, 1.25, 1.0, 0.25]
+    heavy = tuple(replace(p, weight=w) for p, w in zip(prompts, weights, strict=True))
+    found = label_loss(model, Reading.of(Row(heavy, True), model)).item()
+    expected = sum(w * one for w, one in zip(weights, each, strict=True)) / len(prompts)
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_balanced_examples_weigh_as_their_labels_are_rare(prompts: tuple[Prompt, ...]) -> None:
+    """Of labels 0, 0, 0, 1: all labels together weigh the same with 1; counts' roots with a half."""
+    four = [replace(prompts[0], gold=gold) for gold in (0, 0, 0, 1)]
+    whole = [prompt.weight for prompt in balanced(four, 1.0)]
+    assert whole == pytest.approx([2 / 3, 2 / 3, 2 / 3, 2.0])
+    half = [prompt.weight for prompt in balanced(four, 0.5)]
+    assert half[3] / half[0] == pytest.approx(3**0.5)
+    assert sum(half) == pytest.approx(4)
 
 
 def test_the_label_loss_leaves_tokens_outside_the_list_alone(

@@ -50,6 +50,8 @@ WRONG = [
     # what does not go together
     ("learning_rate = 1e-3", "learning_rate = 1e-3\nanswer_weight = 0.1",
      "answer_weight: found 0.1 beside loss = 'answer': expected it beside loss = 'labels'"),
+    ("learning_rate = 1e-3", "learning_rate = 1e-3\nbalance = 0.5",
+     "balance: found 0.5 beside loss = 'answer': expected it beside loss = 'labels'"),
     # missing
     ('name = "x"', "", "name: missing"),
     ('name = "SA"', "", "levels.0.name: missing"),

@@ -32,6 +32,8 @@ class Reading:
     """For each answer token, the running number of its answer; shape (answer tokens,)."""
     gold: Tensor
     """For each prompt, the index of its gold label, -1 if unknown; shape (prompts,)."""
+    weight: Tensor
+    """For each prompt, how much it counts in the labels loss."""
     labels: Tensor
     """For each answer, prompt and label index; shape (2, answers)."""
 
@@ -48,7 +50,8 @@ class Reading:
             return torch.as_tensor(np.asarray(array)).to(model.device)
 
         inputs = {**trie_inputs(row.trie, model), "logits_to_keep": here(kept)}
-        return cls(inputs, here(place), here(tokens), here(owner), here(gold), here(labels).T)
+        weight = here(np.array([prompt.weight for prompt in row.prompts], np.float32))
+        return cls(inputs, here(place), here(tokens), here(owner), here(gold), weight, here(labels).T)
 
 
 Loss = Callable[[Any, Reading], Tensor]
@@ -68,7 +71,7 @@ def answer_loss(model: Any, reading: Reading) -> Tensor:
 
 
 def label_loss(model: Any, reading: Reading, answer_weight: float = 0.0) -> Tensor:
-    """Return the mean cross-entropy of the gold labels over the label list alone.
+    """Return the mean cross-entropy of the gold labels over the label list alone, weighted by prompt.
 
     A label's score is the log-probability of its whole answer. Tokens outside the list take no part, so
     answers of earlier levels are not pushed down. With `answer_weight` that share of the answer loss is
@@ -79,7 +82,8 @@ def label_loss(model: Any, reading: Reading, answer_weight: float = 0.0) -> Tens
     scores = torch.zeros(len(prompts), device=found.device).index_add(0, reading.owner, found)
     table = torch.full((len(reading.gold), int(labels.max()) + 1), float("-inf"), device=found.device)
     table = table.index_put((prompts, labels), scores)
-    loss = torch.nn.functional.cross_entropy(table, reading.gold)
+    losses = torch.nn.functional.cross_entropy(table, reading.gold, reduction="none")
+    loss = (reading.weight * losses).mean()
     if answer_weight:
         gold = (labels == reading.gold[prompts])[reading.owner]
         loss = loss - answer_weight * found[gold].mean()

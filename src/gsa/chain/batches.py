@@ -6,7 +6,7 @@ The whole order follows from the seed alone, so a resumed run sees what an undis
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -148,12 +148,20 @@ class Lessons:
     """Optimizer steps."""
 
 
+def balanced(prompts: Sequence[Prompt], power: float) -> list[Prompt]:
+    """Return prompts weighted by their gold label's count to the power of minus `power`, with mean 1."""
+    gold = np.array([prompt.gold for prompt in prompts])
+    weights = np.bincount(gold)[gold] ** -power
+    return [replace(p, weight=float(w)) for p, w in zip(prompts, weights / weights.mean(), strict=True)]
+
+
 def lessons(recipe: Recipe, level: Level, tokenizer: Any) -> Lessons:
     """Encode a level's datasets and lay out the rows of all its epochs."""
     prompts = {}
     for source in level.datasets:
         encoder = Encoder(tokenizer, recipe.layout, task_of(source))
-        prompts[source.name] = encoder.encode(training_examples(source, recipe.seed))
+        found = encoder.encode(training_examples(source, recipe.seed))
+        prompts[source.name] = balanced(found, level.balance) if level.balance else found
     rng = np.random.default_rng(zlib.crc32(f"{recipe.seed}/{level.name}".encode()))
     rows: list[Row] = []
     epoch: list[Row] = []

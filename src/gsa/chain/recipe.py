@@ -128,14 +128,19 @@ class Level(_Part):
     answer_weight: StrictFloat = Field(default=0.0, ge=0, le=1)
     """With the labels loss: the share of the answer loss that is added, so that greedy decoding stays on the
     label list."""
+    balance: StrictFloat = Field(default=0.0, ge=0, le=1)
+    """With the labels loss: an example counts as its label's frequency in the dataset to the power of minus
+    this, on average 1; with 1 all labels of a dataset count the same, with 0 all examples."""
 
     @model_validator(mode="after")
     def _weight_of_what(self) -> "Level":
-        if self.answer_weight and self.loss != "labels":
-            raise ValueError(
-                f"answer_weight: found {self.answer_weight} beside loss = '{self.loss}': expected it beside "
-                "loss = 'labels', or left out"
-            )
+        for key in ("answer_weight", "balance"):
+            found = getattr(self, key)
+            if found and self.loss != "labels":
+                raise ValueError(
+                    f"{key}: found {found} beside loss = '{self.loss}': expected it beside loss = 'labels', "
+                    "or left out"
+                )
         return self
 
 

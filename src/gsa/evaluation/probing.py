@@ -127,7 +127,7 @@ def _gram(recipe: Recipe, chain: Chain, at: At, parts: Parts, say: Say) -> NDArr
             prompts = _shuffled(prompts, zlib.crc32(f"{recipe.seed}/{source.name}".encode()))
         level = level_of(recipe, source)
         if at.loss != OWN_LOSS:
-            level = level.model_copy(update={"loss": at.loss, "answer_weight": 0.0})
+            level = level.model_copy(update={"loss": at.loss, "answer_weight": 0.0, "balance": 0.0})
         for mine in prompts:
             rows: list[Row] = pack(group(mine), recipe.training.row_tokens, level.loss == "labels")
             found.append(gradient(probed, rows, loss_of(level), DRAWS))

@@ -43,6 +43,8 @@ class Prompt:
     """Index of the gold label, if known."""
     cut: int = 0
     """Words of the target utterance that were left out, because it alone is longer than a prompt may be."""
+    weight: float = 1.0
+    """How much the example counts in the labels loss."""
 
 
 def shared(a: Sequence[int], b: Sequence[int]) -> int:
