@@ -19,6 +19,7 @@ COMMANDS = (
     ["study"],
     ["report"],
     ["similarity"],
+    ["cases"],
     ["predict"],
     ["serve"],
     ["export"],
@@ -83,7 +84,7 @@ def test_the_listed_commands_are_all_there_is(run) -> None:
     names = {command.callback.__name__ for command in cli.app.registered_commands}
     assert names == {"tune", "evaluate", "predict", "serve", "export", "show"}
     experiments = {command.callback.__name__ for command in cli.study.registered_commands}
-    assert experiments == {"baselines", "run_study", "similarity", "report"}
+    assert experiments == {"baselines", "run_study", "similarity", "cases", "report"}
     below = {command.callback.__name__ for command in cli.data.registered_commands}
     assert below == {"data_list", "fetch", "stats", "overlaps"}
     assert run("--version") == (0, f"gsa {gsa.__version__}\n", "")
@@ -129,6 +130,17 @@ def test_similarity_from_the_shell(run, tuned: Path, tmp_path: Path) -> None:
     assert "sampler-sarcasm, 6 examples" in out
     assert "SA and ERC" in out
     assert (tmp_path / "similarity.jsonl").is_file()
+
+
+def test_cases_from_the_shell(run, tuned: Path, tmp_path: Path) -> None:
+    code, out, _ = run("cases", tuned, "--out", tmp_path)
+    assert code == 0
+    assert [line.split()[:3] for line in out.splitlines() if "mustard own" in line][-1] == [
+        "level",
+        "3",
+        "mustard",
+    ]
+    assert (tmp_path / "cases.jsonl").is_file()
 
 
 def test_predict_from_the_shell(run, tuned: Path, tmp_path: Path) -> None:

@@ -99,6 +99,18 @@ def similarity(
 
 
 @study.command()
+def cases(
+    run: RunPath,
+    out: Annotated[Path | None, typer.Option(help="Folder of the rows; the run if not given.")] = None,
+) -> None:
+    """Ask a run the paper's two case studies at every level."""
+    from gsa.evaluation.asking import ask
+    from gsa.evaluation.papers_cases import lines
+
+    print("\n".join(lines(ask(run, out, say))))
+
+
+@study.command()
 def report(
     folders: Annotated[
         list[Path], typer.Argument(metavar="RESULTS...", help="Measured runs, or folders of such.")
@@ -106,17 +118,19 @@ def report(
     out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("results/report"),
     split: Annotated[str, typer.Option(help="train, dev or test.")] = "test",
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap samples a comparison.")] = 10_000,
-    cases: Annotated[bool, typer.Option("--cases", help="Print the cases with texts from the data.")] = False,
+    with_texts: Annotated[
+        bool, typer.Option("--cases", help="Print the cases with texts from the data.")
+    ] = False,
     overlaps: Annotated[Path | None, typer.Option(help="A file of `gsa data overlaps --out`.")] = None,
 ) -> None:
     """Make tables and figures of measured runs, beside the paper's rows: Markdown, CSV, PNG."""
-    from gsa.evaluation.cases import with_texts
+    from gsa.evaluation import cases as mined
     from gsa.evaluation.report import PAGE
     from gsa.evaluation.report import report as make
 
     made = make(folders, out, split, resamples, say, overlaps)
     for sentence in made.absent:
         print(f"absent: {sentence}")
-    if cases:
-        print("\n".join(with_texts(made.tallies, made.arms, split)))
+    if with_texts:
+        print("\n".join(mined.with_texts(made.tallies, made.arms, split)))
     print(f"{len(made.files)} files; open {out / PAGE}")

@@ -4,11 +4,15 @@ import sys
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 import pytest
 from matplotlib.image import imread
+from study import write_run
 
 from gsa.errors import InputError
-from gsa.evaluation import figures
+from gsa.evaluation import figures, predictions
+from gsa.evaluation.arms import read_runs
+from gsa.evaluation.comparison import scores
 
 
 @pytest.fixture
@@ -93,6 +97,20 @@ def test_reliability_diagrams_say_the_error(arms, tmp_path, drawn):
     assert error > 0.1  # half right, always more than half sure
 
 
+def test_a_rule_without_probabilities_has_no_diagram(tmp_path):
+    root = write_run(tmp_path / "rule", "rule", 0, {"SA": ["sst2"]})
+    file = predictions.path_of(root, 1, "sst2", "test")
+    table = predictions.load(root, file)
+    assert table is not None
+    sure = table.with_columns((pl.col("^p_.*$") > 0.5).cast(pl.Float64))
+    predictions.store(root, file, sure)
+    (run,) = read_runs([root])
+    assert not figures.reliability("rule", [run], tmp_path / "a.png")
+    rows = scores({"rule": [run]}, 100).rows
+    assert rows[0][-1] == ""
+    assert rows[0][-2] != ""
+
+
 def test_learning_curves_are_the_logs(arms, tmp_path, drawn):
     assert figures.learning_curves(arms, tmp_path / "a.png")
     every = [axes for axes in drawn[0].axes if axes.lines]
@@ -107,8 +125,12 @@ def test_scores_stand_over_the_examples_seen(arms, tmp_path, drawn):
     assert figures.scores_by_examples("progressive", arms["progressive"], tmp_path / "a.png")
     line = drawn[0].axes[0].lines[0]
     assert list(line.get_xdata()) == [0, 400, 800, 1000]
-    first = np.mean([run.row(0, "sst2").value for run in arms["progressive"]])
-    assert line.get_ydata()[0] == pytest.approx(first)
+    for level, found in enumerate(line.get_ydata()):
+        values = []
+        for run in arms["progressive"]:  # levels in between were asked the first 50 alone
+            answers = run.predicted(level, "sst2").answers
+            values.append(100 * np.mean(answers.predicted[:50] == answers.gold[:50]))
+        assert found == pytest.approx(np.mean(values))
 
 
 def test_what_there_is_nothing_of_is_not_drawn(arms, tmp_path):

@@ -231,18 +231,21 @@ def scores(arms: Arms, resamples: int = RESAMPLES) -> Table:
                     parts.gold, parts.said, parts.labels, metric, resamples, seed, parts.dialogues
                 )
                 e = estimate([sampled])
-                interval = [f"{e.low:.2f}", f"{e.high:.2f}", f"{_calibration(runs, name):.1f}"]
+                interval = [f"{e.low:.2f}", f"{e.high:.2f}", _calibration(runs, name)]
             values = number([row.value for row in found])
             rows.append([arm, name, found[0].metric, str(found[0].n), str(len(found)), values, *interval])
     header = ("arm", "dataset", "metric", "n", "seeds", "value", "low", "high", "ECE")
     note = (
         "95% intervals of bootstrap samples of examples, and of seeds where there are several. ECE is the "
-        "expected calibration error in percent, ten bins, all seeds together."
+        "expected calibration error in percent, ten bins, all seeds together; rules that give no "
+        "probabilities have none."
     )
     return Table("scores", "Every arm's last level", header, rows, (note,))
 
 
-def _calibration(runs: Sequence[Run], dataset: str) -> float:
+def _calibration(runs: Sequence[Run], dataset: str) -> str:
     found = common(last(runs), dataset) or []
+    if all(answers.hard for answers in found):
+        return ""
     chances, gold = (np.concatenate([getattr(a, of) for a in found]) for of in ("probabilities", "gold"))
-    return 100 * calibration(chances, gold).error
+    return f"{100 * calibration(chances, gold).error:.1f}"

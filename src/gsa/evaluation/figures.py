@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from gsa.errors import InputError
 from gsa.evaluation import similarity
+from gsa.evaluation.arms import common
 from gsa.evaluation.forgetting import matrix
-from gsa.evaluation.measured import Run
+from gsa.evaluation.measured import Run, main_metric
+from gsa.evaluation.metrics import measure
 from gsa.evaluation.statistics import calibration, confusion
 from gsa.evaluation.tables import Arms, rows_at, title_of
 from gsa.files import aside
@@ -145,8 +147,12 @@ def confusions(arm: str, runs: Sequence[Run], path: Path) -> bool:
 
 
 def reliability(arm: str, runs: Sequence[Run], path: Path, bins: int = 10) -> bool:
-    """Draw accuracy over confidence with the expected calibration error; False without predictions."""
-    names = _predicted(runs)
+    """Draw accuracy over confidence with the expected calibration error; False without probabilities."""
+    names = [
+        name
+        for name in _predicted(runs)
+        if not all((each := run.predicted(run.last, name)) and each.answers.hard for run in runs)
+    ]
     if not names:
         return False
     figure, grid = _grid(len(names), 3.4)
@@ -215,8 +221,26 @@ def examples_seen(run: Run) -> list[float] | None:
     return [0.0, *map(float, np.cumsum(seen))] if seen and all(seen) else None
 
 
+def _alike(runs: Sequence[Run], dataset: str, levels: Sequence[int]) -> dict[int, list[float]]:
+    """Return the main metric by level, a value a run, over the examples that all of its levels answered.
+
+    Levels in between are measured on samples; rows stand in where predictions are missing.
+    """
+    found: dict[int, list[float]] = {level: [] for level in levels}
+    for run in runs:
+        answers = common([(run, level) for level in levels], dataset)
+        metric = main_metric(dataset, run.sources.get(dataset))
+        for number, level in enumerate(levels):
+            rows = [measure(answers[number], [metric])[metric][0]] if answers else []
+            found[level] += rows or [row.value for row in rows_at([run], dataset, level)]
+    return found
+
+
 def scores_by_examples(arm: str, runs: Sequence[Run], path: Path) -> bool:
-    """Draw each dataset's main metric over training examples seen; False where they are not known."""
+    """Draw each dataset's main metric over training examples seen; False where they are not known.
+
+    All levels are scored on the examples that every level answered.
+    """
     seen = examples_seen(runs[0])
     levels = [level for level in range(runs[0].last + 1) if seen and level < len(seen)]
     if not seen or len(levels) < 2:
@@ -224,7 +248,7 @@ def scores_by_examples(arm: str, runs: Sequence[Run], path: Path) -> bool:
     figure = canvas(8, 4.5)
     axes = figure.subplots()
     for number, name in enumerate(runs[0].datasets):
-        found = {level: [row.value for row in rows_at(runs, name, level)] for level in levels}
+        found = _alike(runs, name, levels)
         known = [level for level in levels if found[level]]
         values = [float(np.mean(found[level])) for level in known]
         axes.plot([seen[level] for level in known], values, marker="os^Dv"[number % 5], label=title_of(name))

@@ -34,6 +34,11 @@ class Answers:
         """Most probable label of each example."""
         return np.asarray(self.probabilities.argmax(1), dtype=np.int64)
 
+    @property
+    def hard(self) -> bool:
+        """Whether the probabilities are all 0 or 1: a rule's answers, which claim no confidence."""
+        return bool(np.isin(self.probabilities, (0.0, 1.0)).all())
+
 
 def answers_of(task: Task, gold: Sequence[str], probabilities: NDArray[np.float64]) -> Answers:
     """Return Answers from a dataset's gold labels and probabilities of shape (examples, labels)."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from gsa.datasets.catalogue import absence, data_root, get
 from gsa.errors import InputError
-from gsa.evaluation import cases, comparison, figures, similarity, tables, unrepeated
+from gsa.evaluation import cases, comparison, figures, papers_cases, similarity, tables, unrepeated
 from gsa.evaluation.arms import by_arm, read_runs
 from gsa.evaluation.cases import Tally
 from gsa.evaluation.forgetting import forgetting
@@ -99,6 +99,11 @@ def make_tables(
         absent.append(
             "Table 6: it needs predictions of two levels, or of a progressive and a multi-task arm."
         )
+    two = papers_cases.table(arms)
+    if two.rows:
+        made.append(two)
+    else:
+        absent.append("The paper's two cases: no run has rows of cases.jsonl: gsa cases makes them.")
     made.append(comparison.scores(arms, resamples))
     alike = similarity.tables(arms)
     if not alike:
@@ -157,7 +162,7 @@ def draw(arms: Arms, folder: Path) -> tuple[list[tuple[str, str]], list[str]]:
         add(f"Confusion: {arm}", f"confusion{known}",
             figures.confusions(arm, runs, folder / f"confusion{known}"), "no predictions")  # fmt: skip
         add(f"Reliability: {arm}", f"reliability{known}",
-            figures.reliability(arm, runs, folder / f"reliability{known}"), "no predictions")  # fmt: skip
+            figures.reliability(arm, runs, folder / f"reliability{known}"), "no probabilities")  # fmt: skip
         if runs[0].recipe and runs[0].last > 1:
             figures.forgetting(arm, runs, folder / f"forgetting{known}")
             add(f"Forgetting: {arm}", f"forgetting{known}", True, "")
