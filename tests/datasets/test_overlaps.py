@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -35,7 +36,8 @@ def test_the_table_of_pairs_and_its_file(tmp_path: Path, monkeypatch, capsys) ->
         "test": [said("d", "It is raining again today")],
     }
     file = tmp_path / "o.json"
-    monkeypatch.setattr(module, "load", {"one": one, "two": two}.get)
+    monkeypatch.setattr(module, "load", lambda name, fold=0: {"one": one, "two": two}[name])
+    monkeypatch.setattr(module, "get", lambda _: SimpleNamespace(folds=1))
     assert overlaps(["one", "two"]) == ({"one": {"two": ["b"]}, "two": {}}, {"one": 1, "two": 1})
     monkeypatch.setattr("sys.argv", ["gsa", "data", "overlaps", "one", "two", "--out", str(file)])
     with pytest.raises(SystemExit) as ended:
@@ -43,3 +45,16 @@ def test_the_table_of_pairs_and_its_file(tmp_path: Path, monkeypatch, capsys) ->
     assert ended.value.code in (0, None)
     assert "one test in two train: 1 of 1" in capsys.readouterr().out
     assert json.loads(file.read_text()) == {"one": {"two": ["b"]}, "two": {}}
+
+
+def test_every_fold_is_held_against_what_is_trained_on_in_that_fold(monkeypatch) -> None:
+    """Two datasets with the same two items: what one tests the other trains on only across folds."""
+    items = [said("a", "we were on a break"), said("b", "I said no, thank you!")]
+    parts = [{"train": [items[1 - fold]], "dev": [], "test": [items[fold]]} for fold in (0, 1)]
+    other = {"train": [said("c", "We were on a BREAK")], "dev": [], "test": []}
+    known = {"folded": parts, "twin": parts, "plain": [other]}
+    monkeypatch.setattr(module, "load", lambda name, fold=0: known[name][fold])
+    monkeypatch.setattr(module, "get", lambda name: SimpleNamespace(folds=len(known[name])))
+    found, sizes = overlaps(["folded", "twin", "plain"])
+    assert found == {"folded": {"plain": ["a"]}, "twin": {"plain": ["a"]}, "plain": {}}
+    assert sizes == {"folded": 2, "twin": 2, "plain": 0}

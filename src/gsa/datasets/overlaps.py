@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from itertools import permutations
 
-from gsa.datasets.catalogue import load
+from gsa.datasets.catalogue import get, load
 from gsa.tasks.dialogue import Example
 
 WORDS = 5
@@ -32,14 +32,19 @@ def long_texts(examples: Iterable[Example]) -> dict[str, tuple[str, ...]]:
 def overlaps(names: Sequence[str]) -> tuple[Overlaps, dict[str, int]]:
     """Return the overlaps of each two datasets, and how many test texts of each are long enough.
 
-    Default protocols, fold 0. Raises InputError where a dataset is unknown or not here.
+    Default protocols. Of a tested dataset with folds the test parts of all folds, each against what is
+    trained on in that fold. Raises InputError where a dataset is unknown or not here.
     """
-    splits = {name: load(name) for name in names}
-    test = {name: long_texts(splits[name]["test"]) for name in names}
-    train = {name: set(long_texts(splits[name]["train"]).values()) for name in names}
+    folds = {name: max(1, get(name).folds) for name in names}
+    splits = {name: [load(name, fold=fold) for fold in range(folds[name])] for name in names}
+    test = {name: [long_texts(each["test"]) for each in splits[name]] for name in names}
+    train = {name: [set(long_texts(each["train"]).values()) for each in splits[name]] for name in names}
     found: Overlaps = {name: {} for name in names}
     for tested, trained in permutations(names, 2):
-        ids = [id for id, words in test[tested].items() if words in train[trained]]
+        ids: dict[str, None] = {}
+        for fold, texts in enumerate(test[tested]):
+            read = train[trained][fold if folds[trained] > fold else 0]
+            ids |= {id: None for id, words in texts.items() if words in read}
         if ids:
-            found[tested][trained] = ids
-    return found, {name: len(texts) for name, texts in test.items()}
+            found[tested][trained] = list(ids)
+    return found, {name: len({id for fold in test[name] for id in fold}) for name in names}
