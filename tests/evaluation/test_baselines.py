@@ -96,8 +96,12 @@ def test_what_is_there_is_kept_and_another_recipe_refused(recipe, tmp_path) -> N
     measure_baselines(recipe, tmp_path / "out", ["tfidf"], say=said.append)
     assert all(line.endswith("kept") for line in said)
     assert (root / results.FILE).read_bytes() == before
+    said.clear()
+    faster = load_recipe(tmp_path / "small.toml", ["levels.all.learning_rate=5e-2"])
+    measure_baselines(faster, tmp_path / "out", ["tfidf"], say=said.append)
+    assert all(line.endswith("kept") for line in said), "a rate is nothing to a baseline"
     other = load_recipe(tmp_path / "small.toml", ["levels.all.datasets.sampler-sentiment.limit=30"])
-    with pytest.raises(InputError, match="baselines of another recipe"):
+    with pytest.raises(InputError, match="baselines of other data"):
         measure_baselines(other, tmp_path / "out", ["tfidf"])
     with pytest.raises(InputError, match=r"baseline 'tfid' \(did you mean 'tfidf'"):
         measure_baselines(recipe, tmp_path / "out", ["tfid"])

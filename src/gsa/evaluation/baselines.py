@@ -79,7 +79,7 @@ def measure_baselines(
     """Measure baselines on datasets of a recipe (all where none is named); returns their folders.
 
     `every_fold` measures datasets that have folds on each of them. Raises InputError for an unknown name, a
-    missing extra, or folders that hold baselines of another recipe.
+    missing extra, or folders that hold baselines of other data.
     """
     known = [source.name for source in recipe.sources()]
     _check("baseline", names, list(BASELINES))
@@ -122,10 +122,10 @@ def _folds(recipe: Recipe, names: Sequence[str], every: bool) -> list[tuple[int,
 
 
 def _claim(recipe: Recipe, root: Path) -> None:
-    """Raise InputError if a folder holds baselines of another recipe."""
+    """Raise InputError if a folder holds baselines of other datasets, caps or protocols than a recipe's."""
     stored = root / STORED_RECIPE
-    if stored.is_file() and load_recipe(stored).levels != recipe.levels:
-        raise InputError(f"'{root}' holds baselines of another recipe: expected the same, or another --out")
+    if stored.is_file() and load_recipe(stored).sources() != recipe.sources():
+        raise InputError(f"'{root}' holds baselines of other data: expected the same, or another --out")
 
 
 def _measure(
