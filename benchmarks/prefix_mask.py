@@ -4,8 +4,10 @@
 
 One link on MELD in the paper's layout with the whole dialogue as context, then dev. Tokens of a dialogue
 that no other dialogue of the row has see each other; all else is as ever, so a dialogue is still read
-once for all its targets, with the numbers that each would have alone. The backbone has never read that
-way. With --causal the mask is left alone: what to compare with. Prints a line a dataset, as `gsa eval`.
+once for all its targets, and alone in a row it gives the numbers that each target would have alone. First
+words that dialogues of one row have in common stay causal there: for a trial, not for the package. The
+backbone has never read that way. With --causal the mask is left alone: what to compare with. Prints a line a
+dataset, as `gsa eval`.
 """
 
 import argparse
@@ -26,6 +28,7 @@ from gsa.trie import rows
 from gsa.trie.rows import Row
 from gsa.trie.trie import TokenTrie
 
+CAUSAL = vars(Row)["trie"]
 SEAM = "\nTarget utterance:"
 """What follows the dialogue in the paper's layout."""
 
@@ -51,7 +54,7 @@ def dialogue_tokens(prompt: Prompt, seam: list[int]) -> int:
 
 def opened(row: Row, seam: list[int]) -> BothWays:
     """Return a row's trie with a span for each dialogue: the nodes that it alone has, up to its targets."""
-    plain = TokenTrie.build([b for p in row.prompts for b in rows.branches(p, row.score)])
+    plain = CAUSAL.func(row)
     leaves, paths = iter(plain.leaf), []
     for _, mine in groupby(row.prompts, key=lambda p: (p.example.dataset, p.example.dialogue.id)):
         prompts = list(mine)
@@ -74,7 +77,7 @@ def read_both_ways(tokenizer: PreTrainedTokenizerBase) -> None:
     seam = list(tokenizer(SEAM)["input_ids"])
     trie = cached_property(lambda row: opened(row, seam))
     trie.__set_name__(Row, "trie")
-    Row.trie = trie  # type: ignore[method-assign]
+    Row.trie = trie  # type: ignore[method-assign]  # a trial changes the class for its own process
 
 
 def main() -> None:

@@ -7,11 +7,12 @@ from study import write_run
 
 import gsa
 from gsa.errors import InputError
-from gsa.evaluation import papers_cases
+from gsa.evaluation import asking, papers_cases
 from gsa.evaluation.arms import by_arm, read_runs
 from gsa.evaluation.asking import OWN, ask
 from gsa.evaluation.papers_cases import Asked
 from gsa.evaluation.published import CASE_IN_TRAINING
+from gsa.tasks.dialogue import Dialogue, Example, Utterance
 
 
 def test_every_level_is_asked_what_the_predictor_would_answer(tuned: Path, tmp_path: Path) -> None:
@@ -33,8 +34,12 @@ def test_the_first_case_is_looked_up_in_the_data(
     assert {row.id for row in ask(tuned, tmp_path, said.append)} == {"own"}
     assert "left out" in said[0]
     dataset, id = CASE_IN_TRAINING
-    assert dataset == "mosi"
-    assert id
+    train = [Example(name, dataset, Dialogue(name, (Utterance("Fine by me."),)), 0, "positive")
+             for name in ("another", id)]  # fmt: skip
+    monkeypatch.setattr(asking, "load", lambda name: {"train": train} if name == dataset else {})
+    found = [row for row in ask(tuned, tmp_path, said.append) if row.id != "own"]
+    assert [(row.dataset, row.id, row.gold) for row in found] == [(dataset, id, "positive")] * 4
+    assert all(sum(row.probabilities.values()) == pytest.approx(1, abs=1e-5) for row in found)
 
 
 def test_the_table_counts_the_seeds_that_are_right(tmp_path: Path) -> None:
