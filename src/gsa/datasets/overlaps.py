@@ -35,7 +35,7 @@ def overlaps(names: Sequence[str]) -> tuple[Overlaps, dict[str, int]]:
     Default protocols. Of a tested dataset with folds the test parts of all folds, each against what is
     trained on in that fold. Raises InputError where a dataset is unknown or not here.
     """
-    folds = {name: max(1, get(name).folds) for name in names}
+    folds = {name: get(name).folds for name in names}
     splits = {name: [load(name, fold=fold) for fold in range(folds[name])] for name in names}
     test = {name: [long_texts(each["test"]) for each in splits[name]] for name in names}
     train = {name: [set(long_texts(each["train"]).values()) for each in splits[name]] for name in names}
