@@ -54,16 +54,17 @@ def test_table_3_has_all_published_rows_then_the_measured(arms):
     table = table_3(arms)
     published = [row for row in table.rows if row[2] == "published"]
     assert len(published) == 12
-    assert published[-1] == ["GSA-7B", "7B", "published", "", "96.04", "85.46", "85.58", "71.78", "67.35",
+    assert published[-1] == ["GSA-7B", "7B", "published", "", "", "96.04", "85.46", "85.58", "71.78", "67.35",
                              "42.01", "74.75", "73.63"]  # fmt: skip
     assert published[4][:2] == ["UniMSE (multimodal)", "not stated"]
     measured = {row[0]: row for row in table.rows if row[2] == "measured here"}
     assert list(measured) == ["untuned", "erc-only", "multitask", "progressive"]
-    place = 4 + BENCHMARK.index("meld")
+    place = 5 + BENCHMARK.index("meld")
     values = [run.row(3, "meld").value for run in arms["progressive"]]
     assert measured["progressive"][place] == "{:.2f} ± {:.2f}".format(*mean_sd(values))
-    assert measured["progressive"][1:4] == ["135M", "measured here", "2"]
-    assert measured["progressive"][4 + BENCHMARK.index("iemocap")] == ""
+    assert measured["progressive"][1:5] == ["135M", "measured here", "2", "500"]
+    assert measured["untuned"][4] == ""
+    assert measured["progressive"][5 + BENCHMARK.index("iemocap")] == ""
 
 
 def test_fewer_examples_than_others_are_told(tmp_path):
@@ -72,8 +73,8 @@ def test_fewer_examples_than_others_are_told(tmp_path):
     runs = read_runs([tmp_path])
     cut = [run if run.arm == "a" else _at(run, 1) for run in runs]
     rows = {row[0]: row for row in table_3(by_arm(cut)).rows}
-    assert rows["b"][8].endswith(" (n=50)")
-    assert "n=" not in rows["a"][8]
+    assert rows["b"][9].endswith(" (n=50)")
+    assert "n=" not in rows["a"][9]
 
 
 def _at(run, level):

@@ -197,7 +197,7 @@ def _vader(lesson: Lesson) -> tuple[Chances, dict[str, Any]] | None:
         words = ["positive" if c >= 0.05 else "negative" if c <= -0.05 else "neutral" for c in compound]
     else:
         words = ["positive" if c >= 0 else "negative" for c in compound]
-    return _always(lesson, [labels.index(word) for word in words]), {}
+    return _always(lesson, [labels.index(word) for word in words]), {"trained on": 0}
 
 
 def _tfidf(lesson: Lesson) -> tuple[Chances, dict[str, Any]]:

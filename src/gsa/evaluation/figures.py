@@ -22,7 +22,7 @@ from gsa.evaluation.statistics import calibration, confusion
 from gsa.evaluation.tables import Arms, rows_at, title_of
 from gsa.files import aside
 
-LOG, NOTE = "log.jsonl", "run.json"
+LOG = "log.jsonl"
 Numbers = NDArray[np.float64]
 
 
@@ -208,16 +208,11 @@ def _losses(run: Run) -> list[float]:
 
 def examples_seen(run: Run) -> list[float] | None:
     """Return how many training examples, epochs counted, were seen by each level from 0; None if unknown."""
-    try:
-        data = json.loads((run.root / NOTE).read_text(encoding="utf-8"))["data"]
-        levels = run.recipe.levels if run.recipe else ()
-        seen = [
-            sum(each["examples"] for key, each in data.items() if key.split("/")[0] == level.name)
-            * level.epochs
-            for level in levels
-        ]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    levels = run.recipe.levels if run.recipe else ()
+    seen = [
+        sum(count for key, count in run.counts.items() if key.split("/")[0] == level.name) * level.epochs
+        for level in levels
+    ]
     return [0.0, *map(float, np.cumsum(seen))] if seen and all(seen) else None
 
 

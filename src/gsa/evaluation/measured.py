@@ -3,6 +3,7 @@
 Reads what is on disk and says what of it is missing or does not agree. Imports no torch.
 """
 
+import json
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +19,9 @@ from gsa.evaluation.metrics import answers_of, measure
 from gsa.evaluation.predicted import Predicted, pooled
 from gsa.evaluation.results import Result
 from gsa.tasks.task import Task
+
+NOTE, CHOSEN = "run.json", "chosen.json"
+"""What runs, and baselines, say of themselves."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,18 @@ class Run:
     def datasets(self) -> tuple[str, ...]:
         """Names of the datasets that were measured, in the order of the rows."""
         return tuple(dict.fromkeys(row.dataset for row in self.rows))
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """Training examples by "LEVEL/dataset" (of baselines by dataset), as noted; empty if they are not."""
+        try:
+            if (self.root / NOTE).is_file():
+                data = json.loads((self.root / NOTE).read_text(encoding="utf-8"))["data"]
+                return {key: int(each["examples"]) for key, each in data.items()}
+            data = json.loads((self.root / CHOSEN).read_text(encoding="utf-8"))
+            return {key: int(each["trained on"]) for key, each in data.items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return {}
 
     @property
     def last(self) -> int:

@@ -138,21 +138,21 @@ def _published(row: Published, datasets: Sequence[str], *between: str) -> list[s
 def table_3(arms: Arms) -> Table:
     """Return every row of the paper's table 3, then majority, untuned, and the last level of arms."""
     largest = most_examples(arms, BENCHMARK)
-    rows = [_published(row, BENCHMARK, "") for row in TABLE_3]
+    rows = [_published(row, BENCHMARK, "", "") for row in TABLE_3]
     for level, having in _floors(arms):
         found = [rows_at(having, name, level)[:1] for name in BENCHMARK]
         size = size_of(having[0]) if level == 0 else ""
-        rows.append([having[0].title(level), size, MEASURED, "", *cells_of(found, largest)])
+        rows.append([having[0].title(level), size, MEASURED, "", "", *cells_of(found, largest)])
     for arm, runs in arms.items():
         found = [rows_at(runs, name) for name in BENCHMARK]
         if any(found) and not runs[0].few_shot:
-            rows.append([arm, size_of(runs[0]), MEASURED, str(len(runs)), *cells_of(found, largest)])
-    header = ("system", "size", "from", "seeds", *map(title_of, BENCHMARK))
+            rows.append([*_said_of(arm, runs), *cells_of(found, largest)])
+    header = ("system", "size", "from", "seeds", "examples", *map(title_of, BENCHMARK))
     metrics = ", ".join(f"{title_of(name)} {main_metric(name)}" for name in BENCHMARK)
     notes: tuple[str, ...] = (
         f"Percent: {metrics}. Sizes of published rows are those that the paper states. It gives one number "
-        "a cell, and does not say of which split or of how many seeds.",
-        "Examples: "
+        "a cell, and does not say of which split or of how many seeds. Examples are those trained on.",
+        "Tested on: "
         + ", ".join(f"{title_of(n)} {m:,}" for n, m in zip(BENCHMARK, largest, strict=True) if m)
         + ".",
     )
@@ -160,6 +160,12 @@ def table_3(arms: Arms) -> Table:
     if any(run.folds for runs in arms.values() for run in runs):
         notes += ("Arms measured on several folds are scored on the predictions of all folds together.",)
     return Table("table-3", "Table 3: the benchmark", header, rows, notes)
+
+
+def _said_of(arm: str, runs: Sequence[Run]) -> list[str]:
+    """Return an arm's cells before its scores."""
+    examples = sum(runs[0].counts.values())
+    return [arm, size_of(runs[0]), MEASURED, str(len(runs)), f"{examples:,}" if runs[0].counts else ""]
 
 
 def _floors(arms: Arms) -> list[tuple[int, list[Run]]]:
@@ -192,7 +198,7 @@ def table_4(arms: Arms) -> Table:
     shared = [name for name in ERC if there and all(rows_at(runs, name) for runs in there.values())]
     largest = most_examples(there, ERC)
     rows = [
-        [row.system, row.size, PUBLISHED, "", *(f"{row.scores[name]:.2f}" for name in ERC),
+        [row.system, row.size, PUBLISHED, "", "", *(f"{row.scores[name]:.2f}" for name in ERC),
          f"{np.mean(list(row.scores.values())):.2f}"]
         for row in TABLE_4
     ]  # fmt: skip
@@ -200,10 +206,8 @@ def table_4(arms: Arms) -> Table:
         found = [rows_at(runs, name) for name in ERC]
         whole = [[row.value for name in shared for row in rows_at([run], name)] for run in runs]
         means = [float(np.mean(values)) for values in whole if shared and len(values) == len(shared)]
-        rows.append(
-            [arm, size_of(runs[0]), MEASURED, str(len(runs)), *cells_of(found, largest), number(means)]
-        )
-    header = ("tuned as", "size", "from", "seeds", *map(title_of, ERC), "average")
+        rows.append([*_said_of(arm, runs), *cells_of(found, largest), number(means)])
+    header = ("tuned as", "size", "from", "seeds", "examples", *map(title_of, ERC), "average")
     over = f"The average of measured rows is over {', '.join(map(title_of, shared))}." if shared else ""
     note = "Weighted F1 in percent; mean ± standard deviation over seeds."
     return Table(
