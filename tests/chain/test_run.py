@@ -109,6 +109,11 @@ def test_a_chain_is_extended_by_a_recipe_with_more_levels(
     with pytest.raises(InputError, match=r"holds a run of another recipe \('levels' differs\)"):
         tune(recipe, root, silent)  # a level under way is not changed
     shutil.rmtree(root / "checkpoints")
+    other = Path(shutil.copytree(root, tmp_path / "other"))
+    named = recipe.model_copy(update={"name": "other", "levels": (recipe.levels[0], slower)})
+    tune(named, other, silent)  # a copy goes on under a name of its own
+    assert read_run(other)[0] == named
+    assert links(other) != links(tuned)
     tune(recipe, root, said.append)
     assert "levels not yet begun" in said[0]
     assert links(root) == links(tuned)

@@ -134,7 +134,8 @@ def _check_folder(root: Path) -> None:
 def _check_recipe(recipe: Recipe, root: Path, chain: Chain | None, say: Say) -> None:
     """Raise InputError unless `root` has a run of this recipe, or one that tuned nothing yet, or none.
 
-    A recipe that goes on where the run's ends, or changes levels that were not begun, is the same recipe.
+    A recipe that goes on where the run's ends, or changes levels that were not begun, is the same recipe; so
+    is one of another name: a copy of a run may go on with other folds or data.
     """
     stored = root / STORED_RECIPE
     if not (root / SCRATCH).exists() and not (chain and chain.links):
@@ -144,9 +145,9 @@ def _check_recipe(recipe: Recipe, root: Path, chain: Chain | None, say: Say) -> 
         return
     before = load_recipe(stored)
     begun = (len(chain.links) if chain else 0) + (root / SCRATCH).exists()
-    later = {"levels": recipe.levels, "evaluation": recipe.evaluation}
+    later = {"name": recipe.name, "levels": recipe.levels, "evaluation": recipe.evaluation}
     if before.model_copy(update=later) == recipe and before.levels[:begun] == recipe.levels[:begun]:
-        say(f"{root}: goes on with a recipe that differs in levels not yet begun, or in what is evaluated")
+        say(f"{root}: goes on with a recipe that differs in levels not yet begun, in name, or in what is evaluated")
         return
     differs = [key for key in Recipe.model_fields if getattr(before, key) != getattr(recipe, key)]
     if differs:
