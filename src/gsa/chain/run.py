@@ -147,7 +147,7 @@ def _check_recipe(recipe: Recipe, root: Path, chain: Chain | None, say: Say) -> 
     begun = (len(chain.links) if chain else 0) + (root / SCRATCH).exists()
     later = {"name": recipe.name, "levels": recipe.levels, "evaluation": recipe.evaluation}
     if before.model_copy(update=later) == recipe and before.levels[:begun] == recipe.levels[:begun]:
-        say(f"{root}: goes on with a recipe that differs in levels not yet begun, in name, or in what is evaluated")
+        say(f"{root}: goes on with a recipe that differs in name, in levels not yet begun or in evaluation")
         return
     differs = [key for key in Recipe.model_fields if getattr(before, key) != getattr(recipe, key)]
     if differs:
