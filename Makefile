@@ -3,6 +3,7 @@
 # make torture  two thousand deaths, damages and stops of a tiny run, counted (docs/reliability.md; some 15 minutes)
 # make hostile  ten thousand requests that no one should send, to a server (docs/serving.md; some minutes)
 # make check  lint, types, tests with coverage: what CI runs
+# make report the tables and figures of results/report, from the rows and predictions in results
 # make bench  speed side by side with other toolkits, each in an environment of its own (hours on 2 cores)
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ PYTHON ?= python3
 TORCH ?=
 BIN := .venv/bin
 
-.PHONY: demo test torture hostile check bench lint types setup clean
+.PHONY: demo test torture hostile check report bench lint types setup clean
 
 demo: setup
 	$(BIN)/gsa tune recipes/demo.toml --out runs/demo
@@ -32,6 +33,10 @@ hostile: .venv-hostile/done
 	.venv-hostile/bin/python -m pip install $(QUIET) -c constraints.txt $(TORCH) torch
 	.venv-hostile/bin/python -m pip install $(QUIET) -c constraints.txt -e '.[server]' $$($(call GROUP,hostile))
 	touch $@
+
+report: setup
+	$(BIN)/gsa report results/study results/study-baselines --overlaps results/overlaps.json --out results/report/study
+	$(BIN)/gsa report results/gsa-135m results/baselines --overlaps results/overlaps.json --out results/report/gsa-135m
 
 check: setup lint types
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-fail-under=95
