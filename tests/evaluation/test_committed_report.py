@@ -1,4 +1,4 @@
-"""The committed reports are those of the committed rows: what needs no bootstrap is made again and compared."""
+"""The committed reports are of the committed rows: what needs no bootstrap is made again and compared."""
 
 import re
 from pathlib import Path
