@@ -204,19 +204,23 @@ def test_the_readmes_scores_are_those_of_the_rows_on_disk() -> None:
 
 
 def test_the_cosines_of_the_report_are_those_of_the_rows_on_disk() -> None:
-    rows = similarity.read(ROOT / "results" / "quick")
+    rows = similarity.read(ROOT / "results" / "gsa-135m")
     page = (ROOT / "docs" / "report.md").read_text(encoding="utf-8")
-    titles = {"SST-2": "sst2", "EmoryNLP": "emorynlp", "MUStARD": "mustard"}
-    table = re.findall(r"^\| (halves of )?([\w-]+)(?:, ([\w-]+))? \|((?: *-?[\d.]* *\|){4})$", page, re.M)
-    assert len(table) == 6
-    for half, first, second, cells in table:
-        pair = {"first": titles[first], "second": titles[second or first], "loss": "recipe", "part": "gold"}
-        kinds = ("halves", "none") if half else ("cosine", "corrected")
-        found = [
-            similarity.mean(rows, **pair, measure=kind, level=level) for level in (0, 3) for kind in kinds
-        ]
-        said = [cell.strip() for cell in cells.split("|")[:4]]
-        assert said == ["" if value is None else f"{value:.2f}" for value in found], (first, second)
+    levels = {"SA": ("sst2", "mosi", "mosei"), "ERC": ("meld", "emorynlp"), "SD": ("mustard", "mustardpp")}
+    table = re.findall(r"^\| (SA|ERC|SD) \([^|]+\) \|(.*)\|$", page, re.M)
+    assert [name for name, _ in table] == list(levels)
+    level_of = {dataset: level for level, datasets in levels.items() for dataset in datasets}
+    found: dict[tuple[str, str], list[float]] = {}
+    for row in rows:
+        if (row.kind, row.level, row.measure) == ("gradient", 0, "corrected") and row.value is not None:
+            found.setdefault((level_of[row.first], level_of[row.second]), []).append(row.value)
+    for number, (name, cells) in enumerate(table):
+        said = [cell.strip().partition(" ±")[0] for cell in cells.split("|")]
+        for place, (other, cell) in enumerate(zip([name, "ERC", "SD"], said, strict=True)):
+            once = place == 0 or list(levels).index(other) > number
+            values = sorted(found[name, other]) if once else []
+            ends = [f"{values[0]:.2f}", f"{values[-1]:.2f}"] if values else [""]
+            assert cell == " to ".join(dict.fromkeys(ends)), (name, other)
 
 
 def test_the_counts_of_reliability_are_those_on_disk() -> None:

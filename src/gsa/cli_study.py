@@ -115,7 +115,7 @@ def report(
     folders: Annotated[
         list[Path], typer.Argument(metavar="RESULTS...", help="Measured runs, or folders of such.")
     ],
-    out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("results/report"),
+    out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("runs/report"),
     split: Annotated[str, typer.Option(help="train, dev or test.")] = "test",
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap samples a comparison.")] = 10_000,
     with_texts: Annotated[
