@@ -25,6 +25,7 @@ from gsa.chain.recipe_file import STORED_RECIPE, load_recipe
 from gsa.datasets.catalogue import get
 from gsa.errors import InputError, suggest
 from gsa.evaluation import learners, predictions, results
+from gsa.evaluation.measured import CHOSEN
 from gsa.evaluation.metrics import answers_of, measure
 from gsa.evaluation.results import Result
 from gsa.files import signed, write
@@ -34,7 +35,6 @@ from gsa.tasks.task import Task
 Say = Callable[[str], None]
 Chances = NDArray[np.float64]
 """Of each label of each test example; shape (examples, labels)."""
-CHOSEN = "chosen.json"
 LEVEL = 0
 """Under which rows and predictions are kept: no link is merged."""
 
