@@ -2,69 +2,20 @@
 
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
+from jobs import QUIET, Fake, csv, read, shout, work
 
 from gsa.errors import InputError
 from gsa.inference import labelling as module
 from gsa.inference.labelling import Count, Job, Labelling, label_file, label_stream, queries
-from gsa.inference.meter import Meter
-from gsa.inference.prediction import Prediction, Query, Truncated
+from gsa.inference.prediction import Prediction, Query
 from gsa.inference.rows import Columns, Record
-from gsa.inference.tables import format_of
-from gsa.tasks.task import EMOTION, SENTIMENT, Task
-
-QUIET = Meter("x", lambda _: None)
-
-
-def shout(query: Query) -> Prediction:
-    """Label by length, so that each text has an answer of its own."""
-    said = query.dialogue.turns[query.target].line()
-    p = len(said) % 97 / 97
-    rest = (1 - p) / (len(query.task.labels) - 1)
-    chances = {label: p if i == 0 else rest for i, label in enumerate(query.task.labels)}
-    label = max(chances, key=lambda each: chances[each])
-    return Prediction(label, chances, Truncated(query.target, 0))
-
-
-class Fake:
-    """A predictor that counts, and stops when it is told to."""
-
-    def __init__(self, most: int = 10**9) -> None:
-        self.seen, self.most = 0, most
-
-    def __call__(
-        self, queries: Sequence[Query], progress: Callable[[int], None] | None = None
-    ) -> list[Prediction]:
-        if self.seen + len(queries) > self.most:
-            raise KeyboardInterrupt
-        self.seen += len(queries)
-        return [shout(query) for query in queries]
-
-
-def work(path: Path, kind: str, fake: Any = None, task: Task = SENTIMENT, **more: Any) -> Labelling:
-    job = Job(path, format_of(path), task, identity={"base": "x"}, **more)
-    return Labelling(job, fake or Fake(), QUIET, kind)
-
-
-def csv(folder: Path, n: int) -> Path:
-    path = folder / "in.csv"
-    path.write_text("id,text\n" + "".join(f'{i},"text{"x" * (i % 13)}"\n' for i in range(n)))
-    return path
-
-
-def read(path: Path) -> pl.DataFrame:
-    if path.suffix == ".parquet":
-        return pl.read_parquet(path)
-    if path.suffix == ".jsonl":
-        return pl.DataFrame([json.loads(line) for line in path.read_text().splitlines()])
-    return pl.read_csv(
-        path, separator="\t" if path.suffix == ".tsv" else ",", schema_overrides={"id": pl.String}
-    )
+from gsa.tasks.task import EMOTION, SENTIMENT
 
 
 @pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl", "parquet"])
@@ -164,21 +115,6 @@ def test_an_output_that_is_there_is_kept(tmp_path: Path) -> None:
         label_file(work(source, "csv"), source, again=True)
 
 
-def test_bad_rows_go_to_the_rejects(tmp_path: Path) -> None:
-    path, out = tmp_path / "in.csv", tmp_path / "out.csv"
-    path.write_text("id,text\n1,fine\n2\n3, \n4,good\n")
-    count = label_file(work(path, "csv"), out, size=2)
-    assert count == Count(2, 2, "row 3: expected 2 fields, found 1")
-    assert read(out)["id"].to_list() == ["1", "4"]
-    rejects = tmp_path / "out.csv.rejects.jsonl"
-    found = [json.loads(line) for line in rejects.read_text().splitlines()]
-    assert [row["row"] for row in found] == [3, 4]
-    assert found[1]["found"] == {"id": "3", "text": " "}
-    path.write_text("id,text\n1,fine\n")
-    label_file(work(path, "csv"), out, again=True)
-    assert not rejects.exists(), "those of an earlier job are gone"
-
-
 def test_parquet_keeps_the_types_of_parquet(tmp_path: Path) -> None:
     path, out = tmp_path / "in.parquet", tmp_path / "out.parquet"
     frame = pl.DataFrame({"text": ["a", "b", "c"], "n": [1, None, 3], "list": [[1], [], [2, 3]]})
@@ -271,54 +207,6 @@ def test_a_stream_into_a_file_is_not_resumed(tmp_path: Path) -> None:
         label_file(Labelling(job, Fake(most=5), QUIET, "jsonl", io.BytesIO(content)), out, size=4)
     with pytest.raises(InputError, match="a stream cannot be read again"):
         label_file(Labelling(job, Fake(), QUIET, "jsonl", io.BytesIO(content)), out, size=4)
-
-
-@pytest.mark.parametrize("rows", ["", "bad\n"], ids=["none bad", "one bad"])
-def test_no_file_that_is_there_becomes_the_rejects(rows: str, tmp_path: Path) -> None:
-    source, out, mine = csv(tmp_path, 3), tmp_path / "out.csv", tmp_path / "mine.txt"
-    source.write_text(source.read_text() + rows)
-    content = source.read_bytes()
-    mine.write_text("mine")
-    (tmp_path / "linked.csv").hardlink_to(source)
-    for rejects, again, says in (
-        (mine, False, r"mine\.txt' is there already: expected another --rejects, or --again"),
-        (source, True, r"in\.csv' is the input: expected another --rejects"),
-        (tmp_path / "linked.csv", True, r"linked\.csv' is the input"),
-        (out, True, r"out\.csv' is the output: expected another --rejects"),
-        (tmp_path, True, "is a folder: expected the name of a file for --rejects"),
-    ):
-        with pytest.raises(InputError, match=says):
-            label_file(work(source, "csv"), out, rejects, again)
-        if rejects != out:
-            with pytest.raises(InputError, match=says):
-                label_stream(work(source, "csv"), io.BytesIO(), rejects, again)
-    assert (source.read_bytes(), mine.read_text()) == (content, "mine")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "linked.csv", "mine.txt"]
-    label_file(work(source, "csv"), out, mine, again=True)
-    assert mine.read_text().count("\n") == bool(rows), "a file that is named is there in any case"
-    label_stream(work(source, "csv"), io.BytesIO(), mine, again=True)
-    assert mine.read_text().count("\n") == bool(rows)
-
-
-def test_the_rejects_of_an_output_are_not_the_input(tmp_path: Path) -> None:
-    source = tmp_path / "out.csv.rejects.jsonl"
-    source.write_text('{"text": "fine"}\n')
-    with pytest.raises(InputError, match="is the input: expected another --output or --rejects"):
-        label_file(work(source, "csv"), tmp_path / "out.csv", again=True)
-    assert source.is_file()
-
-
-def test_rejects_are_named_as_before_the_kill(tmp_path: Path) -> None:
-    source, out, mine = csv(tmp_path, 9), tmp_path / "out.csv", tmp_path / "mine.txt"
-    with pytest.raises(KeyboardInterrupt):
-        label_file(work(source, "csv", Fake(most=5)), out, tmp_path / "bad.jsonl", size=4)
-    mine.write_text("mine")
-    with pytest.raises(InputError, match="its rejects differs"):
-        label_file(work(source, "csv"), out, mine, size=4)
-    assert mine.read_text() == "mine"
-    (tmp_path / "bad.jsonl").write_text("of a kill while joining")
-    assert label_file(work(source, "csv"), out, tmp_path / "bad.jsonl", size=4).labelled == 9
-    assert (tmp_path / "bad.jsonl").read_text() == ""
 
 
 def test_quotes_as_text_belong_to_the_job(tmp_path: Path) -> None:
