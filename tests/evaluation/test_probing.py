@@ -113,6 +113,43 @@ def test_the_same_dataset_twice_has_one_direction(tiny_folder: Path, tmp_path: P
     assert labels[0, 0] != matrix(rows, UNTUNED)[1][0, 0]
 
 
+WEIGHTED = """
+name = "weighted"
+[backbone]
+name = "{backbone}"
+[lora]
+rank = 2
+[[levels]]
+name = "one"
+learning_rate = 1e-2
+loss = "labels"
+balance = {balance}
+datasets = [{sources}]
+"""
+
+
+@pytest.mark.parametrize(("of_x", "same"), [(6, True), (3, False)])
+def test_gradients_are_weighted_as_tuning_weighs(
+    of_x: int, same: bool, tiny_folder: Path, tmp_path: Path
+) -> None:
+    """Of twelve texts, `of_x` are of one label: halves weigh alike, a rare label does not."""
+    kinds = []
+    for name, word in (("a", "text"), ("b", "word")):
+        (tmp_path / name).mkdir()
+        lines = [f'{{"text": "{word} {i}", "label": "{"yx"[i < of_x]}"}}\n' for i in range(12)]
+        (tmp_path / name / "train.jsonl").write_text("".join(lines))
+        kinds.append(f'{{ name = "{name}", path = "{(tmp_path / name).as_posix()}", task = "odd", '
+                     'instruction = "Say x or y.", labels = ["x", "y"] }')  # fmt: skip
+    found = []
+    for balance in (0.0, 1.0):
+        text = WEIGHTED.format(backbone=tiny_folder.as_posix(), balance=balance, sources=", ".join(kinds))
+        (tmp_path / "weighted.toml").write_text(text)
+        run = tmp_path / f"run-{balance}"
+        tune(load_recipe(tmp_path / "weighted.toml"), run, quiet)
+        found.append(matrix(measure(run, [0], say=quiet), UNTUNED)[1][np.tril_indices(2)])
+    assert np.array_equal(*found) == same
+
+
 def test_parts_are_whole_dialogues_of_like_sizes() -> None:
     examples = load("sampler-emotion")["train"][:60]
     parts = in_parts(examples, 5)

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from gsa.chain.answers import LOSSES, loss_of
-from gsa.chain.batches import dialogues, draw, task_of, training_examples
+from gsa.chain.batches import balanced, dialogues, draw, task_of, training_examples
 from gsa.chain.chain import Chain
 from gsa.chain.gradients import gradient, probe
 from gsa.chain.links import LinkWeights
@@ -128,7 +128,7 @@ def _gram(recipe: Recipe, chain: Chain, at: At, parts: Parts, say: Say) -> NDArr
         level = level_of(recipe, source)
         if at.loss != OWN_LOSS:
             level = level.model_copy(update={"loss": at.loss, "answer_weight": 0.0, "balance": 0.0})
-        for mine in prompts:
+        for mine in _weighted(prompts, level.balance) if level.balance else prompts:
             rows: list[Row] = pack(group(mine), recipe.training.row_tokens, level.loss == "labels")
             found.append(gradient(probed, rows, loss_of(level), DRAWS))
         say(f"level {at.level}, {at.how}: {source.name}, {sum(map(len, prompts))} examples")
@@ -146,6 +146,12 @@ def _shuffled(parts: Sequence[Sequence[Prompt]], seed: int) -> list[list[Prompt]
     gold = [prompt.gold for part in parts for prompt in part]
     dealt = iter([gold[i] for i in np.random.default_rng(seed).permutation(len(gold))])
     return [[replace(prompt, gold=next(dealt)) for prompt in part] for part in parts]
+
+
+def _weighted(parts: Sequence[Sequence[Prompt]], power: float) -> list[list[Prompt]]:
+    """Weight the prompts of all parts by their labels' counts, as tuning does."""
+    weighted = iter(balanced([prompt for part in parts for prompt in part], power))
+    return [list(islice(weighted, len(part))) for part in parts]
 
 
 def _rows(recipe: Recipe, at: At, parts: Parts, gram: NDArray[np.float64] | None) -> list[Similarity]:
