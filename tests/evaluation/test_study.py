@@ -207,13 +207,11 @@ def test_results_of_another_recipe_are_not_taken_for_these(
 def test_the_recipes_of_the_study_read_the_same_examples() -> None:
     folder = Path(__file__).parents[2] / "recipes"
     arms = {arm.recipe.name: arm for arm in plan(folder / "study", folder, folder, [0])}
-    assert set(arms) == {"progressive", "reverse", "multitask", "multitask-r48", "erc-only"}
+    assert set(arms) == {"progressive", "reverse", "multitask", "erc-only"}
     assert arms["progressive"].first == "sa-only"
     assert arms["reverse"].first == "sd-only"
     read = {name: {(s.name, s.limit) for s in arm.recipe.sources()} for name, arm in arms.items()}
-    assert read["progressive"] == read["reverse"] == read["multitask"] == read["multitask-r48"]
-    ranks = {name: arm.recipe.lora.rank * len(arm.recipe.levels) for name, arm in arms.items()}
-    assert ranks["progressive"] == ranks["multitask-r48"]
+    assert read["progressive"] == read["reverse"] == read["multitask"]
     assert read["erc-only"] < read["progressive"]
     levels = arms["progressive"].recipe.levels
     assert arms["reverse"].recipe.levels == levels[::-1]
