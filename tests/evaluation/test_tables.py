@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,15 @@ def test_fewer_examples_than_others_are_told(tmp_path):
     rows = {row[0]: row for row in table_3(by_arm(cut)).rows}
     assert rows["b"][9].endswith(" (n=50)")
     assert "n=" not in rows["a"][9]
+
+
+def test_examples_that_a_level_repeats_count_once(tmp_path):
+    root = write_run(tmp_path / "run", "run", 0, {"SA": ["sst2"], "ERC": ["meld", "sst2"]}, measured=["meld"])
+    note = json.loads((root / "run.json").read_text())
+    note["data"]["ERC/sst2"]["examples"] = 7
+    (root / "run.json").write_text(json.dumps(note))
+    (row,) = [row for row in table_3(by_arm(read_runs([root]))).rows if row[0] == "run"]
+    assert row[4] == "200"
 
 
 def _at(run, level):

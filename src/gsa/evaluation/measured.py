@@ -64,6 +64,18 @@ class Run:
             return {}
 
     @property
+    def examples(self) -> int:
+        """How many training examples it has: of each dataset those of the level with most; 0 if unknown.
+
+        Levels that list a dataset again repeat it.
+        """
+        most: dict[str, int] = {}
+        for key, count in self.counts.items():
+            name = key.rpartition("/")[2]
+            most[name] = max(most.get(name, 0), count)
+        return sum(most.values())
+
+    @property
     def last(self) -> int:
         """The highest level that was measured."""
         return max(row.level for row in self.rows)

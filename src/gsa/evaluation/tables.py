@@ -164,8 +164,8 @@ def table_3(arms: Arms) -> Table:
 
 def _said_of(arm: str, runs: Sequence[Run]) -> list[str]:
     """Return an arm's cells before its scores."""
-    examples = sum(runs[0].counts.values())
-    return [arm, size_of(runs[0]), MEASURED, str(len(runs)), f"{examples:,}" if runs[0].counts else ""]
+    examples = f"{runs[0].examples:,}" if runs[0].counts else ""
+    return [arm, size_of(runs[0]), MEASURED, str(len(runs)), examples]
 
 
 def _floors(arms: Arms) -> list[tuple[int, list[Run]]]:
