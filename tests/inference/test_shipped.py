@@ -66,6 +66,18 @@ def test_its_card_has_the_scores_of_the_rows_on_disk() -> None:
         assert [float(x) for x in numbers[1:]] == [round(range_.low, 1), round(range_.high, 1)]
 
 
+def test_the_readme_has_the_scores_of_the_rows_on_disk() -> None:
+    (run,) = read_runs([RESULTS])
+    page = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    (sentence,) = re.findall(r"On whole test sets it has (.+?); \[its card\]", page)
+    said = re.findall(r"([A-Z][\w+-]+) (\d+\.\d)", sentence)
+    assert [name for name, _ in said] == ["SST-2", "MOSI", "MOSEI", "MELD", "EmoryNLP"]
+    for name, value in said:
+        row = run.row(3, NAMES[name])
+        assert row
+        assert float(value) == round(row.value, 1)
+
+
 def test_its_card_has_the_biases_on_disk() -> None:
     rows = [json.loads(line) for line in (RESULTS / "biases.jsonl").read_text().splitlines()]
     plain = {row["group"]: row for row in rows if row["feeling"] == "plain"}
