@@ -94,13 +94,18 @@ datasets = [{first}]
 """
 
 
+def invented(folder: Path, name: str, word: str, of_x: int) -> str:
+    """Write twelve texts, the first `of_x` of them x; returns the dataset for a recipe."""
+    folder.mkdir(exist_ok=True)
+    labels = ["x" if i < of_x else "y" for i in range(12)]
+    lines = [f'{{"text": "{word} {i}", "label": "{label}"}}\n' for i, label in enumerate(labels)]
+    (folder / "train.jsonl").write_text("".join(lines))
+    return (f'{{ name = "{name}", path = "{folder.as_posix()}", task = "odd", instruction = "Say x or y.", '
+            'labels = ["x", "y"] }')  # fmt: skip
+
+
 def test_the_same_dataset_twice_has_one_direction(tiny_folder: Path, tmp_path: Path) -> None:
-    own = tmp_path / "own"
-    own.mkdir()
-    lines = [f'{{"text": "text {i}", "label": "{"xy"[i % 2]}"}}\n' for i in range(12)]
-    (own / "train.jsonl").write_text("".join(lines))
-    kinds = [f'{{ name = "{name}", path = "{own.as_posix()}", task = "odd", instruction = "Say x or y.", '
-             'labels = ["x", "y"] }' for name in ("a", "b")]  # fmt: skip
+    kinds = [invented(tmp_path / "own", name, "text", 6) for name in ("a", "b")]
     text = TWICE.format(backbone=tiny_folder.as_posix(), sources=", ".join(kinds), first=kinds[0])
     (tmp_path / "twice.toml").write_text(text)
     recipe = load_recipe(tmp_path / "twice.toml")
@@ -133,13 +138,7 @@ def test_gradients_are_weighted_as_tuning_weighs(
     of_x: int, same: bool, tiny_folder: Path, tmp_path: Path
 ) -> None:
     """Of twelve texts, `of_x` are of one label: halves weigh alike, a rare label does not."""
-    kinds = []
-    for name, word in (("a", "text"), ("b", "word")):
-        (tmp_path / name).mkdir()
-        lines = [f'{{"text": "{word} {i}", "label": "{"yx"[i < of_x]}"}}\n' for i in range(12)]
-        (tmp_path / name / "train.jsonl").write_text("".join(lines))
-        kinds.append(f'{{ name = "{name}", path = "{(tmp_path / name).as_posix()}", task = "odd", '
-                     'instruction = "Say x or y.", labels = ["x", "y"] }')  # fmt: skip
+    kinds = [invented(tmp_path / name, name, word, of_x) for name, word in (("a", "text"), ("b", "word"))]
     found = []
     for balance in (0.0, 1.0):
         text = WEIGHTED.format(backbone=tiny_folder.as_posix(), balance=balance, sources=", ".join(kinds))
