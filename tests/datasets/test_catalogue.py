@@ -124,7 +124,7 @@ def test_a_protocol_of_other_labels_has_a_task_of_its_own():
             "sst2",
             "binry",
             0,
-            r"expected one of binary, with-neutral as its protocol, found 'binry' \(did you",
+            r"expected one of binary, with-neutral, phrases as its protocol, found 'binry' \(did you",
         ),
         ("sst2", "", 1, r"expected fold 0, the only one, of protocol 'binary', found 1"),
         ("mustard", "", 5, r"expected a fold from 0 to 4 of protocol 'folds', found 5"),

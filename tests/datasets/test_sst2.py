@@ -26,6 +26,38 @@ def test_with_neutral_keeps_all(tiny):
     assert splits["test"][1].utterance.text == "Weak 2\u00a01/2 stars"
 
 
+TREE = "(3 (2 (2 It) (1 (1 drips) (2 badly))) (4 (2 but) (4 (2 it) (4 (2 makes) (3 (3 good) (2 tea))))))"
+
+
+def test_parts_of_a_tree_come_before_the_whole():
+    found = [(digit, " ".join(words)) for digit, words in sst2.constituents(TREE)]
+    assert found[:5] == [
+        ("2", "It"),
+        ("1", "drips"),
+        ("2", "badly"),
+        ("1", "drips badly"),
+        ("2", "It drips badly"),
+    ]
+    assert found[-3:] == [
+        ("4", "it makes good tea"),
+        ("4", "but it makes good tea"),
+        ("3", "It drips badly but it makes good tea"),
+    ]
+
+
+def test_phrases_are_trained_on_once_and_are_no_text_of_dev_or_test(root):
+    folder = root / "sst2"
+    (folder / "train.txt").write_text(f"{TREE}\n{TREE.replace('It', 'This')}\n")
+    (folder / "test.txt").write_text("(4 (2 but) (4 (2 it) (4 (2 makes) (3 (3 good) (2 tea)))))\n")
+    plain, more = load("sst2", root=root), load("sst2", "phrases", root=root)
+    assert more["train"][:2] == plain["train"]
+    # Shorter phrases and neutral ones are left out, and one that is a test sentence.
+    assert [(e.id, e.utterance.text, e.label) for e in more["train"][2:]] == [
+        ("train_1_12", "it makes good tea", "positive")
+    ]
+    assert (more["dev"], more["test"]) == (plain["dev"], plain["test"])
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -5,6 +5,8 @@ digit of a line, 0 to 4, is the sentiment of the whole sentence, the leaves are 
 
 Out come lone sentences as a person would type them (see ``readable``). The protocol ``binary`` has
 0 and 1 as negative, 3 and 4 as positive, and leaves 2 out; ``with-neutral`` keeps it as neutral.
+``phrases`` is ``binary`` with more to train on: phrases of the training sentences too, which the treebank
+labels as well. Dev and test are those of ``binary``, and no phrase is a text of theirs.
 
 Citation: Socher et al., Recursive Deep Models for Semantic Compositionality Over a Sentiment Treebank,
 EMNLP 2013.
@@ -24,6 +26,9 @@ LABELS = {"0": "negative", "1": "negative", "2": "neutral", "3": "positive", "4"
 TREE = re.compile(r"\((\d) .*\)")
 # Words hold no space but may hold a no-break space ("2 1/2"), so \s would cut them.
 LEAF = re.compile(r"\(\d ([^() ]+)\)")
+PARTS = re.compile(r"\((\d) |([^() ]+)|\)")
+SHORTEST = 4
+"""Words of the shortest phrase that is trained on."""
 
 ESCAPES = {
     "-LRB-": "(",
@@ -42,10 +47,13 @@ CLOSING = re.compile(r" (\.\.\.|[.,:;?!%)\]}”]|n't\b|'(?:s|re|ll|ve|d|m)\b|'(?
 
 def read(folder: Path, protocol: str, fold: int) -> Splits:
     """Return the three splits."""
-    return {
-        split: reading.examples(_turns(folder / f"{split}.txt", split, protocol), NAME)
-        for split in ("train", "dev", "test")
+    turns = {
+        split: list(_turns(folder / f"{split}.txt", split, protocol)) for split in ("train", "dev", "test")
     }
+    if protocol == "phrases":
+        known = {turn.text for found in turns.values() for turn in found}
+        turns["train"] += _phrases(folder / "train.txt", known)
+    return {split: reading.examples(found, NAME) for split, found in turns.items()}
 
 
 def _turns(path: Path, split: str, protocol: str) -> Iterator[reading.Turn]:
@@ -57,6 +65,32 @@ def _turns(path: Path, split: str, protocol: str) -> Iterator[reading.Turn]:
         label = reading.choose(tree[1], LABELS, where)
         if label != "neutral" or protocol == "with-neutral":
             yield reading.Turn(where, f"{split}_{number}", readable(words), label=label)
+
+
+def _phrases(path: Path, known: set[str]) -> Iterator[reading.Turn]:
+    """Yield the phrases that have a sentiment, each text once and none that is `known`."""
+    seen = set(known)
+    for number, (where, line) in enumerate(reading.lines(path), start=1):
+        for place, (digit, words) in enumerate(constituents(line.strip())):
+            label, text = reading.choose(digit, LABELS, where), readable(words)
+            if label != "neutral" and len(words) >= SHORTEST and text not in seen:
+                seen.add(text)
+                yield reading.Turn(where, f"train_{number}_{place}", text, label=label)
+
+
+def constituents(tree: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield digit and words of every part of a tree, a part before the one that holds it."""
+    above: list[tuple[str, list[str]]] = []
+    for part in PARTS.finditer(tree):
+        if part[1]:
+            above.append((part[1], []))
+        elif part[2]:
+            above[-1][1].append(part[2])
+        else:
+            digit, words = above.pop()
+            yield digit, words
+            if above:
+                above[-1][1].extend(words)
 
 
 def readable(words: list[str]) -> str:
@@ -84,7 +118,7 @@ DATASET = Dataset(
     title="SST-2 (film reviews)",
     task=SENTIMENT.with_labels("negative", "positive"),
     tasks={"with-neutral": SENTIMENT},
-    protocols=("binary", "with-neutral"),
+    protocols=("binary", "with-neutral", "phrases"),
     # Accuracy weighted by the classes' support, as the paper has it, is accuracy.
     metrics=("accuracy", "weighted_f1", "macro_f1"),
     files=("train.txt", "dev.txt", "test.txt"),
