@@ -10,22 +10,23 @@ from matplotlib.image import imread
 from study import write_run
 
 from gsa.errors import InputError
-from gsa.evaluation import figures, predictions
+from gsa.evaluation import curves, figures, predictions, similarity
 from gsa.evaluation.arms import read_runs
 from gsa.evaluation.comparison import scores
+from gsa.evaluation.forgetting import matrix
 
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch):
     """The figures that are drawn."""
     found = []
-    honest = figures._save
+    honest = figures.save
 
     def keep(figure, path):
         found.append(figure)
         honest(figure, path)
 
-    monkeypatch.setattr(figures, "_save", keep)
+    monkeypatch.setattr(figures, "save", keep)
     return found
 
 
@@ -70,9 +71,21 @@ def test_the_same_data_give_the_same_bytes(arms, tmp_path):
 
 def test_the_forgetting_map_has_the_matrix(arms, tmp_path, drawn):
     figures.forgetting("progressive", arms["progressive"], tmp_path / "a.png")
-    expected = np.mean([run.row(3, "mustard").value for run in arms["progressive"]])
-    assert texts(drawn[0].axes[0])[-1] == f"{expected:.1f}"
-    assert len(texts(drawn[0].axes[0])) == 20
+    values = matrix(arms["progressive"])[2]
+    assert texts(drawn[0].axes[0]) == [f"{value:.1f}" for value in values.flat]
+
+
+def test_cosines_of_noise_are_white():
+    values = np.asarray([[0.9, 0.8, -3.0], [0.5, 0.7, 2.0], [0.1, 0.2, 0.1]])
+    similarity.blank_noise(values)
+    blank = np.isnan(values)
+    assert blank.tolist() == [[False, False, True], [False, False, True], [False, False, False]]
+
+
+def test_a_long_name_of_an_arm_stays_on_the_figure(arms, tmp_path, drawn):
+    assert figures.confusions("a-rather-long-name-" * 5, arms["erc-only"][:1], tmp_path / "a.png")
+    box = drawn[0]._suptitle.get_window_extent()
+    assert 0 <= box.x0 < box.x1 <= drawn[0].bbox.x1
 
 
 def test_confusions_are_shares_of_gold_labels(arms, tmp_path, drawn):
@@ -111,41 +124,13 @@ def test_a_rule_without_probabilities_has_no_diagram(tmp_path):
     assert rows[0][-2] != ""
 
 
-def test_learning_curves_are_the_logs(arms, tmp_path, drawn):
-    assert figures.learning_curves(arms, tmp_path / "a.png")
-    every = [axes for axes in drawn[0].axes if axes.lines]
-    assert [axes.get_title() for axes in every] == list(arms)
-    assert sum(len(axes.lines) for axes in every) == 6
-    assert every[0].lines[0].get_ydata() == pytest.approx([2 / (i + 1) for i in range(60)])
-
-
-def test_scores_stand_over_the_examples_seen(arms, tmp_path, drawn):
-    """100 examples of each dataset and two epochs a level."""
-    assert figures.examples_seen(arms["progressive"][0]) == [0, 400, 800, 1000]
-    assert figures.scores_by_examples("progressive", arms["progressive"], tmp_path / "a.png")
-    line = drawn[0].axes[0].lines[0]
-    assert list(line.get_xdata()) == [0, 400, 800, 1000]
-    for level, found in enumerate(line.get_ydata()):
-        values = []
-        for run in arms["progressive"]:  # levels in between were asked the first 50 alone
-            answers = run.predicted(level, "sst2").answers
-            values.append(100 * np.mean(answers.predicted[:50] == answers.gold[:50]))
-        assert found == pytest.approx(np.mean(values))
-
-
 def test_what_there_is_nothing_of_is_not_drawn(arms, tmp_path):
     bare = [replace(run, root=tmp_path) for run in arms["progressive"]]
-    for draw in (figures.confusions, figures.reliability, figures.scores_by_examples):
+    for draw in (figures.confusions, figures.reliability):
         assert not draw("progressive", bare, tmp_path / "a.png")
-    assert not figures.learning_curves({"progressive": bare}, tmp_path / "a.png")
+    for draw in (curves.learning_curves, curves.scores_by_examples):
+        assert not draw({"progressive": bare}, tmp_path / "a.png")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_log_that_was_cut_is_read_as_far_as_it_goes(arms, tmp_path, drawn):
-    (tmp_path / "log.jsonl").write_bytes(b'{"loss": 2.0}\n\xff\n[]\n{"loss": 1.0}\n{"lo')
-    one = replace(arms["progressive"][0], root=tmp_path)
-    assert figures.learning_curves({"progressive": [one]}, tmp_path / "a.png")
-    assert list(drawn[0].axes[0].lines[0].get_ydata()) == [2.0, 1.0]
 
 
 def test_a_missing_extra_says_which_to_install(monkeypatch):

@@ -71,10 +71,21 @@ def test_without_predictions_transfer_is_taken_from_the_rows(tmp_path):
     assert table.rows[5][7] == f"{np.mean(changes):+.2f} (of rows)"
 
 
-def test_the_matrix_of_a_figure(arms):
+def test_the_matrix_of_a_figure_is_over_what_every_level_answered(arms):
     rows, columns, values = matrix(arms["progressive"])
-    assert rows[0] == "SST-2"
-    assert columns == ["untuned", "after SA (sample)", "after ERC (sample)", "after SD"]
+    assert rows[0] == "SST-2 (n = 50)"
+    assert columns == ["untuned", "after SA", "after ERC", "after SD"]
     assert values.shape == (5, 4)
-    expected = np.mean([run.row(2, "meld").value for run in arms["progressive"]])
-    assert values[2, 2] == pytest.approx(expected)
+    expected = [
+        100 * np.mean((found := run.predicted(3, "sst2").answers).predicted[:50] == found.gold[:50])
+        for run in arms["progressive"]
+    ]
+    assert values[0, 3] == pytest.approx(np.mean(expected))
+
+
+def test_without_predictions_the_matrix_has_the_rows(tmp_path):
+    root = write_run(tmp_path / "run", "run", 0, PROGRESSIVE)
+    for file in root.glob("predictions/level-1/*.parquet"):
+        file.unlink()
+    (run,) = by_arm(read_runs([root]))["run"]
+    assert matrix([run])[2][0, 1] == pytest.approx(run.row(1, "sst2").value)

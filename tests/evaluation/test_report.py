@@ -30,9 +30,9 @@ def test_a_study_becomes_a_page_tables_and_figures(study, tmp_path):
     tables |= {"tables/differences.csv", "tables/t-test.csv", "tables/scores.csv"}
     tables |= {"tables/forgetting-progressive.csv"}
     assert {name for name in names if name.startswith("tables/")} == tables
-    figures = {f"figures/{kind}-{arm}.png" for kind in ("confusion", "reliability", "examples")
+    figures = {f"figures/{kind}-{arm}.png" for kind in ("confusion", "reliability")
                for arm in ("progressive", "multitask", "erc-only")}  # fmt: skip
-    figures |= {"figures/learning-curves.png", "figures/forgetting-progressive.png"}
+    figures |= {"figures/learning-curves.png", "figures/examples.png", "figures/forgetting-progressive.png"}
     assert {name for name in names if name.startswith("figures/")} == figures
     page = (tmp_path / "report" / "report.md").read_text()
     assert set(re.findall(r"\]\((figures/.*?)\)", page)) == figures

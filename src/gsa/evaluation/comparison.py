@@ -192,7 +192,7 @@ def papers_test(arms: Arms) -> Table:
     first = reference_of(arms)
     measured = {}
     for arm, runs in arms.items():
-        both = [n for n in BENCHMARK if rows_at(runs, n) and rows_at(arms[first], n) and runs[0].learned(n)]
+        both = [name for name in _comparable(arms[first], runs) if name in BENCHMARK]
         if arm != first and not runs[0].few_shot and len(both) > 1:
             means = [
                 [np.mean([r.value for r in rows_at(side, n)]) for n in both] for side in (arms[first], runs)

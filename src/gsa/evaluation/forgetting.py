@@ -5,8 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from gsa.evaluation.arms import common
 from gsa.evaluation.comparison import difference, last
 from gsa.evaluation.measured import Run, main_metric
+from gsa.evaluation.metrics import measure
 from gsa.evaluation.statistics import RESAMPLES, Sampled, backward_transfer, estimate
 from gsa.evaluation.tables import Table, cells_of, most_examples, rows_at, title_of
 
@@ -56,22 +58,35 @@ def _from_rows(runs: Sequence[Run], learned: dict[str, int]) -> str:
     return f"{backward_transfer(scores, list(learned.values())):+.2f} (of rows)"
 
 
+def on_common(runs: Sequence[Run], dataset: str, levels: Sequence[int]) -> tuple[dict[int, list[float]], int]:
+    """Return the main metric by level, a value a run, over the examples that all of its levels answered.
+
+    Levels in between are measured on samples; rows stand in where predictions are missing. With it comes
+    the number of these examples, 0 where it is not one.
+    """
+    found: dict[int, list[float]] = {level: [] for level in levels}
+    sizes = set()
+    for run in runs:
+        there = [level for level in levels if rows_at([run], dataset, level)]
+        answers = common([(run, level) for level in there], dataset)
+        metric = main_metric(dataset, run.sources.get(dataset))
+        for number, level in enumerate(there):
+            (row,) = rows_at([run], dataset, level)
+            value, n = measure(answers[number], [metric])[metric] if answers else (row.value, row.n)
+            found[level].append(value)
+            sizes.add(n)
+    return found, sizes.pop() if len(sizes) == 1 else 0
+
+
 def matrix(runs: Sequence[Run]) -> tuple[list[str], list[str], NDArray[np.float64]]:
     """Return titles of datasets and of levels (majority left out), and the mean scores, nan where none.
 
-    Levels that were measured on fewer examples than others say so.
+    A dataset's scores are over the examples that every level answered; its title says how many.
     """
     levels = sorted({row.level for run in runs for row in run.rows if row.level >= 0})
-    names = runs[0].datasets
-    cells = [[[row.value for row in rows_at(runs, name, level)] for level in levels] for name in names]
-    values = [[float(np.mean(cell)) if cell else float("nan") for cell in line] for line in cells]
-    whole = dict(zip(names, most_examples({"": runs}, names), strict=True))
-    samples = {
-        level
-        for level in levels
-        for name in names
-        for row in rows_at(runs, name, level)
-        if row.n < whole[name]
-    }
-    titles = [runs[0].title(level) + (" (sample)" if level in samples else "") for level in levels]
-    return [title_of(name) for name in names], titles, np.asarray(values)
+    titles, values = [], []
+    for name in runs[0].datasets:
+        found, n = on_common(runs, name, levels)
+        titles.append(title_of(name) + (f" (n = {n:,})" if n else ""))
+        values.append([float(np.mean(cell)) if cell else float("nan") for cell in found.values()])
+    return titles, [runs[0].title(level) for level in levels], np.asarray(values)

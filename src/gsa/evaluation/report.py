@@ -14,7 +14,7 @@ from pathlib import Path
 
 from gsa.datasets.catalogue import absence, data_root, get
 from gsa.errors import InputError
-from gsa.evaluation import cases, comparison, figures, papers_cases, similarity, tables, unrepeated
+from gsa.evaluation import cases, comparison, curves, figures, papers_cases, similarity, tables, unrepeated
 from gsa.evaluation.arms import by_arm, read_runs
 from gsa.evaluation.cases import Tally
 from gsa.evaluation.forgetting import forgetting
@@ -153,8 +153,10 @@ def draw(arms: Arms, folder: Path) -> tuple[list[tuple[str, str]], list[str]]:
         figures.canvas(1, 1)
     except InputError as error:
         return [], [f"{error}."]
-    done = figures.learning_curves(arms, folder / "learning-curves.png")
+    done = curves.learning_curves(arms, folder / "learning-curves.png")
     add("Learning curves", "learning-curves.png", done, "no log.jsonl beside the rows")
+    done = curves.scores_by_examples(arms, folder / "examples.png")
+    add("Scores over examples seen", "examples.png", done, "no run.json that says how many")
     for arm, runs in arms.items():
         known = f"-{_file(arm)}.png"
         if runs[0].last < 0:
@@ -166,9 +168,6 @@ def draw(arms: Arms, folder: Path) -> tuple[list[tuple[str, str]], list[str]]:
         if runs[0].recipe and runs[0].last > 1:
             figures.forgetting(arm, runs, folder / f"forgetting{known}")
             add(f"Forgetting: {arm}", f"forgetting{known}", True, "")
-        add(f"Score against examples seen: {arm}", f"examples{known}",
-            figures.scores_by_examples(arm, runs, folder / f"examples{known}"),
-            "no run.json that says how many, or one level only")  # fmt: skip
         drawn += figures.similarities(arm, runs, folder)
     return drawn, absent
 

@@ -21,6 +21,8 @@ GRADIENT, LINK = "gradient", "link"
 GOLD, SHUFFLED = "gold", "shuffled"
 OWN_LOSS = "recipe"
 COSINE, CORRECTED, HALVES = "cosine", "corrected", "halves"
+TELLING = 0.3
+"""Cosine of a dataset's halves below which its gradient is mostly noise."""
 COLUMNS, ROWS, COLUMN_ANGLE, ROW_ANGLE, UPDATE = "columns", "rows", "column angle", "row angle", "update"
 
 
@@ -149,6 +151,13 @@ def matrix(rows: Sequence[Similarity], at: At) -> tuple[list[str], NDArray[np.fl
             values[j, i] = _number(mean(mine, **pair, measure=COSINE))
             values[i, j] = _number(mean(mine, **pair, measure=CORRECTED))
     return names, values
+
+
+def blank_noise(values: NDArray[np.float64]) -> None:
+    """Make the corrected cosines of a matrix nan, in place, where a dataset's own halves hardly agree."""
+    noisy = ~(np.diag(values) >= TELLING)
+    above = np.triu(np.ones(values.shape, dtype=bool), 1)
+    values[above & (noisy[:, None] | noisy[None, :])] = np.nan
 
 
 def _number(value: float | None) -> float:

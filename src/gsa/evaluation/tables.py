@@ -151,7 +151,8 @@ def table_3(arms: Arms) -> Table:
     metrics = ", ".join(f"{title_of(name)} {main_metric(name)}" for name in BENCHMARK)
     notes: tuple[str, ...] = (
         f"Percent: {metrics}. Sizes of published rows are those that the paper states. It gives one number "
-        "a cell, and does not say of which split or of how many seeds. Examples are those trained on.",
+        "a cell, and does not say of which split or of how many seeds. Examples are those trained on, "
+        "each counted once.",
         "Tested on: "
         + ", ".join(f"{title_of(n)} {m:,}" for n, m in zip(BENCHMARK, largest, strict=True) if m)
         + ".",
