@@ -89,3 +89,16 @@ def test_without_predictions_the_matrix_has_the_rows(tmp_path):
         file.unlink()
     (run,) = by_arm(read_runs([root]))["run"]
     assert matrix([run])[2][0, 1] == pytest.approx(run.row(1, "sst2").value)
+
+
+def test_where_one_fold_alone_was_asked_at_a_level_the_matrix_is_of_that_fold(tmp_path):
+    levels = {"SA": ["sst2"], "SD": ["mustard"]}
+    for name in ("run", "run-fold1"):
+        write_run(tmp_path / name, name, 0, levels)
+    for file in (tmp_path / "run-fold1").glob("predictions/level-1/*.parquet"):
+        file.unlink()
+    (run,) = read_runs([tmp_path])
+    titles, _, values = matrix([run])
+    assert titles[1] == "MUStARD (n = 120)"
+    assert values[1, 2] == pytest.approx(run.folds[0].row(2, "mustard").value)
+    assert values[1, 2] != run.row(2, "mustard").value

@@ -61,14 +61,16 @@ def _from_rows(runs: Sequence[Run], learned: dict[str, int]) -> str:
 def on_common(runs: Sequence[Run], dataset: str, levels: Sequence[int]) -> tuple[dict[int, list[float]], int]:
     """Return the main metric by level, a value a run, over the examples that all of its levels answered.
 
-    Levels in between are measured on samples; rows stand in where predictions are missing. With it comes
-    the number of these examples, 0 where it is not one.
+    Levels in between are measured on samples, and of several folds on the first alone; rows stand in where
+    predictions are missing. With it comes the number of these examples, 0 where it is not one.
     """
     found: dict[int, list[float]] = {level: [] for level in levels}
     sizes = set()
     for run in runs:
         there = [level for level in levels if rows_at([run], dataset, level)]
-        answers = common([(run, level) for level in there], dataset)
+        whole = all(run.predicted(level, dataset) for level in there)
+        one = run if whole or not run.folds else run.folds[0]
+        answers = common([(one, level) for level in there], dataset)
         metric = main_metric(dataset, run.sources.get(dataset))
         for number, level in enumerate(there):
             (row,) = rows_at([run], dataset, level)
