@@ -85,4 +85,4 @@ QUIET := --quiet --disable-pip-version-check
 GROUP = $(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["$(1)"])'
 
 clean:
-	rm -rf .venv* runs build/bench .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv* build/bench .pytest_cache .mypy_cache .ruff_cache

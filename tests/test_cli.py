@@ -11,6 +11,7 @@ from study import write_run
 
 import gsa
 from gsa import cli
+from gsa.errors import InputError
 
 COMMANDS = (
     ["tune"],
@@ -27,6 +28,7 @@ COMMANDS = (
     ["data", "list"],
     ["data", "fetch"],
     ["data", "stats"],
+    ["data", "overlaps"],
 )
 FIXTURES = Path(__file__).parent / "datasets" / "fixtures"
 
@@ -242,6 +244,21 @@ def test_fetching_all_goes_on_where_one_cannot_be_downloaded(
     code, out, _ = run("data", "fetch", "iemocap")
     assert code == 0
     assert "kept" in out
+
+
+def test_fetching_all_fails_where_one_that_can_be_downloaded_was_not(
+    run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def offline(*_: object) -> None:
+        raise InputError("no network")
+
+    monkeypatch.setenv("GSA_DATA", str(tmp_path))
+    monkeypatch.setattr("gsa.datasets.fetch._download", offline)
+    code, out, err = run("data", "fetch", "all")
+    assert code == 2
+    assert out.count("kept") > 3, "the samplers"
+    assert "left out   dataset 'mosi' cannot be downloaded" in err
+    assert "gsa: left out of all: sst2, mosei, meld, emorynlp, mustard, mustardpp, " in err
 
 
 def test_a_disk_that_fails_is_one_sentence(run, recipe_file: Path, tmp_path: Path) -> None:

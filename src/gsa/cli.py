@@ -218,7 +218,8 @@ def main() -> None:
         _end(str(stopped), 128 + stopped.signum)
     except (OSError, MemoryError, RuntimeError) as error:
         if memory_is_short(error):
-            _end("not enough memory: a smaller training.row_tokens or a smaller backbone needs less", 2)
+            less = "a smaller backbone, or when tuning a smaller training.row_tokens, needs less"
+            _end(f"not enough memory: {less}", 2)
         if not isinstance(error, OSError):
             raise
         _end(f"{error.filename or 'a file'}: {error.strerror or error}", 2)

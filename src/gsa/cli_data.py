@@ -38,16 +38,20 @@ def fetch(
     from gsa.datasets.catalogue import CATALOGUE
     from gsa.datasets.fetch import fetch as bring
 
+    failed = []
     for name in CATALOGUE if names == ["all"] else names:
         try:
             files = bring(name, source=source, progress=sys.stderr.isatty())
         except InputError as error:
             if names != ["all"]:
                 raise
-            print(f"left out   {error}")
+            failed += [name] if CATALOGUE[name].downloadable or source else []
+            print(f"left out   {error}", file=sys.stderr)
             continue
         for file in files:
             print(f"{file.state:<10} {file.path}" + (f"  ({file.note})" if file.note else ""))
+    if failed:
+        raise InputError(f"left out of all: {', '.join(failed)}: the lines above say why")
 
 
 @data.command()

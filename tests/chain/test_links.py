@@ -27,10 +27,16 @@ def test_folding_equals_merging(tuned: Path, dtype: torch.dtype) -> None:
     untouched = mine.state_dict()["model.layers.0.self_attn.q_proj.weight"].clone()
     LinkWeights.read(stored(tuned)).fold_into(mine)
     with quiet():
-        theirs = merge(PeftModel.from_pretrained(theirs, stored(tuned)))
+        linked = PeftModel.from_pretrained(theirs, stored(tuned))
+        other = tiny_llama().requires_grad_(False).to(dtype)
+        merged = merge(PeftModel.from_pretrained(other, stored(tuned)))
+    for parameter in linked.parameters():  # PEFT adds in the type of the weights
+        parameter.data = parameter.data.float()
+    theirs = linked.merge_and_unload(safe_merge=True)
     assert mine.dtype == dtype
-    for (name, a), (_, b) in zip(mine.state_dict().items(), theirs.state_dict().items(), strict=True):
-        assert torch.equal(a, b), name
+    for name, weight in theirs.state_dict().items():
+        assert torch.equal(mine.state_dict()[name], weight.to(mine.state_dict()[name].dtype)), name
+        assert torch.equal(mine.state_dict()[name], merged.state_dict()[name]), name
     assert not torch.equal(mine.state_dict()["model.layers.0.self_attn.q_proj.weight"], untouched)
 
 

@@ -211,7 +211,7 @@ def test_short_memory_is_one_sentence(
     with pytest.raises(SystemExit) as stopped:
         cli.main()
     assert stopped.value.code == 2
-    assert capsys.readouterr().err.startswith("gsa: not enough memory: a smaller training.row_tokens")
+    assert capsys.readouterr().err.startswith("gsa: not enough memory: a smaller backbone")
 
 
 def test_other_errors_are_not_taken_for_short_memory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,5 +75,8 @@ def test_missing_files_are_named(root):
     with pytest.raises(InputError, match=r"transcriptions: expected files 'Ses.*.txt', found none"):
         load("iemocap", root=root)
     shutil.rmtree(root / "iemocap" / "Session1")
-    with pytest.raises(InputError, match=r"Session1.*and 1 more, found none: run 'gsa data fetch iemocap'"):
+    with pytest.raises(
+        InputError,
+        match=r"Session1.*and 1 more, found none: its owner, .* then run 'gsa data fetch iemocap --from",
+    ):
         load("iemocap", root=root)

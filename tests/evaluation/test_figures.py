@@ -135,5 +135,5 @@ def test_what_there_is_nothing_of_is_not_drawn(arms, tmp_path):
 
 def test_a_missing_extra_says_which_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(InputError, match=r"pip install 'gsa-llm\[plots\]'"):
+    with pytest.raises(InputError, match=r"pip install '\.\[plots\]'"):
         figures.canvas(1, 1)

@@ -108,7 +108,7 @@ def test_a_seed_that_is_behind_is_left_out(study, tmp_path):
 def test_without_the_extra_there_are_tables_alone(study, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     made = report([study], tmp_path / "report", resamples=100, say=quiet)
-    assert any("pip install 'gsa-llm[plots]'" in sentence for sentence in made.absent)
+    assert any("pip install '.[plots]'" in sentence for sentence in made.absent)
     assert {file.suffix for file in made.files} == {".csv", ".md"}
 
 

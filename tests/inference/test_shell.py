@@ -65,10 +65,16 @@ def test_a_file_is_told_from_a_text(tmp_path: Path) -> None:
     assert file_of("I read it in reviews.csv") is None
     assert file_of("x" * 5000) is None
     assert file_of("a\0b") is None
+    assert file_of("and/or") is None
     (tmp_path / "a b.csv").write_text("text\n")
     assert file_of(str(tmp_path / "a b.csv")) == tmp_path / "a b.csv"
     with pytest.raises(InputError, match=r"'reviews\.csv': expected a file, found none"):
         file_of("reviews.csv")
+    for name in ("reviews.xlsx", "notes.TXT", str(tmp_path / "reviews")):
+        with pytest.raises(InputError, match="expected a file, found none"):
+            file_of(name)
+    with pytest.raises(InputError, match="expected a file or a text, found a folder"):
+        file_of(str(tmp_path))
 
 
 def test_what_needs_no_model_is_said_before_it_is_loaded(

@@ -12,6 +12,7 @@ from gsa.chain.backbone import SHIPPED
 from gsa.chain.chain import Chain
 from gsa.chain.recipe_file import load_recipe
 from gsa.evaluation.arms import read_runs
+from gsa.inference.shell import _line
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "results" / "gsa-135m"
@@ -107,7 +108,8 @@ def test_it_labels_what_is_plain() -> None:
 @pytest.mark.slow
 def test_the_pages_show_what_it_answers() -> None:
     """The first example of each page, as text of Python, as JSON of the server and as a row of a file."""
-    found = gsa.load().sentiment("The zip broke on the second day.")
+    model = gsa.load()
+    found = model.sentiment("The zip broke on the second day.")
     number = r"([\d.e-]+),"
     answer = rf'^{{"label": "negative", "probabilities": {{"negative": {number}'
     for name, pattern in (
@@ -118,3 +120,10 @@ def test_the_pages_show_what_it_answers() -> None:
     ):
         (said,) = re.findall(pattern, (ROOT / name).read_text(encoding="utf-8"), re.M)
         assert float(said) == pytest.approx(found.probabilities["negative"], abs=1e-4), name
+    page = (ROOT / "docs" / "predict.md").read_text(encoding="utf-8")
+    assert f"\n{_line(found)}\n" in page
+    (chat,) = re.findall(r"```json chat.jsonl\n(.*?)\n```", page, re.S)
+    turns = json.loads(chat)["turns"]
+    for turn, found in zip(turns, model.emotions(turns), strict=True):
+        assert f"\n{found.label:<8} {found.probabilities[found.label]:.2f}  {turn['text']}\n" in page
+    assert f"\n{model.sarcasm(turns).label}\n" in page

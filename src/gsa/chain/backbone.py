@@ -21,7 +21,7 @@ from gsa.chain.manifest import MANIFEST, Manifest
 from gsa.chain.quiet import quiet
 from gsa.chain.recipe import Backbone
 from gsa.chain.recipe_file import STORED_RECIPE, load_recipe
-from gsa.errors import InputError
+from gsa.errors import InputError, memory_is_short
 from gsa.files import sha256
 from gsa.trie import attention
 from gsa.trie.trie import TokenTrie
@@ -80,6 +80,7 @@ def _load(backbone: Backbone, device: str) -> Loaded:
         )
         model = model.to(device).eval().requires_grad_(False)
         model.set_attn_implementation(_attention(backbone, device))
+    with quiet():
         check_exact(model, backbone.name)
     return Loaded(model, tokenizer, identity or f"commit:{getattr(model.config, '_commit_hash', None)}")
 
@@ -243,5 +244,7 @@ def _readable(name: str) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:  # a stranger's files fail in as many ways as there are libraries below
+        if memory_is_short(error):
+            raise
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(f"backbone '{name}' cannot be loaded: {reason}") from None

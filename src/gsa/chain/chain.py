@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save
 
 from gsa.chain.backbone import Loaded, load_backbone
-from gsa.chain.links import CONFIG, WEIGHTS
+from gsa.chain.links import CONFIG, WEIGHTS, LinkWeights
 from gsa.chain.manifest import LOG, Link, Manifest
 from gsa.chain.quiet import quiet
 from gsa.chain.recipe import Backbone, Lora
@@ -76,16 +76,10 @@ def fresh_link(model: Any, lora: Lora, seed: int) -> Any:
 
 
 def merge(model: Any) -> Any:
-    """Fold the active link into the weights: W + B A * alpha / rank, added in float32, then cast.
-
-    Only weights are cast: buffers, such as rotary frequencies, stay float32 as they were loaded.
-    """
-    base = model.get_base_model().dtype
-    for parameter in model.parameters():
-        parameter.data = parameter.data.float()
-    merged = model.merge_and_unload(safe_merge=True)
-    for parameter in merged.parameters():
-        parameter.data = parameter.data.to(base)
+    """Fold the active link into the weights, as a stored one is: one layer at a time, added in float32."""
+    link = LinkWeights.of(link_weights(model), model.active_peft_config.to_dict())
+    merged = model.unload()
+    link.fold_into(merged)
     return merged.requires_grad_(False).eval()
 
 

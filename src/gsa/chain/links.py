@@ -37,17 +37,22 @@ class LinkWeights:
         try:
             config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
             tensors = load_file(folder / WEIGHTS)
-            scaling = float(config["lora_alpha"]) / int(config["r"])
             odd = [key for key in ("use_dora", "use_rslora", "lora_bias", "rank_pattern", "alpha_pattern")
                    if config.get(key)]  # fmt: skip
-            pairs = _pairs(tensors)
+            link = cls.of(tensors, config)
         except InputError:
             raise
         except Exception as error:  # a broken file fails in as many ways as there are libraries below
             raise InputError(f"link '{folder}' cannot be read: {type(error).__name__} {error}") from None
         if odd:
             raise InputError(f"link '{folder}' has {odd[0]}: expected plain LoRA, as `gsa tune` makes it")
-        return cls(pairs, scaling, bool(config.get("fan_in_fan_out")), config)
+        return link
+
+    @classmethod
+    def of(cls, tensors: dict[str, Tensor], config: dict[str, Any]) -> "LinkWeights":
+        """Return the link of an adapter's tensors, by PEFT's names, and its configuration."""
+        scaling = float(config["lora_alpha"]) / int(config["r"])
+        return cls(_pairs(dict(tensors)), scaling, bool(config.get("fan_in_fan_out")), config)
 
     def fold_into(self, model: Any) -> None:
         """Add the link to a model's weights in place: W + (B A) * scaling in float32, then cast."""

@@ -84,10 +84,10 @@ def _tune(recipe: Recipe, root: Path, say: Say, stop: Stop) -> Chain:
     return chain
 
 
-def load_run(root: Path, level: int | None = None) -> tuple[Recipe, Chain, Loaded]:
-    """Return a run's recipe and chain, and the model of a level (None: the last)."""
+def load_run(root: Path, level: int | None = None, device: str = "") -> tuple[Recipe, Chain, Loaded]:
+    """Return a run's recipe and chain, and the model of a level (None: the last); raises as `read_run`."""
     recipe, chain = read_run(root)
-    return recipe, chain, chain.load(recipe.backbone, level)
+    return recipe, chain, chain.load(recipe.backbone, level, device)
 
 
 def read_run(root: Path) -> tuple[Recipe, Chain]:
@@ -207,13 +207,18 @@ def _earlier_data(root: Path, say: Say) -> dict[str, Any]:
 
 
 def _commit() -> str:
-    """Return the commit of the source tree, or an empty string for an installed package."""
+    """Return the commit of the source tree, `-dirty` if it was changed; empty for an installed package."""
     git = ["git", "-C", str(Path(__file__).parent)]
     try:
         tracked = subprocess.run(
             [*git, "ls-files", "--error-unmatch", __file__], capture_output=True, check=False
         )
-        done = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [*git, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     except OSError:
         return ""
     return done.stdout.strip() if tracked.returncode == 0 and done.returncode == 0 else ""

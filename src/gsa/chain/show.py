@@ -8,7 +8,6 @@ from gsa.datasets.catalogue import get, load
 from gsa.errors import InputError
 from gsa.tasks.encoding import Encoder, Prompt
 from gsa.tasks.layout import Layout
-from gsa.tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -18,7 +17,6 @@ class Shown:
     text: str
     """The prompt's ids decoded: exactly what is read."""
     prompt: Prompt
-    task: Task
     answers: tuple[str, ...]
     """Each label's answer, decoded."""
     left_out: int
@@ -38,4 +36,4 @@ def show_prompt(dataset: str, index: int, split: str, layout: Layout, protocol: 
     prompt = Encoder(tokenizer, layout, task).encode([example])[0]
     answers = tuple(tokenizer.decode(list(ids)) for ids in prompt.answers)
     whole = layout.turns(example.dialogue, example.target) if task.context else prompt.turns
-    return Shown(tokenizer.decode(list(prompt.ids)), prompt, task, answers, len(whole) - len(prompt.turns))
+    return Shown(tokenizer.decode(list(prompt.ids)), prompt, answers, len(whole) - len(prompt.turns))

@@ -52,6 +52,8 @@ def absence(dataset: Dataset, root: Path) -> str:
     more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
     file = folder / absent[0]
     cure = "install this package anew" if dataset.packaged else f"run 'gsa data fetch {dataset.name}'"
+    if not dataset.packaged and not dataset.downloadable:
+        cure = f"{dataset.obtain}; then run 'gsa data fetch {dataset.name} --from FOLDER'"
     return f"dataset '{dataset.name}': expected '{file}'{more}, found none: {cure}"
 
 

@@ -93,6 +93,11 @@ class Dataset:
             )
         return fold
 
+    @property
+    def downloadable(self) -> bool:
+        """Whether all files can be downloaded, or made of what was."""
+        return not {file.path for file in self.sources if file.url or file.make} < set(self.files)
+
     def missing(self, folder: Path) -> tuple[str, ...]:
         """Return the files that are not in a folder but should be."""
         absent = tuple(name for name in self.files if not (folder / name).exists())

@@ -44,7 +44,7 @@ def fetch(
     root = data_root() if root is None else root
     if source is not None:
         return _copy_all(dataset, root, source)
-    if {file.path for file in dataset.sources if file.url or file.make} < set(dataset.files):
+    if not dataset.downloadable:
         folder = dataset.locate(root)
         if not dataset.missing(folder):
             return [Fetched(folder / file, "kept") for file in dataset.files]

@@ -15,6 +15,7 @@ from gsa.evaluation.measured import Run
 from gsa.evaluation.tables import Arms, title_of
 
 LOG = "log.jsonl"
+"""Written by a run; a constant of its own, since the chain's imports torch."""
 
 
 def learning_curves(arms: Arms, path: Path) -> bool:

@@ -31,7 +31,7 @@ def canvas(width: float, height: float) -> Any:
         from matplotlib.figure import Figure
     except ImportError:
         raise InputError(
-            "figures need matplotlib, which is not installed: pip install 'gsa-llm[plots]'"
+            "figures need matplotlib, which is not installed: pip install '.[plots]' in a clone"
         ) from None
     return Figure(figsize=(width, height), layout="constrained")
 

@@ -87,7 +87,7 @@ def compound(texts: Sequence[str]) -> list[float]:
     except ImportError:
         raise InputError(
             "the baseline vader needs vaderSentiment, which is not installed: "
-            "pip install 'gsa-llm[baselines]'"
+            "pip install '.[baselines]' in a clone"
         ) from None
     analyzer = SentimentIntensityAnalyzer()
     return [float(analyzer.polarity_scores(text)["compound"]) for text in texts]

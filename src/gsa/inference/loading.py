@@ -5,10 +5,10 @@ from typing import Any
 
 from gsa.chain import backbone as backbones
 from gsa.chain.batches import tasks_of
-from gsa.chain.chain import Chain
 from gsa.chain.manifest import MANIFEST
 from gsa.chain.recipe import Backbone
 from gsa.chain.recipe_file import STORED_RECIPE, load_recipe
+from gsa.chain.run import load_run
 from gsa.errors import InputError
 from gsa.inference.predictor import Predictor
 from gsa.tasks.layout import Layout
@@ -52,8 +52,7 @@ def folder_of(source: str | Path | None) -> Path:
 
 
 def _load_run(root: Path, level: int | None, device: str) -> Predictor:
-    recipe, chain = load_recipe(root / STORED_RECIPE), Chain.read(root)
-    loaded = chain.load(recipe.backbone, level, device)
+    recipe, chain, loaded = load_run(root, level, device)
     links = [link.sha256 for link in chain.links[:level]]
     identity = _identity(loaded.identity, links, recipe.layout)
     return Predictor(loaded, recipe.layout, tasks_of(recipe), recipe.training.row_tokens, identity)

@@ -17,6 +17,9 @@ from gsa.inference.rows import Columns
 from gsa.inference.tables import FORMATS, format_of, open_table
 from gsa.terminal import duration
 
+OTHERS = ("txt", "json", "xls", "xlsx", "gz", "zip")
+"""Endings of files that people have and that cannot be read: no word of a text ends so either."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -74,14 +77,20 @@ def label(task: str, source: str, options: Options) -> str:
 def file_of(source: str) -> Path | None:
     """Return the file that an argument names; None for a text.
 
-    Raises InputError for what looks like the name of a file that is not there.
+    Raises InputError for a folder, and for what looks like the name of a file that is not there: a word that
+    ends as files do, or that begins with a folder's name.
     """
+    path = Path(source)
     try:
-        if Path(source).is_file():
-            return Path(source)
+        if path.is_file():
+            return path
+        folder, below = path.is_dir(), "/" in source and path.parent.is_dir()
     except (OSError, ValueError):  # too long for a name, or with a NUL
         return None
-    if Path(source).suffix.lower().removeprefix(".") in FORMATS and not any(map(str.isspace, source)):
+    if folder:
+        raise InputError(f"'{source}': expected a file or a text, found a folder")
+    ends = path.suffix.lower().removeprefix(".") in (*FORMATS, *OTHERS)
+    if (ends or below) and not any(map(str.isspace, source)):
         raise InputError(f"'{source}': expected a file, found none")
     return None
 

@@ -48,7 +48,7 @@ def test_the_page_is_left_out_where_it_is_not_wanted_or_its_extra_is_missing(
     assert module._page(predictor, Options(page=False)) == (OFF, predictor.predict)
     monkeypatch.setattr(module, "PAGE_NEEDED", "no_such_package")
     says, predict = module._page(predictor, Options())
-    assert says == "the web page needs the extra `web`: pip install 'gsa-llm[web]'"
+    assert says == "the web page needs the extra `web`: pip install '.[web]' in a clone"
     assert predict == predictor.predict
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 NEEDED = ("fastapi", "uvicorn", "prometheus_client")
 PAGE_NEEDED = "gradio"
-NO_PAGE = "the web page needs the extra `web`: pip install 'gsa-llm[web]'"
+NO_PAGE = "the web page needs the extra `web`: pip install '.[web]' in a clone"
 OFF = "the web page is off (--no-page)"
 VARIABLE = "GSA_TOKEN"
 """Environment variable of the token."""
@@ -56,7 +56,7 @@ def serve(options: Options, say: Callable[[str], None]) -> None:
     if missing:
         raise InputError(
             f"gsa serve needs {' and '.join(missing)}: expected the extra `server`: "
-            "pip install 'gsa-llm[server]'"
+            "pip install '.[server]' in a clone"
         )
     limits, token = Limits.of(options.limits), token_of(options.token_file)
     with closing(bound(options.host, options.port)) as listener:

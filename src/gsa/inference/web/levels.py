@@ -15,7 +15,7 @@ from typing import Any
 from gsa.chain.backbone import Loaded
 from gsa.chain.chain import Chain
 from gsa.chain.manifest import MANIFEST
-from gsa.chain.recipe_file import STORED_RECIPE, load_recipe
+from gsa.chain.run import read_run
 from gsa.errors import InputError, memory_is_short
 from gsa.inference.loading import folder_of
 from gsa.inference.prediction import Prediction, Query
@@ -85,7 +85,7 @@ class Levels:
         return [found[i] for i in range(len(queries))]
 
     def _read(self, chain: Chain) -> list[Predictor]:
-        recipe = load_recipe(self._root / STORED_RECIPE)
+        recipe, _ = read_run(self._root)
         links = chain.link_weights()
         layers = sorted({name for link in links for name in link.pairs})
         current = chain.load(recipe.backbone, 0)
