@@ -49,21 +49,6 @@ def test_jsonl(write):
     assert {e.dataset for e in found} == {"mine"}
 
 
-def test_to_be_labelled_every_turn_is_a_target(write):
-    path = write("a.jsonl", jsonl({"text": "x"}, {"turns": [{"text": "y"}, {"text": "z", "label": "good"}]}))
-    found = own.read_file(path, "mine", require_labels=False)
-    assert shown(found) == [
-        ("line1", "x", None, 1),
-        ("line2_1", "y", None, 2),
-        ("line2_2", "z", "good", 2),
-    ]
-    table = write("a.tsv", "text\nx, y\nz\n")
-    assert shown(own.read_file(table, "mine", require_labels=False)) == [
-        ("line2", "x, y", None, 1),
-        ("line3", "z", None, 1),
-    ]
-
-
 def test_csv_rows_of_one_dialogue_need_not_stand_together(write):
     content = 'label,text,dialogue_id,speaker,id\n,"Well,\nwell?",d1,Ada,\ngood,Nice.,,,n1\nbad,No.,d1,Ben,\n'
     found = own.read_file(write("a.csv", content), "mine", LABELS)
@@ -144,8 +129,9 @@ words = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
 @given(st.lists(st.tuples(words, words), min_size=1))
 def test_any_jsonl_text_comes_back(tmp_path_factory, pairs):
     path = tmp_path_factory.mktemp("own") / "a.jsonl"
-    path.write_text(jsonl(*({"text": text, "speaker": speaker} for text, speaker in pairs)), encoding="utf-8")
-    found = own.read_file(path, "mine", require_labels=False)
+    rows = [{"text": text, "speaker": speaker, "label": "good"} for text, speaker in pairs]
+    path.write_text(jsonl(*rows), encoding="utf-8")
+    found = own.read_file(path, "mine")
     assert [(e.utterance.text, e.utterance.speaker) for e in found] == [
         (text.strip(), speaker.strip()) for text, speaker in pairs
     ]

@@ -18,7 +18,6 @@ from gsa.evaluation.statistics import (
     mcnemar,
     mean_sd,
     paired,
-    paired_bootstrap,
     score_of_counts,
     scored,
     t_test,
@@ -99,11 +98,15 @@ def test_a_difference_whose_distribution_is_known():
     assert whole.p == pytest.approx(0.5, abs=0.02)
 
 
+def differing(gold, first, second, labels, metric, resamples, seed=0):
+    return estimate([paired(gold, first, second, labels, metric, resamples, seed)], seed)
+
+
 def test_the_interval_of_an_accuracy_difference_is_the_normal_one():
     gold, first = invented(1000, 2, 0.6, 4)
     second = invented(1000, 2, 0.4, 5)[1]
     each = (first == gold).astype(float) - (second == gold)
-    found = paired_bootstrap(gold, first, second, 2, "accuracy", resamples=20_000)
+    found = differing(gold, first, second, 2, "accuracy", resamples=20_000)
     half = 1.96 * 100 * each.std() / sqrt(1000)
     assert found.value == pytest.approx(100 * each.mean())
     assert (found.low, found.high) == pytest.approx((found.value - half, found.value + half), abs=0.25)
@@ -123,25 +126,25 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say():
     for i in range(200):
         gold = np.zeros(100, dtype=np.int64)
         first, second = (rng.random(100) > 0.7).astype(int), (rng.random(100) > 0.6).astype(int)
-        found = paired_bootstrap(gold, first, second, 2, "accuracy", resamples=400, seed=i)
+        found = differing(gold, first, second, 2, "accuracy", resamples=400, seed=i)
         held += found.low <= 10 <= found.high
     assert 0.89 <= held / 200 <= 0.99
 
 
 def test_an_answerer_against_itself():
     gold, said = invented(50, 3, 0.5, 6)
-    found = paired_bootstrap(gold, said, said, 3, "weighted_f1", resamples=200)
+    found = differing(gold, said, said, 3, "weighted_f1", resamples=200)
     assert (found.value, found.low, found.high, found.p) == (0, 0, 0, 1)
 
 
 def test_the_two_sides_mirror_each_other():
     gold, first = invented(80, 3, 0.7, 7)
     second = invented(80, 3, 0.4, 8)[1]
-    one = paired_bootstrap(gold, first, second, 3, "weighted_f1", resamples=500)
-    other = paired_bootstrap(gold, second, first, 3, "weighted_f1", resamples=500)
+    one = differing(gold, first, second, 3, "weighted_f1", resamples=500)
+    other = differing(gold, second, first, 3, "weighted_f1", resamples=500)
     assert (one.value, one.low, one.high) == pytest.approx((-other.value, -other.high, -other.low))
     assert one.p == other.p < 0.05
-    assert one == paired_bootstrap(gold, first, second, 3, "weighted_f1", resamples=500)
+    assert one == differing(gold, first, second, 3, "weighted_f1", resamples=500)
 
 
 def test_seeds_are_drawn_too():

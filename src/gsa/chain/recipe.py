@@ -47,9 +47,11 @@ class Lora(_Part):
     """One link's shape (paper, equation 1 and section 5.3)."""
 
     rank: StrictInt = Field(default=16, ge=1, le=1024)
+    """Rank of the update; 4 did as well on few examples (docs/experiments.md)."""
     alpha: StrictFloat = Field(default=16.0, gt=0)
     """The update is scaled by alpha / rank."""
     dropout: StrictFloat = Field(default=0.0, ge=0, lt=1)
+    """Share of a link's inputs that is left out in tuning."""
     targets: tuple[str, ...] = Field(default=("q_proj", "k_proj", "v_proj", "o_proj"), min_length=1)
     """Names of the linear layers that get a link; the paper's are those of self-attention."""
 
@@ -64,6 +66,7 @@ class Training(_Part):
     recompute: StrictBool = False
     """Keep each layer's input alone and compute the rest again for the gradients: less memory, more time."""
     schedule: Literal["linear", "cosine", "constant"] = "linear"
+    """How the learning rate goes on after the warmup: down to 0 at the last step, or not at all."""
     warmup: StrictFloat = Field(default=0.03, ge=0, lt=1)
     """Share of the steps in which the learning rate rises from 0."""
     clip: StrictFloat = Field(default=1.0, gt=0)
@@ -84,11 +87,13 @@ class Source(_Part):
     task: str = ""
     """For your own data: `sentiment`, `emotion`, `sarcasm`, or a new name with an `instruction`."""
     instruction: str = ""
+    """For your own data with a task of its own: what the model is told to do."""
     labels: tuple[str, ...] = ()
     """For your own data: the label list, in the order that prompts show."""
     protocol: str = ""
     """Split protocol, where the dataset has several; empty is its default."""
     fold: StrictInt = Field(default=0, ge=0)
+    """Which part is tested on, where the protocol has several."""
     limit: StrictInt = Field(default=0, ge=0)
     """Most training examples, whole dialogues drawn with the run's seed; 0 is all."""
     per_class: StrictInt = Field(default=0, ge=0)
@@ -121,7 +126,9 @@ class Level(_Part):
     name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
     datasets: tuple[Annotated[Source, BeforeValidator(_source)], ...] = Field(min_length=1)
     learning_rate: StrictFloat = Field(gt=0, le=1)
+    """The highest, reached after the warmup."""
     epochs: StrictFloat = Field(default=1.0, gt=0, le=1000)
+    """How often each example is read; a part of an epoch is the first steps of one."""
     loss: Literal["answer", "labels"] = "answer"
     """``answer``: cross-entropy of the answer's tokens over the vocabulary, as the paper's. ``labels``: of
     the label over the label list alone, which leaves other levels' answers as they are."""
@@ -148,6 +155,7 @@ class Evaluation(_Part):
     """What `gsa eval` measures when it is not told otherwise."""
 
     split: Literal["dev", "test"] = "test"
+    """Settings are chosen on `dev`."""
     limit: StrictInt = Field(default=0, ge=0)
     """Most examples a dataset for the untuned and the final model; 0 is all."""
     sample: StrictInt = Field(default=500, ge=0)

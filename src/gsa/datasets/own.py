@@ -21,27 +21,30 @@ from gsa.tasks.dialogue import Example, unreadable
 ENDINGS = ("jsonl", "csv", "tsv")
 
 
-def read_file(
-    path: Path, dataset: str, labels: Sequence[str] | None = None, require_labels: bool = True
-) -> list[Example]:
-    """Return the examples of one file; with ``labels``, any other label is refused."""
+def read_file(path: Path, dataset: str, labels: Sequence[str] | None = None) -> list[Example]:
+    """Return the examples of one file; with ``labels``, any other label is refused.
+
+    Raises InputError, with file and line, for what is not as docs/data.md says.
+    """
     ending = path.suffix.lower().removeprefix(".")
     if ending not in ENDINGS:
         raise InputError(
             f"{path}: expected a file whose name ends in {', '.join(ENDINGS)}, found '{path.suffix}'"
         )
-    turns = list(_jsonl(path) if ending == "jsonl" else _table(path, ending, require_labels))
+    turns = list(_jsonl(path) if ending == "jsonl" else _table(path, ending))
     if not turns:
         raise InputError(f"{path}: expected one example or more, found none")
     for turn in turns:
         _check_label(turn, labels)
-    if require_labels:
-        _check_targets(turns)
-    return reading.examples(turns, dataset, unlabelled=not require_labels)
+    _check_targets(turns)
+    return reading.examples(turns, dataset)
 
 
 def read_folder(folder: Path, dataset: str, labels: Sequence[str]) -> Splits:
-    """Return the splits of ``{train,dev,test}.{jsonl,csv,tsv}``; one without a file is empty."""
+    """Return the splits of ``{train,dev,test}.{jsonl,csv,tsv}``; one without a file is empty.
+
+    Raises InputError for two files of one split, for no train and no test file, and as `read_file` does.
+    """
     found: Splits = {}
     for split in ("train", "dev", "test"):
         paths = [folder / f"{split}.{ending}" for ending in ENDINGS]
@@ -92,10 +95,9 @@ def _clean(text: str, where: str) -> str:
     return text
 
 
-def _table(path: Path, ending: str, require_labels: bool) -> Iterator[reading.Turn]:
-    columns = ("text", "label") if require_labels else ("text",)
+def _table(path: Path, ending: str) -> Iterator[reading.Turn]:
     delimiter = "\t" if ending == "tsv" else ","
-    for where, row in reading.rows(path, columns, delimiter):
+    for where, row in reading.rows(path, ("text", "label"), delimiter):
         # Rows are named by line, not by count: that is what an editor shows.
         id = row.get("id", "").strip() or f"line{where.rpartition(' ')[2]}"
         label = row.get("label", "").strip() or None

@@ -180,11 +180,11 @@ def choose(value: str, table: Mapping[str, T], where: str) -> T:
         raise InputError(f"{where}: expected one of {', '.join(table)}, found '{value}'{near}") from None
 
 
-def examples(turns: Iterable[Turn], dataset: str, unlabelled: bool = False) -> list[Example]:
+def examples(turns: Iterable[Turn], dataset: str) -> list[Example]:
     """Return the examples of a split: labelled turns are the targets, the others only context.
 
     Turns of one dialogue need not stand together; they keep their order, and their examples share
-    one Dialogue. With ``unlabelled`` every turn is a target, whether its label is known or not.
+    one Dialogue. Raises InputError for an id that is there twice.
     """
     groups: dict[tuple[bool, str], list[Turn]] = {}
     seen: dict[str, str] = {}
@@ -198,7 +198,7 @@ def examples(turns: Iterable[Turn], dataset: str, unlabelled: bool = False) -> l
     for (_, name), group in groups.items():
         dialogue = Dialogue(name, tuple(Utterance(turn.text.strip(), turn.speaker.strip()) for turn in group))
         for index, turn in enumerate(group):
-            if unlabelled or turn.label is not None:
+            if turn.label is not None:
                 found.append(Example(turn.id, dataset, dialogue, index, turn.label))
     return found
 

@@ -162,19 +162,6 @@ def estimate(parts: Sequence[Sampled], seed: int = 0, level: float = 0.95) -> Es
     return Estimate(value, float(low), float(high), p, sum(part.n for part in parts), seeds)
 
 
-def paired_bootstrap(
-    gold: Classes,
-    first: Classes,
-    second: Classes,
-    labels: int,
-    metric: str,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-) -> Estimate:
-    """Return first minus second on one dataset; see `paired` and `estimate`."""
-    return estimate([paired(gold, first, second, labels, metric, resamples, seed)], seed)
-
-
 def mean_sd(values: Sequence[float]) -> tuple[float, float]:
     """Return mean and sample standard deviation; the latter is nan of a single value."""
     return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
