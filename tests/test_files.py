@@ -23,7 +23,7 @@ def test_sealed_json_comes_back_and_any_other_bit_is_refused() -> None:
                 refused += 1
             else:
                 # white space is free; a seal called otherwise is an unknown key, which readers refuse
-                assert found == {"a": 1.1, "b": ["ü", None]} or len(found) == 3
+                assert (found["a"], found["b"]) == (1.1, ["ü", None])
     assert refused > 6 * len(text)
 
 
