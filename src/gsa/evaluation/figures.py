@@ -145,8 +145,12 @@ def confusions(arm: str, runs: Sequence[Run], path: Path) -> bool:
     names = _predicted(runs)
     if not names:
         return False
+    kept = [runs[0].predicted(runs[0].last, name) for name in names]
+    most = max(len(each.answers.labels) for each in kept if each)
     several = f", {len(runs)} seeds together" if len(runs) > 1 else ""
-    figure, places = grid(len(names), 4.4, f"{arm}: answers, percent of each gold label{several}")
+    figure, places = grid(
+        len(names), max(4.4, 2.0 + 0.34 * most), f"{arm}: answers, percent of each gold label{several}"
+    )
     for axes, name in zip(places, names, strict=True):
         found = [each.answers for run in runs if (each := run.predicted(run.last, name))]
         labels = found[0].labels
