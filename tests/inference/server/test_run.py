@@ -28,7 +28,9 @@ from gsa.inference.server.watching import log_to
 
 def test_a_missing_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "NEEDED", ("fastapi", "no_such_package"))
-    with pytest.raises(InputError, match=r"no_such_package: expected .*: pip install '\.\[server\]' in a clone"):
+    with pytest.raises(
+        InputError, match=r"no_such_package: expected .*: pip install '\.\[server\]' in a clone"
+    ):
         serve(Options(), print)
 
 
