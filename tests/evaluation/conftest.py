@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from study import write_study
 
+from gsa.evaluation import curves, figures
 from gsa.evaluation.arms import by_arm, read_runs
 
 
@@ -17,3 +18,18 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def arms(study: Path):
     return by_arm(read_runs([study]))
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch):
+    """The figures that are drawn."""
+    found = []
+    honest = figures.save
+
+    def keep(figure, path):
+        found.append(figure)
+        honest(figure, path)
+
+    for module in (figures, curves):
+        monkeypatch.setattr(module, "save", keep)
+    return found

@@ -8,20 +8,6 @@ import pytest
 from gsa.evaluation import curves
 
 
-@pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch):
-    """The figures that are drawn."""
-    found = []
-    honest = curves.save
-
-    def keep(figure, path):
-        found.append(figure)
-        honest(figure, path)
-
-    monkeypatch.setattr(curves, "save", keep)
-    return found
-
-
 def test_learning_curves_are_the_logs(arms, tmp_path, drawn):
     assert curves.learning_curves(arms, tmp_path / "a.png")
     every = [axes for axes in drawn[0].axes if axes.lines]

@@ -16,20 +16,6 @@ from gsa.evaluation.comparison import scores
 from gsa.evaluation.forgetting import matrix
 
 
-@pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch):
-    """The figures that are drawn."""
-    found = []
-    honest = figures.save
-
-    def keep(figure, path):
-        found.append(figure)
-        honest(figure, path)
-
-    monkeypatch.setattr(figures, "save", keep)
-    return found
-
-
 def texts(axes) -> list[str]:
     return [text.get_text() for text in axes.texts]
 
