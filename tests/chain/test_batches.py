@@ -1,5 +1,6 @@
 """What a level is tuned on: caps, folds, few-shot draws, own data, rows of all epochs in a seeded order."""
 
+import tomllib
 from collections import Counter
 from pathlib import Path
 
@@ -87,6 +88,15 @@ def test_steps_count_optimizer_steps(tokenizer: PreTrainedTokenizerFast) -> None
     made = made.model_copy(update={"training": made.training.model_copy(update={"rows_per_step": 4})})
     plan = lessons(made, made.levels[0], tokenizer)
     assert plan.steps == -(-len(plan.rows) // 4)
+
+
+def test_a_dataset_may_weigh_otherwise_than_its_level(tokenizer: PreTrainedTokenizerFast) -> None:
+    other = {"name": "sampler-sentiment", "balance": 0.0}
+    found = recipe(loss="labels", balance=0.5, datasets=["sampler-emotion", other])
+    prompts = lessons(found, found.levels[0], tokenizer).prompts
+    assert {prompt.weight for prompt in prompts["sampler-sentiment"]} == {1.0}
+    assert len({prompt.weight for prompt in prompts["sampler-emotion"]}) > 1
+    assert Recipe.model_validate(tomllib.loads(found.toml())) == found
 
 
 def test_own_data_and_its_labels(own: Path) -> None:

@@ -50,6 +50,8 @@ WRONG = [
     # what does not go together
     ("learning_rate = 1e-3", "learning_rate = 1e-3\nanswer_weight = 0.1",
      "answer_weight: found 0.1 beside loss = 'answer': expected it beside loss = 'labels'"),
+    ('datasets = ["sampler-sentiment"]', 'datasets = [{{ name = "sampler-sentiment", balance = 0.5 }}]',
+     "balance of 'sampler-sentiment': found beside loss = 'answer': expected it beside loss = 'labels'"),
     ("learning_rate = 1e-3", "learning_rate = 1e-3\nbalance = 0.5",
      "balance: found 0.5 beside loss = 'answer': expected it beside loss = 'labels'"),
     # missing

@@ -161,7 +161,8 @@ def lessons(recipe: Recipe, level: Level, tokenizer: Any) -> Lessons:
     for source in level.datasets:
         encoder = Encoder(tokenizer, recipe.layout, task_of(source))
         found = encoder.encode(training_examples(source, recipe.seed))
-        prompts[source.name] = balanced(found, level.balance) if level.balance else found
+        power = level.balance_of(source)
+        prompts[source.name] = balanced(found, power) if power else found
     rng = np.random.default_rng(zlib.crc32(f"{recipe.seed}/{level.name}".encode()))
     rows: list[Row] = []
     epoch: list[Row] = []

@@ -98,6 +98,8 @@ class Source(_Part):
     """Most training examples, whole dialogues drawn with the run's seed; 0 is all."""
     per_class: StrictInt = Field(default=0, ge=0)
     """Few-shot: training examples drawn for each class; 0 is off."""
+    balance: StrictFloat | None = Field(default=None, ge=0, le=1)
+    """In place of the level's `balance`, for this dataset: one that is listed again may weigh as it did."""
 
     @model_validator(mode="after")
     def _own_data_is_whole(self) -> "Source":
@@ -148,7 +150,17 @@ class Level(_Part):
                     f"{key}: found {found} beside loss = '{self.loss}': expected it beside loss = 'labels', "
                     "or left out"
                 )
+        weighed = [source.name for source in self.datasets if source.balance]
+        if weighed and self.loss != "labels":
+            raise ValueError(
+                f"balance of '{weighed[0]}': found beside loss = '{self.loss}': expected it beside "
+                "loss = 'labels', or left out"
+            )
         return self
+
+    def balance_of(self, source: Source) -> float:
+        """Return the `balance` of one of its datasets."""
+        return self.balance if source.balance is None else source.balance
 
 
 class Evaluation(_Part):
@@ -215,4 +227,4 @@ class Recipe(_Part):
 
     def toml(self) -> str:
         """Return the recipe as resolved: every key with its value."""
-        return tomli_w.dumps(self.model_dump(mode="json"))
+        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))

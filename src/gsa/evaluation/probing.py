@@ -127,8 +127,9 @@ def _gram(recipe: Recipe, chain: Chain, at: At, parts: Parts, say: Say) -> NDArr
             prompts = _shuffled(prompts, zlib.crc32(f"{recipe.seed}/{source.name}".encode()))
         level = level_of(recipe, source)
         if at.loss != OWN_LOSS:
-            level = level.model_copy(update={"loss": at.loss, "answer_weight": 0.0, "balance": 0.0})
-        for mine in _weighted(prompts, level.balance) if level.balance else prompts:
+            level = level.model_copy(update={"loss": at.loss, "answer_weight": 0.0})
+        power = level.balance_of(source) if at.loss == OWN_LOSS else 0.0
+        for mine in _weighted(prompts, power) if power else prompts:
             rows: list[Row] = pack(group(mine), recipe.training.row_tokens, level.loss == "labels")
             found.append(gradient(probed, rows, loss_of(level), DRAWS))
         say(f"level {at.level}, {at.how}: {source.name}, {sum(map(len, prompts))} examples")
