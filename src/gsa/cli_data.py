@@ -45,7 +45,7 @@ def fetch(
         except InputError as error:
             if names != ["all"]:
                 raise
-            failed += [name] if CATALOGUE[name].downloadable or source else []
+            failed += [name] if CATALOGUE[name].downloadable and not source else []
             print(f"left out   {error}", file=sys.stderr)
             continue
         for file in files:

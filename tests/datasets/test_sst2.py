@@ -45,6 +45,12 @@ def test_parts_of_a_tree_come_before_the_whole():
     ]
 
 
+def test_a_bracket_without_a_digit_is_refused(root):
+    (root / "sst2" / "train.txt").write_text("(3 (2 A) (treat))\n")
+    with pytest.raises(InputError, match=r"train.txt line 1: expected a digit in every bracket"):
+        load("sst2", "phrases", root=root)
+
+
 def test_phrases_are_trained_on_once_and_are_no_text_of_dev_or_test(root):
     folder = root / "sst2"
     (folder / "train.txt").write_text(f"{TREE}\n{TREE.replace('It', 'This')}\n")

@@ -50,9 +50,12 @@ def test_scores_stand_over_the_examples_seen(arms, tmp_path, drawn):
     ]
     (line,) = (each.lines[0] for each in panels["SST-2"].containers if each.get_label() == "progressive")
     assert list(line.get_xdata()) == [0, 400, 800, 1000]
+    (bars,) = next(c for c in panels["SST-2"].containers if c.get_label() == "progressive").lines[2]
+    low, high = bars.get_segments()[3][:, 1]
     for level, found in enumerate(line.get_ydata()):
         values = []
         for run in arms["progressive"]:  # levels in between were asked the first 50 alone
             answers = run.predicted(level, "sst2").answers
             values.append(100 * np.mean(answers.predicted[:50] == answers.gold[:50]))
         assert found == pytest.approx(np.mean(values))
+    assert (high - low) / 2 == pytest.approx(np.std(values, ddof=1)), "of the last level"

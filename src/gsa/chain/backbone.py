@@ -80,7 +80,6 @@ def _load(backbone: Backbone, device: str) -> Loaded:
         )
         model = model.to(device).eval().requires_grad_(False)
         model.set_attn_implementation(_attention(backbone, device))
-    with quiet():
         check_exact(model, backbone.name)
     return Loaded(model, tokenizer, identity or f"commit:{getattr(model.config, '_commit_hash', None)}")
 

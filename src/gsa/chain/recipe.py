@@ -226,5 +226,5 @@ class Recipe(_Part):
         return found if every else [first[name] for name in dict.fromkeys(source.name for source in found)]
 
     def toml(self) -> str:
-        """Return the recipe as resolved: every key with its value."""
+        """Return the recipe as resolved: every key that has a value."""
         return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))

@@ -51,7 +51,8 @@ def read(folder: Path, protocol: str, fold: int) -> Splits:
         split: list(_turns(folder / f"{split}.txt", split, protocol)) for split in ("train", "dev", "test")
     }
     if protocol == "phrases":
-        known = {turn.text for found in turns.values() for turn in found}
+        every = [turn for split in turns for turn in _turns(folder / f"{split}.txt", split, "with-neutral")]
+        known = {turn.text for turn in every}
         turns["train"] += _phrases(folder / "train.txt", known)
     return {split: reading.examples(found, NAME) for split, found in turns.items()}
 
@@ -71,7 +72,11 @@ def _phrases(path: Path, known: set[str]) -> Iterator[reading.Turn]:
     """Yield the phrases that have a sentiment, each text once and none that is `known`."""
     seen = set(known)
     for number, (where, line) in enumerate(reading.lines(path), start=1):
-        for place, (digit, words) in enumerate(constituents(line.strip())):
+        try:
+            parts = list(constituents(line.strip()))
+        except IndexError:
+            raise InputError(f"{where}: expected a digit in every bracket, found '{line[:60]}'") from None
+        for place, (digit, words) in enumerate(parts):
             label, text = reading.choose(digit, LABELS, where), readable(words)
             if label != "neutral" and len(words) >= SHORTEST and text not in seen:
                 seen.add(text)

@@ -12,6 +12,7 @@ from gsa.datasets.catalogue import CATALOGUE
 from gsa.evaluation.figures import grid, save
 from gsa.evaluation.forgetting import on_common
 from gsa.evaluation.measured import Run
+from gsa.evaluation.statistics import mean_sd
 from gsa.evaluation.tables import Arms, title_of
 
 LOG = "log.jsonl"
@@ -108,7 +109,13 @@ def scores_by_examples(arms: Arms, path: Path) -> bool:
 def _line(axes: Any, runs: Sequence[Run], name: str, seen: Sequence[float], **style: str) -> None:
     found, _ = on_common(runs, name, range(min(runs[0].last + 1, len(seen))))
     there = [level for level, values in found.items() if values]
-    means, spread = ([float(of(found[level])) for level in there] for of in (np.mean, np.std))
+    means, spread = zip(*(mean_sd(found[level]) for level in there), strict=True)
     axes.errorbar(
-        [seen[level] for level in there], means, yerr=spread, markersize=4, linewidth=1, capsize=2, **style
+        [seen[level] for level in there],
+        means,
+        yerr=np.nan_to_num(spread),
+        markersize=4,
+        linewidth=1,
+        capsize=2,
+        **style,
     )

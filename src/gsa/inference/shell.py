@@ -77,14 +77,15 @@ def label(task: str, source: str, options: Options) -> str:
 def file_of(source: str) -> Path | None:
     """Return the file that an argument names; None for a text.
 
-    Raises InputError for a folder, and for what looks like the name of a file that is not there: a word that
-    ends as files do, or that begins with a folder's name.
+    Raises InputError for a folder named by its path, and for what looks like the name of a file that is not
+    there: a word that ends as files do, or that begins with a folder's name.
     """
     path = Path(source)
     try:
         if path.is_file():
             return path
-        folder, below = path.is_dir(), "/" in source and path.parent.is_dir()
+        folder = path.is_dir() and "/" in source
+        below = "/" in source and path.parent not in (Path("/"), Path(".")) and path.parent.is_dir()
     except (OSError, ValueError):  # too long for a name, or with a NUL
         return None
     if folder:
