@@ -22,9 +22,9 @@ from gsa.chain import smollm2
 from gsa.chain.backbone import load_config
 from gsa.chain.batches import dialogues, examples_of
 from gsa.chain.recipe import Backbone, Source
+from gsa.chain.recipe_file import layout_of
 from gsa.tasks.dialogue import Dialogue, Example
 from gsa.tasks.encoding import Encoder, Prompt
-from gsa.tasks.layout import Layout
 from gsa.tasks.task import EMOTION
 from measures import Contestant
 
@@ -53,7 +53,7 @@ def synthetic(turns: int, count: int, examples: Sequence[Example]) -> list[Examp
 
 def prompts_of(turns: int, layout: str, tokenizer: Any) -> list[Prompt]:
     """Encode enough dialogues of a length for a measurement."""
-    shown = Layout(name=layout, context=CONTEXT[layout], max_tokens=LONGEST)  # type: ignore[arg-type]
+    shown = layout_of(name=layout, context=CONTEXT[layout], max_tokens=LONGEST)
     examples = synthetic(turns, -(-TARGETS // turns), examples_of(Source(name="sampler-emotion"), "train"))
     return Encoder(tokenizer, shown, EMOTION).encode(examples)
 

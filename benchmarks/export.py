@@ -16,10 +16,10 @@ from gsa.chain import smollm2
 from gsa.chain.backbone import load_config
 from gsa.chain.batches import dialogues, examples_of, task_of
 from gsa.chain.recipe import Backbone, Lora, Source
+from gsa.chain.recipe_file import layout_of
 from gsa.files import write
 from gsa.tasks.dialogue import Dialogue, Example
 from gsa.tasks.encoding import Encoder, Prompt
-from gsa.tasks.layout import Layout
 from gsa.tasks.task import Task
 from gsa.trie.rows import group, pack
 
@@ -60,7 +60,7 @@ def prompts_of(name: str, wanted: Wanted, tokenizer: Any) -> list[Prompt]:
     source = Source(name=name)
     task: Task = task_of(source)
     task = task.with_labels(*wanted.labels) if wanted.labels else task
-    layout = Layout(name=wanted.layout, context=CONTEXT[wanted.layout])  # type: ignore[arg-type]
+    layout = layout_of(name=wanted.layout, context=CONTEXT[wanted.layout])
     return Encoder(tokenizer, layout, task).encode(drawn(examples_of(source, wanted.split), wanted))
 
 

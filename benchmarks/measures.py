@@ -1,6 +1,7 @@
 """What is measured, on what, and who takes part: data, no code."""
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 GO_EMOTIONS = tuple(
     word
@@ -55,9 +56,9 @@ class Measure:
     note: str = field(default="")
 
 
-def _gsa(what: str, name: str, layout: str, rows: int, *more: str, **others: object) -> Contestant:
+def _gsa(what: str, name: str, layout: str, rows: int, *more: str, **others: Any) -> Contestant:
     arguments = (what, "--row-tokens", str(rows), *more)
-    return Contestant(name, "ours.py", layout, arguments, row_tokens=rows, **others)  # type: ignore[arg-type]
+    return Contestant(name, "ours.py", layout, arguments, row_tokens=rows, **others)
 
 
 def _versus(what: str, labels: int, *more: str) -> Contestant:

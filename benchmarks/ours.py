@@ -79,7 +79,8 @@ def train(options: argparse.Namespace, meta: dict[str, Any], prompts: list[Promp
         schedule="constant",
         warmup=0,
     )
-    level = Level(name="bench", datasets=("bench",), learning_rate=meta["learning_rate"], loss=options.loss)  # type: ignore[arg-type]
+    keys = {"learning_rate": meta["learning_rate"], "loss": options.loss}
+    level = Level.model_validate({"name": "bench", "datasets": ["bench"], **keys})
     recipe = Recipe(name="bench", training=training, levels=(level,))
     by_labels = options.loss == "labels"
     LOSSES[options.loss](

@@ -22,8 +22,8 @@ from gsa.chain.batches import dialogues, examples_of
 from gsa.chain.chain import fresh_link
 from gsa.chain.planning import matmul_gflops
 from gsa.chain.recipe import Backbone, Lora, Source
+from gsa.chain.recipe_file import layout_of
 from gsa.tasks.encoding import Encoder
-from gsa.tasks.layout import Layout
 from gsa.tasks.task import EMOTION
 from gsa.trie.rows import Row, group, pack
 
@@ -50,7 +50,7 @@ def arithmetic(model: Any, tokens: int, kept: int) -> float:
 
 def longest_row(tokenizer: Any, layout: str, budget: int) -> Row:
     """Return the fullest of the rows that 40 training dialogues of MELD make."""
-    encoder = Encoder(tokenizer, Layout(name=layout, context=CONTEXT[layout]), EMOTION)  # type: ignore[arg-type]
+    encoder = Encoder(tokenizer, layout_of(name=layout, context=CONTEXT[layout]), EMOTION)
     parts = dialogues(examples_of(Source(name="meld"), "train"))[:40]
     rows = pack(group(encoder.encode([e for part in parts for e in part])), budget, score=False)
     return max(rows, key=lambda row: len(row.trie))

@@ -12,7 +12,7 @@ from gsa.chain.backbone import SHIPPED
 from gsa.chain.chain import Chain
 from gsa.chain.recipe_file import load_recipe
 from gsa.evaluation.arms import read_runs
-from gsa.inference.shell import _line
+from gsa.inference import shell
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "results" / "gsa-135m"
@@ -121,7 +121,8 @@ def test_the_pages_show_what_it_answers() -> None:
         (said,) = re.findall(pattern, (ROOT / name).read_text(encoding="utf-8"), re.M)
         assert float(said) == pytest.approx(found.probabilities["negative"], abs=1e-4), name
     page = (ROOT / "docs" / "predict.md").read_text(encoding="utf-8")
-    assert f"\n{_line(found)}\n" in page
+    printed = shell.label("sentiment", "The zip broke on the second day.", shell.Options())
+    assert f"\n{printed}\n" in page
     (chat,) = re.findall(r"```json chat.jsonl\n(.*?)\n```", page, re.S)
     turns = json.loads(chat)["turns"]
     for turn, found in zip(turns, model.emotions(turns), strict=True):

@@ -10,8 +10,8 @@ from gsa.chain.backbone import load_backbone, row_logits
 from gsa.chain.batches import dialogues, examples_of
 from gsa.chain.chain import fresh_link
 from gsa.chain.recipe import Backbone, Lora, Source
+from gsa.chain.recipe_file import layout_of
 from gsa.tasks.encoding import Encoder
-from gsa.tasks.layout import Layout
 from gsa.tasks.task import EMOTION
 from gsa.trie.rows import group, pack
 
@@ -29,7 +29,7 @@ def test_trie_equals_one_sequence_per_prompt(name: str, context: str) -> None:
     for parameter_name, parameter in model.named_parameters():
         if "lora_B" in parameter_name:
             parameter.data.normal_(std=0.01)
-    encoder = Encoder(loaded.tokenizer, Layout(name=name, context=context), EMOTION)  # type: ignore[arg-type]
+    encoder = Encoder(loaded.tokenizer, layout_of(name=name, context=context), EMOTION)
     parts = dialogues(examples_of(Source(name=NAME), "train"))[:3]
     (row,) = pack(group(encoder.encode([e for part in parts for e in part])), 4096, score=False)
     assert len(row.prompts) > 15

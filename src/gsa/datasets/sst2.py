@@ -47,25 +47,23 @@ CLOSING = re.compile(r" (\.\.\.|[.,:;?!%)\]}”]|n't\b|'(?:s|re|ll|ve|d|m)\b|'(?
 
 def read(folder: Path, protocol: str, fold: int) -> Splits:
     """Return the three splits."""
-    turns = {
-        split: list(_turns(folder / f"{split}.txt", split, protocol)) for split in ("train", "dev", "test")
-    }
+    turns = {split: list(_turns(folder / f"{split}.txt", split)) for split in ("train", "dev", "test")}
     if protocol == "phrases":
-        every = [turn for split in turns for turn in _turns(folder / f"{split}.txt", split, "with-neutral")]
-        known = {turn.text for turn in every}
+        known = {turn.text for found in turns.values() for turn in found}
         turns["train"] += _phrases(folder / "train.txt", known)
+    if protocol != "with-neutral":
+        turns = {name: [turn for turn in found if turn.label != "neutral"] for name, found in turns.items()}
     return {split: reading.examples(found, NAME) for split, found in turns.items()}
 
 
-def _turns(path: Path, split: str, protocol: str) -> Iterator[reading.Turn]:
+def _turns(path: Path, split: str) -> Iterator[reading.Turn]:
     for number, (where, line) in enumerate(reading.lines(path), start=1):
         tree = TREE.fullmatch(line.strip())
         words = LEAF.findall(line)
         if not tree or not words or line.count("(") != line.count(")"):
             raise InputError(f"{where}: expected a tree like '(3 (2 A) (3 treat))', found '{line[:60]}'")
         label = reading.choose(tree[1], LABELS, where)
-        if label != "neutral" or protocol == "with-neutral":
-            yield reading.Turn(where, f"{split}_{number}", readable(words), label=label)
+        yield reading.Turn(where, f"{split}_{number}", readable(words), label=label)
 
 
 def _phrases(path: Path, known: set[str]) -> Iterator[reading.Turn]:
