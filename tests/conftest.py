@@ -1,6 +1,7 @@
 """What tests share: tiny backbones, a tiny recipe and its finished run."""
 
 import os
+import sys
 from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach for the network
@@ -9,6 +10,8 @@ import pytest
 import torch
 from tiny import byte_tokenizer, tiny_llama
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+
+from gsa import cli
 
 torch.set_num_threads(1)  # tiny models only wait for a second thread
 
@@ -81,3 +84,27 @@ def tuned(recipe_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("runs") / "tiny"
     tune(load_recipe(recipe_file), root, lambda _: None)
     return root
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Call `gsa` with words; returns exit code, standard output, standard error."""
+
+    def call(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["gsa", *map(str, words)])
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        out = capsys.readouterr()
+        return code, out.out, out.err
+
+    return call
+
+
+@pytest.fixture
+def fixtures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Data is the invented files; tables are not cut."""
+    monkeypatch.setenv("GSA_DATA", str(Path(__file__).parent / "datasets" / "fixtures"))
+    monkeypatch.setenv("COLUMNS", "120")
