@@ -34,18 +34,18 @@ def build(family, kind=attention.NAME):
 
 @pytest.fixture(autouse=True)
 def eager_cuts(monkeypatch):
-    """Starting a run costs next to nothing, so that small tries are cut into many."""
+    """Starting a span costs next to nothing, so that small tries are cut into many."""
     monkeypatch.setattr(attention, "OVERHEAD", 1)
 
 
 @contextmanager
-def run_costs(overhead):
+def span_costs(overhead):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(attention, "OVERHEAD", overhead)
         yield
 
 
-overheads = st.sampled_from([1, 20, 4096])  # many runs, some runs, one run
+overheads = st.sampled_from([1, 20, 4096])  # many spans, some spans, one span
 
 
 def off(found, expected):

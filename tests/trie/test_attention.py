@@ -6,14 +6,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from bushes import CLOSE, FAMILIES, build, bushes, eager_cuts, off, overheads, run_costs
+from bushes import CLOSE, FAMILIES, build, bushes, eager_cuts, off, overheads, span_costs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gsa.chain.backbone import trie_inputs
 from gsa.errors import InputError
 from gsa.trie import attention
-from gsa.trie.attention import cuts, plan, trie_attention
+from gsa.trie.attention import cuts, spans_of, trie_attention
 from gsa.trie.trie import TokenTrie
 
 __all__ = ["eager_cuts"]  # a fixture for every test of this module
@@ -43,9 +43,9 @@ def cost(depth, bounds, overhead):
 
 
 @given(bushes(), st.sampled_from([0, 1, 5, 30, 4096]))
-def test_cuts_are_boundaries_of_the_cheapest_runs(several, overhead):
+def test_cuts_are_boundaries_of_the_cheapest_spans(several, overhead):
     depth = [int(d) for d in TokenTrie.build(several).depth][:9]
-    with run_costs(overhead):
+    with span_costs(overhead):
         found = cuts(depth)
     n = len(depth)
     assert found[0] == 0
@@ -57,10 +57,10 @@ def test_cuts_are_boundaries_of_the_cheapest_runs(several, overhead):
 
 def test_cuts_of_nothing():
     assert cuts([]) == [0]
-    assert plan(TokenTrie.build([])) == ()
+    assert spans_of(TokenTrie.build([])) == ()
 
 
-def test_runs_grow_with_what_a_run_costs(monkeypatch):
+def test_spans_grow_with_what_a_span_costs(monkeypatch):
     depth = TokenTrie.build([[1, 2, *[i] * 4] for i in range(3, 9)]).depth
     counts = []
     for overhead in (1, 20, 4096):
@@ -85,30 +85,30 @@ def test_a_plan_says_of_every_pair_what_the_mask_says(several, overhead):
     trie = TokenTrie.build(several)
     seen = np.zeros((len(trie), len(trie)), bool)
     covered = []
-    with run_costs(overhead):
-        runs = plan(trie)
+    with span_costs(overhead):
+        spans = spans_of(trie)
     keys, every = np.empty(0, np.int64), torch.arange(len(trie))
-    for run in runs:
-        covered += range(run.start, run.stop)
-        assert run.kept <= len(keys)
-        keys = np.concatenate([keys[: run.kept], every[run.fresh].numpy()])
-        assert len(keys) == run.keys
-        assert np.array_equal(keys[run.staying :], every[run.leaving].numpy())
-        assert run.bias.shape == (run.stop - run.start, 1, len(keys) - run.masked)
+    for span in spans:
+        covered += range(span.start, span.stop)
+        assert span.kept <= len(keys)
+        keys = np.concatenate([keys[: span.kept], every[span.fresh].numpy()])
+        assert len(keys) == span.keys
+        assert np.array_equal(keys[span.staying :], every[span.leaving].numpy())
+        assert span.bias.shape == (span.stop - span.start, 1, len(keys) - span.masked)
         assert len(set(keys.tolist())) == len(keys)
-        assert torch.all((run.bias == 0) | (run.bias == float("-inf")))
-        seen[run.start : run.stop, keys[: run.masked]] = True
-        seen[run.start : run.stop, keys[run.masked :]] = run.bias[:, 0].numpy() == 0
+        assert torch.all((span.bias == 0) | (span.bias == float("-inf")))
+        seen[span.start : span.stop, keys[: span.masked]] = True
+        seen[span.start : span.stop, keys[span.masked :]] = span.bias[:, 0].numpy() == 0
     assert covered == list(range(len(trie)))
-    assert [run.kept for run in runs[1:]] == [run.staying for run in runs[:-1]]
-    assert runs[-1].staying == runs[0].kept == 0
+    assert [span.kept for span in spans[1:]] == [span.staying for span in spans[:-1]]
+    assert spans[-1].staying == spans[0].kept == 0
     assert np.array_equal(seen, trie.mask())
 
 
 def test_a_plan_is_made_for_the_dtype_of_the_scores():
     trie = TokenTrie.build([[1, 2], [1, 3]])
-    assert {run.bias.dtype for run in plan(trie, torch.bfloat16)} == {torch.bfloat16}
-    assert {run.bias.dtype for run in plan(trie)} == {torch.float32}
+    assert {span.bias.dtype for span in spans_of(trie, torch.bfloat16)} == {torch.bfloat16}
+    assert {span.bias.dtype for span in spans_of(trie)} == {torch.float32}
 
 
 # The forward pass.
@@ -120,7 +120,7 @@ def test_a_plan_is_made_for_the_dtype_of_the_scores():
 def test_logits_at_every_node_equal_those_of_its_own_sequence(models, family, several, overhead):
     by_trie, plain = models[family]
     trie = TokenTrie.build(several)
-    with run_costs(overhead):
+    with span_costs(overhead):
         found, dense = logits(by_trie, trie), logits(plain, trie)
     assert off(found, dense) <= CLOSE
     for ids, leaf in zip(several, trie.leaf, strict=True):
@@ -132,12 +132,12 @@ def test_logits_at_every_node_equal_those_of_its_own_sequence(models, family, se
 def test_the_two_ways_to_read_a_trie_are_the_ones_compared(models):
     trie = TokenTrie.build([[1, 2, 3, *[i] * 5] for i in range(4, 9)])
     by_trie, plain = models["grouped"]
-    assert len(trie_inputs(trie, by_trie)["trie_plan"]) > 2
+    assert len(trie_inputs(trie, by_trie)["trie_spans"]) > 2
     assert "attention_mask" not in trie_inputs(trie, by_trie)
     mask = trie_inputs(trie, plain)["attention_mask"]
     assert mask.dtype == torch.bool
     assert np.array_equal(mask[0, 0].numpy(), trie.mask())
-    assert "trie_plan" not in trie_inputs(trie, plain)
+    assert "trie_spans" not in trie_inputs(trie, plain)
 
 
 def test_what_is_not_an_ancestor_makes_no_difference(models):
@@ -155,7 +155,7 @@ def test_a_sequence_longer_than_any_run_is_exact(models, monkeypatch, overhead):
     ids = [(7 * i * i + i // 3) % 10 for i in range(900)]
     several = [ids, [*ids[:500], 3, 1], [*ids[:890], 2, 2, 2]]
     trie = TokenTrie.build(several)
-    assert len(plan(trie)) > 2
+    assert len(spans_of(trie)) > 2
     found = logits(by_trie, trie)
     for one, leaf in zip(several, trie.leaf, strict=True):
         assert off(found[trie.path(int(leaf))], alone(plain, one)) <= CLOSE
@@ -205,7 +205,7 @@ def call(**kwargs):
     trie = TokenTrie.build([[1, 2, 3], [1, 4]])
     q, k = torch.randn(1, 4, len(trie), 8), torch.randn(1, 2, len(trie), 8)
     module = SimpleNamespace(is_causal=True, num_key_value_groups=2)
-    return trie_attention(module, q, k, k, None, trie_plan=plan(trie), **kwargs)
+    return trie_attention(module, q, k, k, None, trie_spans=spans_of(trie), **kwargs)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import warnings
 
 import pytest
 import torch
-from bushes import CLOSE, build, bushes, eager_cuts, off, overheads, run_costs
+from bushes import CLOSE, build, bushes, eager_cuts, off, overheads, span_costs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from peft import LoraConfig, get_peft_model
@@ -13,7 +13,7 @@ from gsa.chain.answers import Reading, answer_loss
 from gsa.tasks.dialogue import Dialogue, Example, Utterance
 from gsa.tasks.encoding import Prompt
 from gsa.trie import attention
-from gsa.trie.attention import attend, plan
+from gsa.trie.attention import attend, spans_of
 from gsa.trie.rows import Row, branches
 from gsa.trie.trie import TokenTrie
 
@@ -25,11 +25,11 @@ __all__ = ["eager_cuts"]  # a fixture for every test of this module
 def test_gradients_are_those_of_finite_differences(several, overhead, monkeypatch):
     monkeypatch.setattr(attention, "OVERHEAD", overhead)
     trie = TokenTrie.build(several)
-    runs = plan(trie, torch.float64)
+    spans = spans_of(trie, torch.float64)
     torch.manual_seed(0)
     q = torch.randn(2, len(trie), 2, 3, dtype=torch.float64, requires_grad=True)
     k, v = (torch.randn(2, len(trie), 3, dtype=torch.float64, requires_grad=True) for _ in range(2))
-    assert torch.autograd.gradcheck(lambda *x: attend(*x, runs), (q, k, v))
+    assert torch.autograd.gradcheck(lambda *x: attend(*x, spans), (q, k, v))
 
 
 def prompt(ids, answers, gold, number):
@@ -71,9 +71,9 @@ def gradients(model, loss):
 def test_loss_and_gradients_equal_those_of_one_sequence_a_prompt(linked, prompts, overhead):
     row = Row(prompts, score=False)
     linked.get_base_model().set_attn_implementation(attention.NAME)
-    with run_costs(overhead):
+    with span_costs(overhead):
         reading = Reading.of(row, linked)
-    assert "trie_plan" in reading.inputs
+    assert "trie_spans" in reading.inputs
     found = answer_loss(linked, reading)
     found_gradients = gradients(linked, found)
 

@@ -131,7 +131,7 @@ def trie_inputs(trie: TokenTrie, model: Any) -> dict[str, Any]:
     }
     kind = model.config._attn_implementation
     if kind == attention.NAME:
-        inputs["trie_plan"] = attention.plan(trie, model.dtype, device)
+        inputs["trie_spans"] = attention.spans_of(trie, model.dtype, device)
     elif kind == "flex_attention":
         inputs["attention_mask"] = _block_mask(trie, device)
     else:

@@ -63,7 +63,7 @@ def logits(model: Any, inputs: dict[str, Any]) -> Tensor:
     angles = cos[0, :, :half].contiguous(), sin[0, :, :half].contiguous()
     last = len(trunk.layers) - 1
     for number, layer in enumerate(trunk.layers):
-        given = layer, x, angles, inputs["trie_plan"], kept if number == last else None
+        given = layer, x, angles, inputs["trie_spans"], kept if number == last else None
         if layer.gradient_checkpointing and layer.training:
             x = checkpoint(_layer, *given, use_reentrant=False, preserve_rng_state=False)
         else:
@@ -72,10 +72,10 @@ def logits(model: Any, inputs: dict[str, Any]) -> Tensor:
 
 
 def _layer(
-    layer: Any, x: Tensor, angles: tuple[Tensor, Tensor], plan: attention.Plan, kept: Tensor | None
+    layer: Any, x: Tensor, angles: tuple[Tensor, Tensor], spans: attention.Spans, kept: Tensor | None
 ) -> Tensor:
     """Return what a layer makes of x, of the kept nodes alone if they are given."""
-    seen = _attend(layer, x, angles, plan)
+    seen = _attend(layer, x, angles, spans)
     if kept is not None:
         x, seen = x[kept], seen[kept]
     x = x + _through(layer.self_attn, ("o_proj",), seen)[0]
@@ -84,7 +84,7 @@ def _layer(
     return x + _through(layer.mlp, ("down_proj",), hidden)[0]
 
 
-def _attend(layer: Any, x: Tensor, angles: tuple[Tensor, Tensor], plan: attention.Plan) -> Tensor:
+def _attend(layer: Any, x: Tensor, angles: tuple[Tensor, Tensor], spans: attention.Spans) -> Tensor:
     """Return what each node reads from its ancestors, shape (nodes, heads * size)."""
     block = layer.self_attn
     q, k, v = _through(block, PROJECTIONS[:3], _norm(layer.input_layernorm, x))
@@ -93,7 +93,7 @@ def _attend(layer: Any, x: Tensor, angles: tuple[Tensor, Tensor], plan: attentio
     q = rotate(q, cos * block.scaling, sin * block.scaling, heads)
     k = rotate(k, cos, sin, heads)[:, :, 0]
     v = v.view(len(v), heads, -1).transpose(0, 1)
-    return attention.attend(q, k, v, plan).transpose(0, 1).flatten(1)
+    return attention.attend(q, k, v, spans).transpose(0, 1).flatten(1)
 
 
 def _norm(module: Any, x: Tensor) -> Tensor:

@@ -1,10 +1,10 @@
 """Exact attention over a TokenTrie, registered with transformers as ``gsa_trie``.
 
-In: queries, keys and values of one row, shape (1, heads, nodes, head size), and the row's Plan. Out: the
+In: queries, keys and values of one row, shape (1, heads, nodes, head size), and the row's spans. Out: the
 same as dense attention under `TokenTrie.mask`, without ever building it.
 
-A run of nodes s..e-1 in preorder sees nothing outside itself but the proper ancestors of s: an ancestor
-k < s of a later node i has s < i < end[k], hence is an ancestor of s too. So the row is cut into runs,
+A span of nodes s..e-1 in preorder sees nothing outside itself but the proper ancestors of s: an ancestor
+k < s of a later node i has s < i < end[k], hence is an ancestor of s too. So the row is cut into spans,
 each a small dense problem of (e - s) queries by depth[s] + (e - s) keys, and the cuts that cost least are
 found by dynamic programming. Whatever shares little (a batch of sentences, conversations, one long
 conversation with its answers) is served by the same rule.
@@ -27,9 +27,9 @@ from gsa.trie.trie import Array, TokenTrie
 
 NAME = "gsa_trie"
 OVERHEAD = 2048
-"""What starting one more run costs, in query-key pairs."""
+"""What starting one more span costs, in query-key pairs."""
 LONGEST = 384
-"""Longest run considered, in nodes."""
+"""Longest span considered, in nodes."""
 
 
 Nodes = slice | Tensor
@@ -37,32 +37,32 @@ Nodes = slice | Tensor
 
 
 @dataclass(frozen=True)
-class Run:
+class Span:
     """A dense piece of the mask: queries start..stop-1 against their ancestors and themselves."""
 
     start: int
     stop: int
     kept: int
-    """How many of the keys, from the first, are the same nodes as in the run before."""
+    """How many of the keys, from the first, are the same nodes as in the span before."""
     fresh: Nodes
     """The other keys."""
     staying: int
-    """How many of the keys the run after keeps; 0 for the last one."""
+    """How many of the keys the span after keeps; 0 for the last one."""
     leaving: Nodes
     """The other keys."""
     masked: int
-    """Keys before this one are seen by all queries of the run."""
+    """Keys before this one are seen by all queries of the span."""
     bias: Tensor
     """0 where a key is visible, minus infinity elsewhere; shape (stop - start, 1, keys - masked)."""
     keys: int
     """Number of keys, ancestors first."""
 
 
-Plan = tuple[Run, ...]
+Spans = tuple[Span, ...]
 
 
 def cuts(depth: Sequence[int] | np.ndarray[Any, Any]) -> list[int]:
-    """Return the boundaries 0 = c0 < c1 < ... = nodes that minimise the cost of all runs."""
+    """Return the boundaries 0 = c0 < c1 < ... = nodes that minimise the cost of all spans."""
     depth = np.asarray(depth)
     n = len(depth)
     best = np.zeros(n + 1)
@@ -79,12 +79,14 @@ def cuts(depth: Sequence[int] | np.ndarray[Any, Any]) -> list[int]:
     return bounds[::-1]
 
 
-def plan(trie: TokenTrie, dtype: torch.dtype = torch.float32, device: str | torch.device = "cpu") -> Plan:
-    """Return the runs of a trie; `dtype` is the one of the attention scores."""
+def spans_of(
+    trie: TokenTrie, dtype: torch.dtype = torch.float32, device: str | torch.device = "cpu"
+) -> Spans:
+    """Return the spans of a trie; `dtype` is the one of the attention scores."""
     bounds = list(pairwise(cuts(trie.depth)))
     keys = [np.array([*trie.path(int(trie.parent[s])), *range(s, e)], dtype=np.int64) for s, e in bounds]
     kept = [0, *(_alike(before, after) for before, after in pairwise(keys)), 0]
-    runs = []
+    spans = []
     for number, (start, stop) in enumerate(bounds):
         mine, staying = keys[number], kept[number + 1]
         queries = np.arange(start, stop)[:, None]
@@ -94,8 +96,8 @@ def plan(trie: TokenTrie, dtype: torch.dtype = torch.float32, device: str | torc
         bias.masked_fill_(torch.from_numpy(~seen[:, masked:]), float("-inf"))
         fresh, leaving = (_nodes(mine[i:], device) for i in (kept[number], staying))
         bias = bias[:, None].to(device)
-        runs.append(Run(start, stop, kept[number], fresh, staying, leaving, masked, bias, len(mine)))
-    return tuple(runs)
+        spans.append(Span(start, stop, kept[number], fresh, staying, leaving, masked, bias, len(mine)))
+    return tuple(spans)
 
 
 def _alike(one: Array, other: Array) -> int:
@@ -111,25 +113,25 @@ def _nodes(nodes: Array, device: str | torch.device) -> Nodes:
 
 
 class _TrieAttention(torch.autograd.Function):
-    """Softmax attention run by run.
+    """Softmax attention span by span.
 
-    Keys and values of the path to a run lie in a buffer that works as a stack: the next run replaces only
-    what differs, so a node is copied when the path first reaches it and not once a run.
+    Keys and values of the path to a span lie in a buffer that works as a stack: the next span replaces only
+    what differs, so a node is copied when the path first reaches it and not once a span.
     """
 
     @staticmethod
-    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, runs: Plan) -> Tensor:
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, spans: Spans) -> Tensor:
         """Shapes: q (kv heads, nodes, group, size), k and v (kv heads, nodes, size)."""
         out = torch.empty_like(q)
-        keys, values = _buffer(k, runs), _buffer(v, runs)
+        keys, values = _buffer(k, spans), _buffer(v, spans)
         kept = []
-        for run in runs:
-            _load(run, (k, keys), (v, values))
-            weights = _weights(q, keys[:, : run.keys], run)
-            out[:, run.start : run.stop] = (weights @ values[:, : run.keys]).view(len(q), -1, *q.shape[2:])
+        for span in spans:
+            _load(span, (k, keys), (v, values))
+            weights = _weights(q, keys[:, : span.keys], span)
+            out[:, span.start : span.stop] = (weights @ values[:, : span.keys]).view(len(q), -1, *q.shape[2:])
             kept.append(weights)
         ctx.save_for_backward(q, k, v, *kept)
-        ctx.runs = runs
+        ctx.spans = spans
         return out
 
     @staticmethod
@@ -138,56 +140,56 @@ class _TrieAttention(torch.autograd.Function):
         q, k, v, *kept = ctx.saved_tensors
         grad = grads[0].contiguous()
         dq, dk, dv = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
-        keys, values = _buffer(k, ctx.runs), _buffer(v, ctx.runs)
+        keys, values = _buffer(k, ctx.spans), _buffer(v, ctx.spans)
         key_sums, value_sums = torch.zeros_like(keys), torch.zeros_like(values)
-        for run, weights in zip(ctx.runs, kept, strict=True):
-            _load(run, (k, keys), (v, values))
-            here, filled = slice(run.start, run.stop), slice(run.keys)
+        for span, weights in zip(ctx.spans, kept, strict=True):
+            _load(span, (k, keys), (v, values))
+            here, filled = slice(span.start, span.stop), slice(span.keys)
             g = grad[:, here].flatten(1, 2)
             value_sums[:, filled].baddbmm_(weights.transpose(1, 2), g)
             ds = g @ values[:, filled].transpose(1, 2)
             ds = torch._softmax_backward_data(ds, weights, -1, ds.dtype)
             dq[:, here] = (ds @ keys[:, filled]).view(len(q), -1, *q.shape[2:])
             key_sums[:, filled].baddbmm_(ds.transpose(1, 2), q[:, here].flatten(1, 2))
-            _unload(run, (dk, key_sums), (dv, value_sums))
+            _unload(span, (dk, key_sums), (dv, value_sums))
         return dq, dk, dv, None
 
 
-def _buffer(x: Tensor, runs: Plan) -> Tensor:
-    return x.new_empty(len(x), max((run.keys for run in runs), default=0), x.shape[-1])
+def _buffer(x: Tensor, spans: Spans) -> Tensor:
+    return x.new_empty(len(x), max((span.keys for span in spans), default=0), x.shape[-1])
 
 
-def _load(run: Run, *pairs: tuple[Tensor, Tensor]) -> None:
-    """Put the run's fresh keys on the stack."""
+def _load(span: Span, *pairs: tuple[Tensor, Tensor]) -> None:
+    """Put the span's fresh keys on the stack."""
     for source, stack in pairs:
-        stack[:, run.kept : run.keys] = source[:, run.fresh]
+        stack[:, span.kept : span.keys] = source[:, span.fresh]
 
 
-def _unload(run: Run, *pairs: tuple[Tensor, Tensor]) -> None:
+def _unload(span: Span, *pairs: tuple[Tensor, Tensor]) -> None:
     """Give the gradients of keys that leave the stack to their nodes."""
     for target, sums in pairs:
-        leaving = sums[:, run.staying : run.keys]
-        if isinstance(run.leaving, slice):
-            target[:, run.leaving] += leaving
+        leaving = sums[:, span.staying : span.keys]
+        if isinstance(span.leaving, slice):
+            target[:, span.leaving] += leaving
         else:
-            target.index_add_(1, run.leaving, leaving)
+            target.index_add_(1, span.leaving, leaving)
         leaving.zero_()
 
 
-def _weights(q: Tensor, keys: Tensor, run: Run) -> Tensor:
-    """Return one run's attention weights, shape (kv heads, queries * group, keys)."""
-    scores = q[:, run.start : run.stop].flatten(1, 2) @ keys.transpose(1, 2)
-    by_query = scores.view(len(q), run.stop - run.start, -1, run.keys)
-    by_query[..., run.masked :].add_(run.bias)
+def _weights(q: Tensor, keys: Tensor, span: Span) -> Tensor:
+    """Return one span's attention weights, shape (kv heads, queries * group, keys)."""
+    scores = q[:, span.start : span.stop].flatten(1, 2) @ keys.transpose(1, 2)
+    by_query = scores.view(len(q), span.stop - span.start, -1, span.keys)
+    by_query[..., span.masked :].add_(span.bias)
     return torch.softmax(scores, -1)
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, runs: Plan) -> Tensor:
+def attend(q: Tensor, k: Tensor, v: Tensor, spans: Spans) -> Tensor:
     """Return exact attention over a trie, in the shape of q.
 
     Shapes: q (kv heads, nodes, group, size), already scaled; k and v (kv heads, nodes, size).
     """
-    out: Tensor = _TrieAttention.apply(q, k, v, runs)
+    out: Tensor = _TrieAttention.apply(q, k, v, spans)
     return out
 
 
@@ -199,15 +201,15 @@ def trie_attention(
     attention_mask: Tensor | None,
     scaling: float | None = None,
     dropout: float = 0.0,
-    trie_plan: Plan | None = None,
+    trie_spans: Spans | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
-    """Attend by `trie_plan` where the model was called with one, otherwise as plain SDPA does.
+    """Attend by `trie_spans` where the model was called with one, otherwise as plain SDPA does.
 
     Shapes: query (1, heads, nodes, size), key and value (1, kv heads, nodes, size). Returns
     (1, nodes, heads, size). Raises InputError for attention variants that a trie cannot express.
     """
-    if trie_plan is None:
+    if trie_spans is None:
         plain: tuple[Tensor, None] = sdpa_attention_forward(
             module, query, key, value, attention_mask, scaling=scaling, dropout=dropout, **kwargs
         )
@@ -222,7 +224,7 @@ def trie_attention(
     kv = key.shape[1]
     scale = size**-0.5 if scaling is None else scaling
     q = (query[0] * scale).view(kv, heads // kv, nodes, size).transpose(1, 2).contiguous()
-    out = attend(q, key[0], value[0], trie_plan)
+    out = attend(q, key[0], value[0], trie_spans)
     return out.permute(1, 0, 2, 3).reshape(1, nodes, heads, size), None
 
 
