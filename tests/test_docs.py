@@ -207,20 +207,23 @@ def test_the_cosines_of_the_report_are_those_of_the_rows_on_disk() -> None:
     rows = similarity.read(ROOT / "results" / "gsa-135m")
     page = (ROOT / "docs" / "report.md").read_text(encoding="utf-8")
     levels = {"SA": ("sst2", "mosi", "mosei"), "ERC": ("meld", "emorynlp"), "SD": ("mustard", "mustardpp")}
-    table = re.findall(r"^\| (SA|ERC|SD) \([^|]+\) \|(.*)\|$", page, re.M)
-    assert [name for name, _ in table] == list(levels)
     level_of = {dataset: level for level, datasets in levels.items() for dataset in datasets}
-    found: dict[tuple[str, str], list[float]] = {}
+    found: dict[tuple[str, str, str], list[float]] = {}
     for row in rows:
         if (row.kind, row.level, row.measure) == ("gradient", 0, "corrected") and row.value is not None:
-            found.setdefault((level_of[row.first], level_of[row.second]), []).append(row.value)
-    for number, (name, cells) in enumerate(table):
-        said = [cell.strip().partition(" ±")[0] for cell in cells.split("|")]
-        for place, (other, cell) in enumerate(zip([name, "ERC", "SD"], said, strict=True)):
-            once = place == 0 or list(levels).index(other) > number
-            values = sorted(found[name, other]) if once else []
-            ends = [f"{values[0]:.2f}", f"{values[-1]:.2f}"] if values else [""]
-            assert cell == " to ".join(dict.fromkeys(ends)), (name, other)
+            pair = " with ".join(dict.fromkeys((level_of[row.first], level_of[row.second])))
+            found.setdefault((pair, row.loss, row.part), []).append(row.value)
+    columns = [
+        ("recipe", "gold"),
+        *((loss, part) for loss in ("answer", "labels") for part in ("gold", "shuffled")),
+    ]
+    table = re.findall(r"^\| ((?:SA|ERC|SD)(?: with \w+)?) \|(.*)\|$", page, re.M)
+    assert len(table) == 6
+    for pair, cells in table:
+        for (loss, part), cell in zip(columns, cells.split("|"), strict=True):
+            values = sorted(found[pair, loss, part])
+            ends = dict.fromkeys(f"{value:.2f}" for value in (values[0], values[-1]))
+            assert cell.strip() == " to ".join(ends), (pair, loss, part)
 
 
 def test_the_counts_of_reliability_are_those_on_disk() -> None:
