@@ -69,7 +69,7 @@ def test_spans_grow_with_what_a_span_costs(monkeypatch):
     assert counts[0] > counts[1] >= counts[2] == 1
 
 
-def test_no_run_is_longer_than_the_longest(monkeypatch):
+def test_no_span_is_longer_than_the_longest(monkeypatch):
     monkeypatch.setattr(attention, "OVERHEAD", 10**9)
     monkeypatch.setattr(attention, "LONGEST", 7)
     widths = np.diff(cuts(range(50)))
@@ -149,7 +149,7 @@ def test_what_is_not_an_ancestor_makes_no_difference(models):
 
 
 @pytest.mark.parametrize("overhead", [1, 4096])
-def test_a_sequence_longer_than_any_run_is_exact(models, monkeypatch, overhead):
+def test_a_sequence_longer_than_any_span_is_exact(models, monkeypatch, overhead):
     monkeypatch.setattr(attention, "OVERHEAD", overhead)
     by_trie, plain = models["grouped"]
     ids = [(7 * i * i + i // 3) % 10 for i in range(900)]
