@@ -22,9 +22,9 @@ import torch
 
 import weights
 from export import GGUF, Wanted, export
-from gsa.chain.planning import matmul_gflops
+from gsa.atomic_io import write_atomic
 from gsa.errors import InputError
-from gsa.files import write
+from gsa.training.plan import matmul_gflops
 from measures import MEASURES, Contestant, Measure
 from table import table
 
@@ -198,7 +198,7 @@ def main() -> None:
         text = table(read_rows(options.rows), MEASURES)
     except InputError as error:
         sys.exit(f"bench: {error}")
-    write(options.rows.with_name("table.md"), text)
+    write_atomic(options.rows.with_name("table.md"), text)
     print(text)
 
 

@@ -14,7 +14,7 @@ from itertools import product
 from pathlib import Path
 
 import gsa
-from gsa.inference.predictor import Predictor
+from gsa.prediction.predictor import Predictor
 
 SENTENCES = {
     "plain": (

@@ -18,14 +18,15 @@ from typing import Any
 
 from bench import INPUT, ROWS, append, call, commit, done, machine, read_rows
 from export import CONTEXT, write_examples
-from gsa.chain import smollm2
-from gsa.chain.backbone import load_config
-from gsa.chain.batches import dialogues, examples_of
-from gsa.chain.recipe import Backbone, Source
-from gsa.chain.recipe_file import layout_of
-from gsa.tasks.dialogue import Dialogue, Example
-from gsa.tasks.encoding import Encoder, Prompt
-from gsa.tasks.task import EMOTION
+from gsa.chain.base import load_config
+from gsa.data.encoder import Encoder, Prompt
+from gsa.data.selection import dialogues
+from gsa.data.task import EMOTION
+from gsa.data.types import Dialogue, Example
+from gsa.model import smollm2
+from gsa.recipes.loader import layout_of
+from gsa.recipes.schema import Backbone, Source
+from gsa.recipes.sources import examples_of
 from measures import Contestant
 
 TURNS = (5, 10, 20, 50, 100)

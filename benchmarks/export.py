@@ -12,16 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from gsa.chain import smollm2
-from gsa.chain.backbone import load_config
-from gsa.chain.batches import dialogues, examples_of, task_of
-from gsa.chain.recipe import Backbone, Lora, Source
-from gsa.chain.recipe_file import layout_of
-from gsa.files import write
-from gsa.tasks.dialogue import Dialogue, Example
-from gsa.tasks.encoding import Encoder, Prompt
-from gsa.tasks.task import Task
-from gsa.trie.rows import group, pack
+from gsa.atomic_io import write_atomic
+from gsa.chain.base import load_config
+from gsa.data.encoder import Encoder, Prompt
+from gsa.data.selection import dialogues
+from gsa.data.task import Task
+from gsa.data.types import Dialogue, Example
+from gsa.model import smollm2
+from gsa.recipes.loader import layout_of
+from gsa.recipes.schema import Backbone, Lora, Source
+from gsa.recipes.sources import examples_of, task_of
+from gsa.trie.packing import group, pack
 
 CONTEXT = {"paper": "dialogue", "instruction_first": "history", "inline": "history"}
 """What each layout shows by default."""
@@ -102,8 +103,10 @@ def write_examples(
         "flat_tokens": sum(len(p.ids) + len(p.answers[p.gold or 0]) - 1 for p in prompts),
         "longest_answer": max(len(ids) for p in prompts for ids in p.answers),
     }
-    write(folder / "meta.json", json.dumps(meta, indent=1))
-    write(folder / "examples.jsonl", "".join(json.dumps(line_of(p, tokenizer)) + "\n" for p in prompts))
+    write_atomic(folder / "meta.json", json.dumps(meta, indent=1))
+    write_atomic(
+        folder / "examples.jsonl", "".join(json.dumps(line_of(p, tokenizer)) + "\n" for p in prompts)
+    )
 
 
 def export(folder: Path, wanted: Wanted, tokenizer: Any = None) -> None:

@@ -20,14 +20,14 @@ from pathlib import Path
 from transformers.utils import logging
 
 import gsa
-from gsa.chain.batches import examples_of, task_of, tasks_of
-from gsa.chain.export import export
-from gsa.chain.run import read_run, run_to_read
-from gsa.inference.prediction import Query
-from gsa.inference.predictor import Predictor
-from gsa.tasks.dialogue import Example
-from gsa.tasks.encoding import Encoder
-from gsa.tasks.task import Task
+from gsa.chain.run_folder import read_run, run_to_read
+from gsa.data.encoder import Encoder
+from gsa.data.task import Task
+from gsa.data.types import Example
+from gsa.export.export import export
+from gsa.prediction.prediction import Query
+from gsa.prediction.predictor import Predictor
+from gsa.recipes.sources import examples_of, task_of, tasks_of
 
 Asked = tuple[Task, Example]
 

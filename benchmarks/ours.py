@@ -21,23 +21,22 @@ import torch
 
 from common import THREADS, Clock, read, report
 from export import prompt_of
-from gsa.chain.answers import LOSSES, Reading, log_probabilities
-from gsa.chain.backbone import load_backbone
-from gsa.chain.batches import Lessons
+from gsa.chain.base import load_base
 from gsa.chain.chain import fresh_link
-from gsa.chain.planning import matmul_gflops
-from gsa.chain.quiet import quiet
-from gsa.chain.recipe import Backbone, Level, Lora, Recipe, Training
-from gsa.chain.tuning import Progress, token_count, tune_link
-from gsa.evaluation.scoring import score
-from gsa.stopping import Stop
-from gsa.tasks.encoding import Prompt
-from gsa.trie.rows import Row, group, pack
+from gsa.data.encoder import Prompt
+from gsa.model.hf_logging import quiet_libraries
+from gsa.model.scoring import LOSSES, PackedBatch, log_probabilities, score
+from gsa.recipes.schema import Backbone, Level, Lora, Recipe, Training
+from gsa.signals import Stop
+from gsa.training.dataset import TrainingData
+from gsa.training.plan import matmul_gflops
+from gsa.training.trainer import Progress, token_count, tune_link
+from gsa.trie.packing import PackedRow, group, pack
 
 PACKAGES = ("gsa-llm", "torch", "transformers", "peft")
 
 
-def rows_of(prompts: list[Prompt], budget: int, score: bool) -> list[Row]:
+def rows_of(prompts: list[Prompt], budget: int, score: bool) -> list[PackedRow]:
     """Pack each dataset's prompts into rows, as tuning does."""
     parts = [list(part) for _, part in groupby(prompts, key=lambda p: p.example.dataset)]
     return [row for part in parts for row in pack(group(part), budget, score)]
@@ -48,7 +47,7 @@ def gold_loss(model: Any, prompts: list[Prompt], budget: int) -> float:
     total, count = 0.0, 0
     for row in rows_of(prompts, budget, score=False):
         with torch.inference_mode():
-            found = log_probabilities(model, Reading.of(row, model))[0]
+            found = log_probabilities(model, PackedBatch.from_row(row, model))[0]
         total -= float(found.sum())
         count += len(found)
     return total / count
@@ -69,7 +68,7 @@ def linear_weights(model: Any) -> tuple[int, int]:
 
 def train(options: argparse.Namespace, meta: dict[str, Any], prompts: list[Prompt]) -> None:
     """Tune a fresh link with AdamW by gsa's own loop; packing and reading of rows are timed too."""
-    loaded = load_backbone(Backbone(name=meta["backbone"]))
+    loaded = load_base(Backbone(name=meta["backbone"]))
     before = gold_loss(loaded.model, prompts[: options.check], options.row_tokens)
     model = fresh_link(loaded.model, Lora(), 0)
     training = Training(
@@ -84,13 +83,13 @@ def train(options: argparse.Namespace, meta: dict[str, Any], prompts: list[Promp
     recipe = Recipe(name="bench", training=training, levels=(level,))
     by_labels = options.loss == "labels"
     LOSSES[options.loss](
-        model, Reading.of(rows_of(prompts, options.row_tokens, by_labels)[0], model)
+        model, PackedBatch.from_row(rows_of(prompts, options.row_tokens, by_labels)[0], model)
     ).backward()
     model.zero_grad()
     ended: list[float] = []
-    with tempfile.TemporaryDirectory() as scratch, Clock() as clock, quiet():
+    with tempfile.TemporaryDirectory() as scratch, Clock() as clock, quiet_libraries():
         rows = rows_of(prompts, options.row_tokens, by_labels)
-        lessons = Lessons({"bench": prompts}, rows, len(rows))
+        lessons = TrainingData({"bench": prompts}, rows, len(rows))
         steps = Progress(
             "level", Path(scratch), None, "", lambda _: ended.append(time.perf_counter()), str, Stop()
         )
@@ -116,7 +115,7 @@ def train(options: argparse.Namespace, meta: dict[str, Any], prompts: list[Promp
 
 def score_all(options: argparse.Namespace, meta: dict[str, Any], prompts: list[Prompt]) -> None:
     """Score every label of every prompt."""
-    model = load_backbone(Backbone(name=meta["backbone"])).model
+    model = load_base(Backbone(name=meta["backbone"])).model
     before = gold_loss(model, prompts[: options.check], options.row_tokens)
     score(model, prompts[: options.check], options.row_tokens)
     with Clock() as clock:

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import polars as pl
 
-from gsa.inference.labelling import Job, Labelling, label_file
-from gsa.inference.meter import Meter
-from gsa.inference.prediction import Prediction, Query
-from gsa.tasks.task import EMOTION, SENTIMENT
+from gsa.data.task import EMOTION, SENTIMENT
+from gsa.prediction.job import Job, Labelling, label_file
+from gsa.prediction.meter import Meter
+from gsa.prediction.prediction import Prediction, Query
 
 
 def peak() -> float:

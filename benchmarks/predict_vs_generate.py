@@ -19,13 +19,13 @@ from transformers import pipeline
 from transformers.utils import logging
 
 import gsa
+from gsa.data.encoder import Encoder
+from gsa.data.task import Task
+from gsa.data.types import Example
 from gsa.datasets.catalogue import load
-from gsa.inference.labelling import Job, Labelling, label_file
-from gsa.inference.meter import Meter
-from gsa.inference.predictor import Predictor
-from gsa.tasks.dialogue import Example
-from gsa.tasks.encoding import Encoder
-from gsa.tasks.task import Task
+from gsa.prediction.job import Job, Labelling, label_file
+from gsa.prediction.meter import Meter
+from gsa.prediction.predictor import Predictor
 from gsa.trie import attention
 
 

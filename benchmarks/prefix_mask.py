@@ -19,16 +19,16 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
-from gsa.chain.backbone import load_backbone
-from gsa.chain.recipe import Recipe
-from gsa.chain.run import tune
+from gsa.chain.base import load_base
+from gsa.data.encoder import Prompt
 from gsa.evaluation.evaluate import evaluate
-from gsa.tasks.encoding import Prompt
-from gsa.trie import rows
-from gsa.trie.rows import Row
+from gsa.recipes.schema import Recipe
+from gsa.training.run import tune
+from gsa.trie import packing as rows
+from gsa.trie.packing import PackedRow
 from gsa.trie.trie import TokenTrie
 
-CAUSAL = vars(Row)["trie"]
+CAUSAL = vars(PackedRow)["trie"]
 SEAM = "\nTarget utterance:"
 """What follows the dialogue in the paper's layout."""
 
@@ -52,7 +52,7 @@ def dialogue_tokens(prompt: Prompt, seam: list[int]) -> int:
     return next(i for i in range(len(ids) - size, -1, -1) if ids[i : i + size] == seam)
 
 
-def opened(row: Row, seam: list[int]) -> BothWays:
+def opened(row: PackedRow, seam: list[int]) -> BothWays:
     """Return a row's trie with a span for each dialogue: the nodes that it alone has, up to its targets."""
     plain = CAUSAL.func(row)
     leaves, paths = iter(plain.leaf), []
@@ -76,8 +76,8 @@ def read_both_ways(tokenizer: PreTrainedTokenizerBase) -> None:
     """Let every row of this process be read in both directions."""
     seam = list(tokenizer(SEAM)["input_ids"])
     trie = cached_property(lambda row: opened(row, seam))
-    trie.__set_name__(Row, "trie")
-    Row.trie = trie  # type: ignore[method-assign]  # a trial changes the class for its own process
+    trie.__set_name__(PackedRow, "trie")
+    PackedRow.trie = trie  # type: ignore[method-assign]  # a trial changes the class for its own process
 
 
 def main() -> None:
@@ -110,7 +110,7 @@ def main() -> None:
         }
     )
     if not given.causal:
-        read_both_ways(load_backbone(recipe.backbone).tokenizer)
+        read_both_ways(load_base(recipe.backbone).tokenizer)
     tune(recipe, given.out)
     evaluate(given.out, [1], split=given.split, limit=given.limit)
 

@@ -16,16 +16,17 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from gsa.chain.answers import Reading, answer_loss
-from gsa.chain.backbone import load_backbone
-from gsa.chain.batches import dialogues, examples_of
+from gsa.chain.base import load_base
 from gsa.chain.chain import fresh_link
-from gsa.chain.planning import matmul_gflops
-from gsa.chain.recipe import Backbone, Lora, Source
-from gsa.chain.recipe_file import layout_of
-from gsa.tasks.encoding import Encoder
-from gsa.tasks.task import EMOTION
-from gsa.trie.rows import Row, group, pack
+from gsa.data.encoder import Encoder
+from gsa.data.selection import dialogues
+from gsa.data.task import EMOTION
+from gsa.model.scoring import PackedBatch, answer_loss
+from gsa.recipes.loader import layout_of
+from gsa.recipes.schema import Backbone, Lora, Source
+from gsa.recipes.sources import examples_of
+from gsa.training.plan import matmul_gflops
+from gsa.trie.packing import PackedRow, group, pack
 
 OUT = Path(__file__).parents[1] / "results" / "bench" / "steps.jsonl"
 CONTEXT = {"paper": "dialogue", "instruction_first": "history", "inline": "history"}
@@ -48,7 +49,7 @@ def arithmetic(model: Any, tokens: int, kept: int) -> float:
     return total
 
 
-def longest_row(tokenizer: Any, layout: str, budget: int) -> Row:
+def longest_row(tokenizer: Any, layout: str, budget: int) -> PackedRow:
     """Return the fullest of the rows that 40 training dialogues of MELD make."""
     encoder = Encoder(tokenizer, layout_of(name=layout, context=CONTEXT[layout]), EMOTION)
     parts = dialogues(examples_of(Source(name="meld"), "train"))[:40]
@@ -56,11 +57,11 @@ def longest_row(tokenizer: Any, layout: str, budget: int) -> Row:
     return max(rows, key=lambda row: len(row.trie))
 
 
-def measure(model: Any, row: Row, rounds: int) -> dict[str, Any]:
+def measure(model: Any, row: PackedRow, rounds: int) -> dict[str, Any]:
     """Time the step and profile it once."""
 
     def step() -> None:
-        answer_loss(model, Reading.of(row, model)).backward()
+        answer_loss(model, PackedBatch.from_row(row, model)).backward()
         model.zero_grad()
 
     step()
@@ -95,7 +96,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
     torch.set_num_threads(2)
-    loaded = load_backbone(Backbone())
+    loaded = load_base(Backbone())
     model = fresh_link(loaded.model, Lora(), 0).train()
     options.out.parent.mkdir(parents=True, exist_ok=True)
     for layout in CONTEXT:

@@ -8,12 +8,12 @@ Prints one JSON line a dataset and layout.
 import json
 import sys
 
-from gsa.chain.backbone import load_config
-from gsa.chain.batches import examples_of, task_of
-from gsa.chain.recipe import Backbone, Source
-from gsa.tasks.encoding import Encoder
-from gsa.tasks.layout import Layout
-from gsa.trie.rows import branches, group, pack
+from gsa.chain.base import load_config
+from gsa.data.encoder import Encoder
+from gsa.data.layout import Layout
+from gsa.recipes.schema import Backbone, Source
+from gsa.recipes.sources import examples_of, task_of
+from gsa.trie.packing import branches, group, pack
 
 LAYOUTS = (("paper", "dialogue"), ("instruction_first", "history"), ("inline", "history"))
 

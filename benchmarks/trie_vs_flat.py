@@ -14,24 +14,25 @@ from typing import Any
 
 import torch
 
-from gsa.chain.answers import Reading, answer_loss
-from gsa.chain.backbone import load_backbone
-from gsa.chain.batches import dialogues, examples_of
+from gsa.chain.base import load_base
 from gsa.chain.chain import fresh_link
-from gsa.chain.recipe import Backbone, Lora, Source
-from gsa.tasks.encoding import Encoder, Prompt
-from gsa.tasks.layout import Layout
-from gsa.tasks.task import EMOTION
+from gsa.data.encoder import Encoder, Prompt
+from gsa.data.layout import Layout
+from gsa.data.selection import dialogues
+from gsa.data.task import EMOTION
+from gsa.model.scoring import PackedBatch, answer_loss
+from gsa.recipes.schema import Backbone, Lora, Source
+from gsa.recipes.sources import examples_of
 from gsa.trie import attention
-from gsa.trie.rows import group, pack
+from gsa.trie.packing import group, pack
 
 
 def shared(model: Any, prompts: list[Prompt], budget: int) -> float:
     """Add up the gradients of all rows; returns the loss, summed over targets."""
     total = 0.0
     for row in pack(group(prompts), budget, score=False):
-        reading = Reading.of(row, model)
-        loss = answer_loss(model, reading) * len(reading.tokens)
+        batch = PackedBatch.from_row(row, model)
+        loss = answer_loss(model, batch) * len(batch.tokens)
         loss.backward()
         total += loss.item()
     return total
@@ -64,7 +65,7 @@ def main() -> None:
     parser.add_argument("--layout", default="paper")
     parser.add_argument("--row-tokens", type=int, default=1024)
     options = parser.parse_args()
-    loaded = load_backbone(Backbone())
+    loaded = load_base(Backbone())
     model = fresh_link(loaded.model, Lora(), 0)
     for name, parameter in model.named_parameters():
         if "lora_B" in name:

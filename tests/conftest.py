@@ -11,7 +11,7 @@ import torch
 from tiny import byte_tokenizer, tiny_llama
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from gsa import cli
+from gsa.cli import main as cli
 
 torch.set_num_threads(1)  # tiny models only wait for a second thread
 
@@ -78,8 +78,8 @@ def recipe_file(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.fixture(scope="session")
 def tuned(recipe_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of three levels; not to be changed."""
-    from gsa.chain.recipe_file import load_recipe
-    from gsa.chain.run import tune
+    from gsa.recipes.loader import load_recipe
+    from gsa.training.run import tune
 
     root = tmp_path_factory.mktemp("runs") / "tiny"
     tune(load_recipe(recipe_file), root, lambda _: None)

@@ -29,13 +29,13 @@ import torch  # noqa: E402
 from hostility import ask, requests, signed  # noqa: E402
 from tiny import byte_tokenizer, tiny_llama  # noqa: E402
 
-from gsa.chain.backbone import Loaded  # noqa: E402
-from gsa.inference.predictor import Predictor  # noqa: E402
-from gsa.inference.server.app import NO_PAGE, make_service  # noqa: E402
-from gsa.inference.server.draining import Server  # noqa: E402
-from gsa.inference.server.limits import Limits  # noqa: E402
-from gsa.inference.server.run import bound  # noqa: E402
-from gsa.tasks.layout import Layout  # noqa: E402
+from gsa.data.layout import Layout  # noqa: E402
+from gsa.model.backbone import LoadedModel  # noqa: E402
+from gsa.prediction.predictor import Predictor  # noqa: E402
+from gsa.serving.app import NO_PAGE, make_service  # noqa: E402
+from gsa.serving.limits import Limits  # noqa: E402
+from gsa.serving.server import bound  # noqa: E402
+from gsa.serving.shutdown import Server  # noqa: E402
 from gsa.trie import attention  # noqa: E402
 
 PROBE = {"turns": ["They lost my luggage again.", {"speaker": "Desk", "text": "I am so sorry!"}]}
@@ -51,7 +51,7 @@ class Target:
     def __init__(self) -> None:
         model = tiny_llama().requires_grad_(False)
         model.set_attn_implementation(attention.NAME)
-        predictor = Predictor(Loaded(model, byte_tokenizer(), "tiny"), Layout(), row_tokens=800)
+        predictor = Predictor(LoadedModel(model, byte_tokenizer(), "tiny"), Layout(), row_tokens=800)
         self.listener = bound("127.0.0.1", 0)
         self.address = self.listener.getsockname()
         self.url = "http://{}:{}".format(*self.address)
@@ -59,8 +59,8 @@ class Target:
         self.folder = tempfile.TemporaryDirectory()
         page: Any = NO_PAGE
         if importlib.util.find_spec("gradio"):
-            from gsa.inference.web.levels import Levels
-            from gsa.inference.web.page import make_page
+            from gsa.web.app import make_page
+            from gsa.web.levels import Levels
 
             page = make_page(predictor, Levels(predictor, self.folder.name), "tiny")
         self.service = make_service(predictor, Limits(seconds=5), TOKEN, page)

@@ -14,16 +14,17 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from serving import until
+import similarity
 from tiny import tiny_bert
 
-from gsa import cli
-from gsa.chain import backbone, smollm2
-from gsa.chain.recipe import Recipe
-from gsa.chain.recipe_file import validate
-from gsa.evaluation import embeddings, similarity
-from gsa.inference.server.draining import Server
-from gsa.inference.server.limits import Limits
+from gsa.cli import main as cli
+from gsa.experiments import embeddings
+from gsa.model import backbone, smollm2
+from gsa.recipes.loader import validate
+from gsa.recipes.schema import Recipe
+from gsa.serving.limits import Limits
+from gsa.serving.shutdown import Server
+from serving import until
 
 ROOT = Path(__file__).parents[1]
 PAGES = [

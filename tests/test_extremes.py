@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gsa import cli
+from gsa.cli import main as cli
 from gsa.evaluation.evaluate import evaluate
 
 FIXTURES = Path(__file__).parent / "datasets" / "fixtures"

@@ -13,21 +13,22 @@ from peft import PeftModel
 from tiny import byte_tokenizer, tiny_llama
 from transformers import AutoModelForCausalLM
 
-from gsa.chain.backbone import load_backbone, trie_inputs
+from gsa.atomic_io import with_checksum_line, write_atomic
+from gsa.chain.base import load_base
 from gsa.chain.chain import Chain, fresh_link, merge
-from gsa.chain.export import export
-from gsa.chain.quiet import quiet
-from gsa.chain.recipe import Backbone, Lora
-from gsa.chain.recipe_file import STORED_RECIPE, load_recipe
-from gsa.chain.run import load_run
-from gsa.evaluation.scoring import score
-from gsa.files import signed, write
-from gsa.tasks.dialogue import Dialogue, Example, Utterance
-from gsa.tasks.encoding import Encoder, Prompt
-from gsa.tasks.layout import Layout
-from gsa.tasks.task import EMOTION
+from gsa.chain.run_folder import load_run
+from gsa.data.encoder import Encoder, Prompt
+from gsa.data.layout import Layout
+from gsa.data.task import EMOTION
+from gsa.data.types import Dialogue, Example, Utterance
+from gsa.export.export import export
+from gsa.model.backbone import trie_inputs
+from gsa.model.hf_logging import quiet_libraries
+from gsa.model.scoring import score
+from gsa.recipes.loader import STORED_RECIPE, load_recipe
+from gsa.recipes.schema import Backbone, Lora
 from gsa.trie import attention
-from gsa.trie.rows import branches, pack
+from gsa.trie.packing import branches, pack
 from gsa.trie.trie import TokenTrie, size
 
 ids = st.lists(st.integers(0, 250), min_size=1, max_size=12).map(tuple)
@@ -147,7 +148,7 @@ def test_any_chain_exported_and_loaded_again_gives_the_same_logits(
     backbone = Backbone(name=str(tiny_folder))
     with TemporaryDirectory() as folder:
         root = Path(folder) / "run"
-        loaded = load_backbone(backbone)
+        loaded = load_base(backbone)
         model, chain = loaded.model, Chain(root, loaded.identity)
         for number, (rank, targets, alpha) in enumerate(links):
             linked = fresh_link(model, Lora(rank=rank, targets=targets, alpha=alpha), seed + number)
@@ -155,11 +156,11 @@ def test_any_chain_exported_and_loaded_again_gives_the_same_logits(
                 if "lora_B" in name:
                     torch.nn.init.normal_(weight, std=0.05)
             chain, model = chain.extended(str(number), linked, backbone.name, ""), merge(linked)
-        write(root / STORED_RECIPE, signed(load_recipe(recipe_file).toml()))
+        write_atomic(root / STORED_RECIPE, with_checksum_line(load_recipe(recipe_file).toml()))
         expected = logits_of(model, asked)
         merged = AutoModelForCausalLM.from_pretrained(export(root, "merged", Path(folder) / "merged"))
         plain = AutoModelForCausalLM.from_pretrained(tiny_folder)
-        with quiet():
+        with quiet_libraries():
             linked = PeftModel.from_pretrained(plain, export(root, "adapter", Path(folder) / "adapter"))
         again = load_run(root)[2].model
         for found in (merged, linked, again):

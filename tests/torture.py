@@ -38,7 +38,7 @@ from damages import DAMAGES  # noqa: E402
 from disks import lay_out, tree  # noqa: E402
 from killing import Boundaries, Child, Work  # noqa: E402
 
-from gsa.chain import run  # noqa: E402
+from gsa.training import run  # noqa: E402
 
 MOMENTS, SIGNALS = 60, 20
 
@@ -88,7 +88,7 @@ def processes(ground: Ground, pick: Pick) -> Iterator[Case]:
         made = [ground.fresh() for _ in range(3)]
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
         for root in made:
-            words = [sys.executable, "-m", "gsa.cli", "tune", ground.recipe, "--out", root]
+            words = [sys.executable, "-m", "gsa.cli.main", "tune", ground.recipe, "--out", root]
             subprocess.run([str(word) for word in words], env=environment, capture_output=True, check=True)
         like = ground.whole if threads == 1 else made.pop()  # the whole run is a forked child's
         for root in pick(made):

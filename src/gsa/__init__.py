@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gsa.data.task import Task
+from gsa.data.types import Dialogue, Utterance
 from gsa.errors import InputError
-from gsa.inference.prediction import Prediction, Query
-from gsa.tasks.dialogue import Dialogue, Utterance
-from gsa.tasks.task import Task
+from gsa.prediction.prediction import Prediction, Query
 
 if TYPE_CHECKING:
-    from gsa.inference.predictor import Predictor
+    from gsa.prediction.predictor import Predictor
 
 __version__ = "0.1.0"
 
@@ -23,6 +23,6 @@ def load(source: str | Path | None = None, level: int | None = None, device: str
     how many links of a run are merged: None is all, 0 the untuned backbone. `device` is torch's name of
     one; empty takes CUDA where there is one. Raises InputError where there is no such source or level.
     """
-    from gsa.inference.loading import load as open_source  # torch waits until something is loaded
+    from gsa.prediction.loading import load as open_source  # torch waits until something is loaded
 
     return open_source(source, level, device)

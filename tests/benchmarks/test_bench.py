@@ -145,8 +145,9 @@ def test_every_measure_names_scripts_that_are_there() -> None:
 
 
 def test_synthetic_dialogues_have_the_asked_length() -> None:
-    from gsa.chain.batches import dialogues, examples_of
-    from gsa.chain.recipe import Source
+    from gsa.data.selection import dialogues
+    from gsa.recipes.schema import Source
+    from gsa.recipes.sources import examples_of
 
     examples = examples_of(Source(name="sampler-emotion"), "train")
     made = dialogues(curve.synthetic(50, 3, examples))

@@ -11,11 +11,12 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 import ours
 from export import Wanted, drawn, prompt_of, prompts_of, write_examples
-from gsa.chain.batches import dialogues, examples_of
-from gsa.chain.recipe import Source
-from gsa.tasks.encoding import Encoder, Prompt
-from gsa.tasks.layout import Layout
-from gsa.tasks.task import EMOTION
+from gsa.data.encoder import Encoder, Prompt
+from gsa.data.layout import Layout
+from gsa.data.selection import dialogues
+from gsa.data.task import EMOTION
+from gsa.recipes.schema import Source
+from gsa.recipes.sources import examples_of
 
 NAME = "sampler-emotion"
 SPLIT = examples_of(Source(name=NAME), "train")
@@ -95,7 +96,7 @@ def test_ours_prints_its_line(
 
 
 def _loaded(folder: Path) -> Any:
-    from gsa.chain.backbone import load_backbone
-    from gsa.chain.recipe import Backbone
+    from gsa.chain.base import load_base
+    from gsa.recipes.schema import Backbone
 
-    return load_backbone(Backbone(name=str(folder))).model
+    return load_base(Backbone(name=str(folder))).model

@@ -9,11 +9,11 @@ import torch
 from tiny import byte_tokenizer, tiny_llama
 
 import prefix_mask
-from gsa.tasks.dialogue import Dialogue, Example, Utterance
-from gsa.tasks.encoding import Encoder, Prompt
-from gsa.tasks.layout import Layout
-from gsa.tasks.task import EMOTION
-from gsa.trie.rows import Row
+from gsa.data.encoder import Encoder, Prompt
+from gsa.data.layout import Layout
+from gsa.data.task import EMOTION
+from gsa.data.types import Dialogue, Example, Utterance
+from gsa.trie.packing import PackedRow
 
 
 @pytest.fixture
@@ -40,13 +40,13 @@ def logits(trie: prefix_mask.BothWays) -> torch.Tensor:
 
 def test_targets_of_a_dialogue_read_what_they_would_alone(prompts: list[Prompt]) -> None:
     seam = list(byte_tokenizer()(prefix_mask.SEAM)["input_ids"])
-    together = prefix_mask.opened(Row(tuple(prompts[:2]), True), seam)
+    together = prefix_mask.opened(PackedRow(tuple(prompts[:2]), True), seam)
     ((start, stop),) = together.spans
     assert start == 0
     assert byte_tokenizer().decode(together.tokens[:stop]) == "Dialogue:\nA: Oh great.\nB: Is it?"
     shared = logits(together)
     for number, prompt in enumerate(prompts[:2]):
-        alone = prefix_mask.opened(Row((prompt,), True), seam)
+        alone = prefix_mask.opened(PackedRow((prompt,), True), seam)
         count = len(prompt.answers)
         for i in range(count):
             one = logits(alone)[alone.path(int(alone.leaf[i]))]
@@ -64,7 +64,7 @@ def _closed(trie: prefix_mask.BothWays) -> prefix_mask.BothWays:
 
 def test_dialogues_of_a_row_do_not_see_each_other(prompts: list[Prompt]) -> None:
     seam = list(byte_tokenizer()(prefix_mask.SEAM)["input_ids"])
-    trie = prefix_mask.opened(Row(tuple(prompts), True), seam)
+    trie = prefix_mask.opened(PackedRow(tuple(prompts), True), seam)
     first, second = trie.spans
     mask = trie.mask()
     for (start, stop), (other, end) in ((first, second), (second, first)):
@@ -93,6 +93,6 @@ def test_the_trial_tunes_and_measures(
     ]
     words += ["--backbone", tiny_folder]
     monkeypatch.setattr(sys, "argv", ["prefix_mask.py", *map(str, words)])
-    monkeypatch.setattr(Row, "trie", vars(Row)["trie"])  # put back after
+    monkeypatch.setattr(PackedRow, "trie", vars(PackedRow)["trie"])  # put back after
     prefix_mask.main()
     assert "level 1  sampler-emotion" in capsys.readouterr().out

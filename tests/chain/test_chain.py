@@ -10,12 +10,12 @@ from peft import PeftModel
 from safetensors.torch import load_file
 from tiny import tiny_llama
 
-from gsa.chain.backbone import load_backbone
+from gsa.chain.base import load_base
 from gsa.chain.chain import Chain, fresh_link, link_weights, merge
-from gsa.chain.quiet import quiet
-from gsa.chain.recipe import Backbone, Lora
-from gsa.chain.run import load_run, read_run
+from gsa.chain.run_folder import load_run, read_run
 from gsa.errors import InputError
+from gsa.model.hf_logging import quiet_libraries
+from gsa.recipes.schema import Backbone, Lora
 
 IDS = torch.arange(40)[None] % 257
 
@@ -77,7 +77,7 @@ def test_merging_low_precision_weights_adds_in_float32() -> None:
 
 def test_merging_a_fresh_link_into_a_low_precision_backbone_changes_nothing(tiny_folder: Path) -> None:
     """Rotary frequencies stay float32: rounding them moves every logit of a long text."""
-    model = load_backbone(Backbone(name=str(tiny_folder), dtype="bfloat16")).model
+    model = load_base(Backbone(name=str(tiny_folder), dtype="bfloat16")).model
     before = logits(model)
     merged = merge(fresh_link(model, Lora(), 0))
     assert merged.model.rotary_emb.inv_freq.dtype == torch.float32
@@ -107,14 +107,14 @@ def test_targets_that_do_not_exist_are_refused() -> None:
 def test_a_run_holds_one_adapter_a_level_and_reloads_as_it_was(tuned: Path) -> None:
     recipe, chain = read_run(tuned)
     assert [link.name for link in chain.links] == ["SA", "ERC", "SD"]
-    base = load_backbone(recipe.backbone).model
+    base = load_base(recipe.backbone).model
     expected = base
     assert torch.equal(logits(chain.load(recipe.backbone, 0).model), logits(base))
     for level, link in enumerate(chain.links, 1):
         path = tuned / "links" / link.folder
         stored = load_file(path / "adapter_model.safetensors")
         assert any(w.any() for name, w in stored.items() if "lora_B" in name), "the link was never trained"
-        with quiet():
+        with quiet_libraries():
             expected = PeftModel.from_pretrained(expected, path)
         unmerged = logits(expected)
         expected = expected.merge_and_unload()

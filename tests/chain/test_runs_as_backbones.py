@@ -8,13 +8,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from gsa.chain import backbone as backbones
-from gsa.chain.backbone import load_backbone, load_config
+from gsa.chain.base import load_base, load_config
 from gsa.chain.chain import Chain
-from gsa.chain.recipe import Backbone
-from gsa.chain.recipe_file import load_recipe
-from gsa.chain.run import load_run, tune
+from gsa.chain.run_folder import load_run
 from gsa.errors import InputError
+from gsa.model import backbone as backbones
+from gsa.recipes.loader import load_recipe
+from gsa.recipes.schema import Backbone
+from gsa.training.run import tune
 
 
 def same(first: torch.nn.Module, second: torch.nn.Module) -> bool:
@@ -24,7 +25,7 @@ def same(first: torch.nn.Module, second: torch.nn.Module) -> bool:
 
 @pytest.mark.parametrize(("revision", "level"), [("main", 3), ("2", 2), ("0", 0)])
 def test_a_run_is_its_base_with_its_links(tuned: Path, revision: str, level: int) -> None:
-    found = load_backbone(Backbone(name=str(tuned), revision=revision))
+    found = load_base(Backbone(name=str(tuned), revision=revision))
     _, chain, loaded = load_run(tuned, level)
     assert same(found.model, loaded.model)
     assert found.identity == chain.identity(level)
@@ -50,7 +51,7 @@ def test_a_link_is_tuned_on_a_run_and_resumed(tuned: Path, recipe_file: Path, tm
     said: list[str] = []
     tune(recipe, tmp_path / "few", said.append)
     assert "tuned already" in said[0]
-    top = load_backbone(Backbone(name=str(tmp_path / "few")))  # a run on a run
+    top = load_base(Backbone(name=str(tmp_path / "few")))  # a run on a run
     assert same(top.model, load_run(tmp_path / "few")[2].model)
 
 
@@ -67,18 +68,18 @@ def test_a_base_that_changed_is_refused(tuned: Path, recipe_file: Path, tmp_path
 def test_damaged_links_and_missing_levels_are_refused(tuned: Path, tmp_path: Path) -> None:
     root = Path(shutil.copytree(tuned, tmp_path / "run"))
     with pytest.raises(InputError, match=r"level 4: expected 0 \(untuned\) to 3"):
-        load_backbone(Backbone(name=str(root), revision="4"))
+        load_base(Backbone(name=str(root), revision="4"))
     with pytest.raises(InputError, match="revision 'v2': expected main, or how many links"):
-        load_backbone(Backbone(name=str(root), revision="v2"))
+        load_base(Backbone(name=str(root), revision="v2"))
     file = next(root.glob("links/1-*/adapter_model.safetensors"))
     tensors = load_file(file)
     save_file({name: tensor + 1 for name, tensor in tensors.items()}, file)
     with pytest.raises(InputError, match=r"link 'SA': .* is damaged"):
-        load_backbone(Backbone(name=str(root)))
+        load_base(Backbone(name=str(root)))
     text = (root / "chain.json").read_text()
     (root / "chain.json").write_text(json.dumps({**json.loads(text), "base": "another"}))
     with pytest.raises(InputError, match="is not a chain"):
-        load_backbone(Backbone(name=str(root)))
+        load_base(Backbone(name=str(root)))
 
 
 def test_a_run_that_is_its_own_backbone_is_refused(tuned: Path, tmp_path: Path) -> None:
@@ -90,8 +91,8 @@ def test_a_run_that_is_its_own_backbone_is_refused(tuned: Path, tmp_path: Path) 
 
 
 def test_the_shipped_model_has_a_name(tuned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backbones, "SHIPPED", tuned)
-    assert same(load_backbone(Backbone(name="gsa-135m")).model, load_run(tuned)[2].model)
+    monkeypatch.setattr(base, "SHIPPED", tuned)
+    assert same(load_base(Backbone(name="gsa-135m")).model, load_run(tuned)[2].model)
     monkeypatch.setattr(backbones, "SHIPPED", tmp_path)
     with pytest.raises(InputError, match="the shipped model is not in this installation"):
-        load_backbone(Backbone(name="gsa-135m"))
+        load_base(Backbone(name="gsa-135m"))

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from gsa.data.types import Example
 from gsa.datasets.catalogue import load
-from gsa.datasets.own import read_folder
+from gsa.datasets.records import read_folder
 from gsa.errors import InputError
-from gsa.tasks.dialogue import Example
 
 Edit = Callable[[bytes], bytes]
 Splits = dict[str, list[Example]]

@@ -6,10 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from gsa import cli
+from gsa.cli import main as cli
+from gsa.data.types import Dialogue, Example, Utterance
 from gsa.datasets import overlaps as module
 from gsa.datasets.overlaps import long_texts, overlaps, words_of
-from gsa.tasks.dialogue import Dialogue, Example, Utterance
 
 
 def said(id: str, text: str) -> Example:

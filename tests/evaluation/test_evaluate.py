@@ -8,12 +8,12 @@ import polars as pl
 import pytest
 from sklearn.metrics import f1_score
 
-from gsa.chain.recipe_file import load_recipe
-from gsa.chain.run import tune
+from gsa.atomic_io import with_checksum_line, without_checksum_line
 from gsa.errors import InputError
 from gsa.evaluation import evaluate as measuring
 from gsa.evaluation.evaluate import MAJORITY, evaluate, matrix, shown
-from gsa.files import signed, unsigned
+from gsa.recipes.loader import load_recipe
+from gsa.training.run import tune
 
 
 @pytest.fixture(scope="module")
@@ -79,10 +79,10 @@ def test_datasets_without_the_split_are_left_out_in_words(measured: Path, tmp_pa
     own.mkdir()
     (own / "train.jsonl").write_text('{"text": "a", "label": "x"}\n{"text": "b", "label": "y"}\n')
     copy = Path(shutil.copytree(measured, tmp_path / "run"))
-    recipe = unsigned((copy / "recipe.toml").read_text())
+    recipe = without_checksum_line((copy / "recipe.toml").read_text())
     source = f'name = "own"\npath = "{own.as_posix()}"\ntask = "sentiment"\nlabels = ["x", "y"]\n'
     (copy / "recipe.toml").write_text(
-        signed(recipe.replace("[evaluation]", f"[[levels.datasets]]\n{source}[evaluation]"))
+        with_checksum_line(recipe.replace("[evaluation]", f"[[levels.datasets]]\n{source}[evaluation]"))
     )
     said: list[str] = []
     evaluate(copy, levels=[0], say=said.append)

@@ -50,7 +50,7 @@ def command(*words: object) -> Work:
     """Return the work of a child: the command `gsa` with these words."""
 
     def work() -> None:
-        from gsa.cli import main
+        from gsa.cli.main import main
 
         sys.argv = ["gsa", *map(str, words)]
         main()

@@ -7,11 +7,11 @@ from typing import Any
 
 import polars as pl
 
-from gsa.inference.labelling import Job, Labelling
-from gsa.inference.meter import Meter
-from gsa.inference.prediction import Prediction, Query, Truncated
-from gsa.inference.tables import format_of
-from gsa.tasks.task import SENTIMENT, Task
+from gsa.data.task import SENTIMENT, Task
+from gsa.prediction.job import Job, Labelling
+from gsa.prediction.meter import Meter
+from gsa.prediction.prediction import Prediction, Query, Truncated
+from gsa.prediction.readers import format_of
 
 QUIET = Meter("x", lambda _: None)
 

@@ -5,9 +5,9 @@ import re
 from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
-from gsa.tasks.dialogue import Dialogue, Example, Utterance
-from gsa.tasks.layout import Layout
-from gsa.tasks.task import EMOTION, SENTIMENT
+from gsa.data.layout import Layout
+from gsa.data.task import EMOTION, SENTIMENT
+from gsa.data.types import Dialogue, Example, Utterance
 
 LAYOUTS = [
     Layout(name=name, context=context, window=2, max_tokens=4096)

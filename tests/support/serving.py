@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from gsa.inference.prediction import Prediction, Query
-from gsa.inference.predictor import Predictor
-from gsa.inference.server.app import Service
-from gsa.inference.server.draining import Server
-from gsa.inference.server.run import bound
+from gsa.prediction.prediction import Prediction, Query
+from gsa.prediction.predictor import Predictor
+from gsa.serving.app import Service
+from gsa.serving.server import bound
+from gsa.serving.shutdown import Server
 
 
 class Held:

@@ -27,7 +27,7 @@ def table_of(dataset: str, skill: float, seed: int, n: int = SIZE, first: int = 
     """Return predictions of which about `skill` are right, with probabilities 0.5 to 1 of the answer."""
     task, rng = CATALOGUE[dataset].task, np.random.default_rng(seed)
     gold = gold_of(dataset)[first : first + n]
-    asked = np.asarray([task.labels.index(task.asked(label)) for label in gold])
+    asked = np.asarray([task.labels.index(task.canonical_label(label)) for label in gold])
     other = (asked + rng.integers(1, len(task.labels), size=n)) % len(task.labels)
     answer = np.where(rng.random(n) < skill, asked, other)
     sure = 0.51 + 0.49 * rng.random(n)

@@ -10,8 +10,8 @@ from bushes import CLOSE, FAMILIES, build, bushes, eager_cuts, off, overheads, s
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gsa.chain.backbone import trie_inputs
 from gsa.errors import InputError
+from gsa.model.backbone import trie_inputs
 from gsa.trie import attention
 from gsa.trie.attention import cuts, spans_of, trie_attention
 from gsa.trie.trie import TokenTrie

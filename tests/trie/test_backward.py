@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from peft import LoraConfig, get_peft_model
 
-from gsa.chain.answers import Reading, answer_loss
-from gsa.tasks.dialogue import Dialogue, Example, Utterance
-from gsa.tasks.encoding import Prompt
+from gsa.data.encoder import Prompt
+from gsa.data.types import Dialogue, Example, Utterance
+from gsa.model.scoring import PackedBatch, answer_loss
 from gsa.trie import attention
 from gsa.trie.attention import attend, spans_of
-from gsa.trie.rows import Row, branches
+from gsa.trie.packing import PackedRow, branches
 from gsa.trie.trie import TokenTrie
 
 __all__ = ["eager_cuts"]  # a fixture for every test of this module
@@ -69,12 +69,12 @@ def gradients(model, loss):
 @settings(deadline=None, max_examples=25)
 @given(lessons(), overheads)
 def test_loss_and_gradients_equal_those_of_one_sequence_a_prompt(linked, prompts, overhead):
-    row = Row(prompts, score=False)
+    row = PackedRow(prompts, score=False)
     linked.get_base_model().set_attn_implementation(attention.NAME)
     with span_costs(overhead):
-        reading = Reading.of(row, linked)
-    assert "trie_spans" in reading.inputs
-    found = answer_loss(linked, reading)
+        batch = PackedBatch.from_row(row, linked)
+    assert "trie_spans" in batch.inputs
+    found = answer_loss(linked, batch)
     found_gradients = gradients(linked, found)
 
     linked.get_base_model().set_attn_implementation("sdpa")
@@ -101,7 +101,9 @@ def test_loss_and_gradients_equal_those_of_one_sequence_a_prompt(linked, prompts
 
 def test_logits_are_kept_only_where_an_answer_token_is_predicted(linked):
     linked.get_base_model().set_attn_implementation(attention.NAME)
-    row = Row((prompt([1, 2, 3], [(9, 8), (5,)], 0, 1), prompt([1, 2, 4], [(9, 8), (5,)], 1, 2)), score=False)
-    reading = Reading.of(row, linked)
-    assert reading.tokens.tolist() == [9, 8, 5]
-    assert linked(**reading.inputs).logits.shape == (1, 3, 11)
+    row = PackedRow(
+        (prompt([1, 2, 3], [(9, 8), (5,)], 0, 1), prompt([1, 2, 4], [(9, 8), (5,)], 1, 2)), score=False
+    )
+    batch = PackedBatch.from_row(row, linked)
+    assert batch.tokens.tolist() == [9, 8, 5]
+    assert linked(**batch.inputs).logits.shape == (1, 3, 11)

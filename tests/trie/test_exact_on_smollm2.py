@@ -5,15 +5,17 @@ import os
 import pytest
 import torch
 
-from gsa.chain.answers import Reading, answer_loss
-from gsa.chain.backbone import load_backbone, row_logits
-from gsa.chain.batches import dialogues, examples_of
+from gsa.chain.base import load_base
 from gsa.chain.chain import fresh_link
-from gsa.chain.recipe import Backbone, Lora, Source
-from gsa.chain.recipe_file import layout_of
-from gsa.tasks.encoding import Encoder
-from gsa.tasks.task import EMOTION
-from gsa.trie.rows import group, pack
+from gsa.data.encoder import Encoder
+from gsa.data.selection import dialogues
+from gsa.data.task import EMOTION
+from gsa.model.backbone import row_logits
+from gsa.model.scoring import PackedBatch, answer_loss
+from gsa.recipes.loader import layout_of
+from gsa.recipes.schema import Backbone, Lora, Source
+from gsa.recipes.sources import examples_of
+from gsa.trie.packing import group, pack
 
 pytestmark = [
     pytest.mark.slow,
@@ -24,7 +26,7 @@ NAME = "meld" if os.environ.get("GSA_DATA") else "sampler-emotion"
 @pytest.mark.parametrize(("name", "context"), [("paper", "dialogue"), ("inline", "history")])
 def test_trie_equals_one_sequence_per_prompt(name: str, context: str) -> None:
     torch.set_num_threads(os.cpu_count() or 1)
-    loaded = load_backbone(Backbone())
+    loaded = load_base(Backbone())
     model = fresh_link(loaded.model, Lora(), 0)
     for parameter_name, parameter in model.named_parameters():
         if "lora_B" in parameter_name:
@@ -39,12 +41,12 @@ def test_trie_equals_one_sequence_per_prompt(name: str, context: str) -> None:
         model.zero_grad()
         return found
 
-    reading = Reading.of(row, model)
-    shared = answer_loss(model, reading)
+    batch = PackedBatch.from_row(row, model)
+    shared = answer_loss(model, batch)
     shared.backward()
     by_trie = gradients()
     with torch.no_grad():
-        logits = row_logits(model, reading.inputs)[reading.place]
+        logits = row_logits(model, batch.inputs)[batch.logit_index]
     model.base_model.model.set_attn_implementation("sdpa")
     flat = torch.zeros(())
     at = 0
@@ -57,7 +59,7 @@ def test_trie_equals_one_sequence_per_prompt(name: str, context: str) -> None:
         assert (logits[at : at + len(answer)] - found).norm() / found.norm() <= 1e-5
         at += len(answer)
         loss = torch.nn.functional.cross_entropy(found, torch.tensor(answer), reduction="sum") / len(
-            reading.tokens
+            batch.tokens
         )
         loss.backward()
         flat += loss.detach()

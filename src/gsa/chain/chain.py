@@ -10,27 +10,28 @@ from typing import Any
 import torch
 from safetensors.torch import save
 
-from gsa.chain.backbone import Loaded, load_backbone
-from gsa.chain.links import CONFIG, WEIGHTS, LinkWeights
+from gsa.atomic_io import atomic_path, sha256
+from gsa.chain.base import load_base
+from gsa.chain.link import CONFIG, WEIGHTS, LinkWeights
 from gsa.chain.manifest import LOG, Link, Manifest
-from gsa.chain.quiet import quiet
-from gsa.chain.recipe import Backbone, Lora
 from gsa.errors import InputError, suggest
-from gsa.files import aside, sha256
+from gsa.model.backbone import LoadedModel
+from gsa.model.hf_logging import quiet_libraries
+from gsa.recipes.schema import Backbone, Lora
 
 
 @dataclass(frozen=True)
 class Chain(Manifest):
     """Base and links of a run, with what needs a model."""
 
-    def load(self, backbone: Backbone, level: int | None = None, device: str = "") -> Loaded:
+    def load(self, backbone: Backbone, level: int | None = None, device: str = "") -> LoadedModel:
         """Load the base and merge the first `level` links into it; None merges all, 0 none.
 
         Raises InputError where the base is another one, the chain is shorter, or a link is damaged.
         """
         self.check_level(level)
-        loaded = load_backbone(backbone, device)
-        self.fold_into(loaded.model, loaded.identity, backbone.name, level)
+        loaded = load_base(backbone, device)
+        self.merge_into(loaded.model, loaded.identity, backbone.name, level)
         return loaded
 
     def extended(self, name: str, model: Any, base_name: str, log: str) -> "Chain":
@@ -38,7 +39,7 @@ class Chain(Manifest):
         folder = f"{len(self.links) + 1}-{name}"
         path = self.root / "links" / folder
         config = model.peft_config["default"]
-        with aside(path) as draft:
+        with atomic_path(path) as draft:
             draft.mkdir()
             # PEFT would note the local path that the base was read from.
             config.base_model_name_or_path, config.inference_mode = base_name, True
@@ -71,7 +72,7 @@ def fresh_link(model: Any, lora: Lora, seed: int) -> Any:
         init_lora_weights="gaussian",
         task_type="CAUSAL_LM",
     )
-    with quiet():
+    with quiet_libraries():
         return get_peft_model(model, config)
 
 
@@ -79,7 +80,7 @@ def merge(model: Any) -> Any:
     """Fold the active link into the weights, as a stored one is: one layer at a time, added in float32."""
     link = LinkWeights.of(link_weights(model), model.active_peft_config.to_dict())
     merged = model.unload()
-    link.fold_into(merged)
+    link.merge_into(merged)
     return merged.requires_grad_(False).eval()
 
 

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from gsa.chain.links import CONFIG, WEIGHTS, LinkWeights
-from gsa.chain.trust import adapter, nothing_outside
+from gsa.atomic_io import from_checked_json, sha256, to_checked_json, write_atomic
+from gsa.chain.link import CONFIG, WEIGHTS, LinkWeights
 from gsa.errors import InputError
-from gsa.files import sealed, sha256, unsealed, write
+from gsa.model.validation import adapter, nothing_outside
 
 MANIFEST = "chain.json"
 LOG = "log.jsonl"
@@ -50,7 +50,7 @@ class Manifest:
         if not file.is_file():
             raise InputError(f"'{root}' holds no {MANIFEST}: expected the folder of a run made by `gsa tune`")
         try:
-            stored = unsealed(file.read_text(encoding="utf-8"))
+            stored = from_checked_json(file.read_text(encoding="utf-8"))
             links = tuple(
                 Link(**{key: str(value) for key, value in link.items()}) for link in stored["links"]
             )
@@ -71,9 +71,9 @@ class Manifest:
         """Store the chain's manifest."""
         links = [asdict(link) for link in self.links]
         content = {"base": self.base, "recipe": self.recipe, "links": links}
-        write(self.root / MANIFEST, sealed(content))
+        write_atomic(self.root / MANIFEST, to_checked_json(content))
 
-    def fold_into(self, model: Any, identity: str, name: str, level: int | None = None) -> None:
+    def merge_into(self, model: Any, identity: str, name: str, level: int | None = None) -> None:
         """Add the first `level` links (None: all) to the weights of the base, a model in memory.
 
         `identity` and `name` are the model's. Raises InputError if it is not the base or a link is damaged.
@@ -81,7 +81,7 @@ class Manifest:
         if identity != self.base:
             raise InputError(f"backbone '{name}' is {identity}: '{self.root}' was tuned on {self.base}")
         for link in self.link_weights(level):
-            link.fold_into(model)
+            link.merge_into(model)
 
     def identity(self, level: int | None = None) -> str:
         """Return the identity of the base with the first `level` links (None: all): the base's if none."""

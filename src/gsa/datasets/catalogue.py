@@ -5,7 +5,20 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
-from gsa.datasets import emorynlp, iemocap, meld, mosei, mosi, mustard, mustardpp, samplers, sst2, tweeteval
+from gsa.datasets import (
+    emorynlp,
+    iemocap,
+    meld,
+    mosei,
+    mosi,
+    mustard,
+    mustardpp,
+    sst2,
+    tweeteval,
+)
+from gsa.datasets import (
+    sampler as samplers,
+)
 from gsa.datasets.dataset import Dataset, Splits
 from gsa.errors import InputError, suggest
 

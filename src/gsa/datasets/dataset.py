@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gsa.data.task import Task
+from gsa.data.types import Example
 from gsa.errors import InputError, suggest
-from gsa.tasks.dialogue import Example
-from gsa.tasks.task import Task
 
 Splits = dict[str, list[Example]]
 """``train``, ``dev`` and ``test``, always all three; one that does not exist is empty."""

@@ -15,9 +15,9 @@ Neural Networks, AAAI workshop on Affective Content Analysis 2018.
 from collections.abc import Iterator
 from pathlib import Path
 
-from gsa.datasets import reading
+from gsa.data.task import EMOTION
+from gsa.datasets import parsing as reading
 from gsa.datasets.dataset import Dataset, Source, Splits, github
-from gsa.tasks.task import EMOTION
 
 NAME = "emorynlp"
 COLUMNS = ("Dialogue_ID", "Utterance_ID", "Utterance", "Speaker", "Emotion")

@@ -17,10 +17,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from gsa.datasets import reading
+from gsa.data.task import EMOTION
+from gsa.datasets import parsing as reading
 from gsa.datasets.dataset import Dataset, Splits
 from gsa.errors import InputError
-from gsa.tasks.task import EMOTION
 
 NAME = "iemocap"
 TASK = EMOTION.with_labels("happy", "sad", "neutral", "angry", "excited", "frustrated")

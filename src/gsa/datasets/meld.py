@@ -14,10 +14,10 @@ ACL 2019.
 from collections.abc import Iterator
 from pathlib import Path
 
-from gsa.datasets import reading
+from gsa.data.task import EMOTION
+from gsa.datasets import parsing as reading
 from gsa.datasets.dataset import Dataset, Source, Splits, github
 from gsa.errors import InputError
-from gsa.tasks.task import EMOTION
 
 NAME = "meld"
 COLUMNS = ("Utterance", "Speaker", "Emotion", "Dialogue_ID", "Utterance_ID")

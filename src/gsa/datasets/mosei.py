@@ -14,9 +14,9 @@ Dynamic Fusion Graph, ACL 2018.
 
 from pathlib import Path
 
+from gsa.data.task import SENTIMENT
 from gsa.datasets.dataset import Dataset, Source, Splits, github
 from gsa.datasets.mosi import METRICS, TWO_CLASSES, split_by_mode
-from gsa.tasks.task import SENTIMENT
 
 NAME = "mosei"
 

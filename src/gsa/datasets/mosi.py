@@ -18,10 +18,10 @@ from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 
-from gsa.datasets import reading
+from gsa.data.task import SENTIMENT
+from gsa.datasets import parsing as reading
 from gsa.datasets.dataset import Dataset, Source, Splits
 from gsa.errors import InputError
-from gsa.tasks.task import SENTIMENT
 
 NAME = "mosi"
 COLUMNS = ("video_id", "clip_id", "text", "label", "mode")

@@ -15,10 +15,10 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from gsa.datasets import reading
+from gsa.data.task import SARCASM
+from gsa.datasets import parsing as reading
 from gsa.datasets.dataset import Dataset, Source, Splits, github
 from gsa.errors import InputError
-from gsa.tasks.task import SARCASM
 
 NAME = "mustard"
 FOLDS = 5

@@ -17,10 +17,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from gsa.datasets import mustard, reading
+from gsa.data.task import SARCASM
+from gsa.datasets import mustard
+from gsa.datasets import parsing as reading
 from gsa.datasets.dataset import Dataset, Source, Splits, github
 from gsa.errors import InputError
-from gsa.tasks.task import SARCASM
 
 NAME = "mustardpp"
 COLUMNS = ("SCENE", "SENTENCE", "SPEAKER", "SHOW", "Sarcasm")

@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterable, Sequence
 from itertools import permutations
 
+from gsa.data.types import Example
 from gsa.datasets.catalogue import get, load
-from gsa.tasks.dialogue import Example
 
 WORDS = 5
 """A text of fewer words may be repeated by chance: it is not looked for."""

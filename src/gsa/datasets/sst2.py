@@ -16,10 +16,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from gsa.datasets import reading
+from gsa.data.task import SENTIMENT
+from gsa.datasets import parsing as reading
 from gsa.datasets.dataset import Dataset, Source, Splits, github
 from gsa.errors import InputError
-from gsa.tasks.task import SENTIMENT
 
 NAME = "sst2"
 LABELS = {"0": "negative", "1": "negative", "2": "neutral", "3": "positive", "4": "positive"}

@@ -16,10 +16,10 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from gsa.datasets import reading
+from gsa.data.task import SENTIMENT, Task
+from gsa.datasets import parsing as reading
 from gsa.datasets.dataset import Dataset, Source, Splits, github
 from gsa.errors import InputError
-from gsa.tasks.task import SENTIMENT, Task
 
 EMOJI = {
     "red_heart": "❤",

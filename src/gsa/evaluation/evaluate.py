@@ -17,18 +17,19 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from gsa.chain.batches import draw, examples_of, metrics_of, pool_of, splits_of, task_of
 from gsa.chain.chain import Chain
-from gsa.chain.lock import alone
-from gsa.chain.recipe import Recipe, Source
-from gsa.chain.run import read_run
+from gsa.chain.run_folder import read_run
+from gsa.data.encoder import Encoder
+from gsa.data.selection import draw
+from gsa.data.types import Example
 from gsa.errors import InputError, suggest
 from gsa.evaluation import predictions, results
 from gsa.evaluation.metrics import Answers, answers_of, measure
 from gsa.evaluation.results import Result
-from gsa.evaluation.scoring import score
-from gsa.tasks.dialogue import Example
-from gsa.tasks.encoding import Encoder
+from gsa.locking import folder_lock
+from gsa.model.scoring import score
+from gsa.recipes.schema import Recipe, Source
+from gsa.recipes.sources import examples_of, metrics_of, pool_of, splits_of, task_of
 
 Say = Callable[[str], None]
 MAJORITY = -1
@@ -50,7 +51,7 @@ def evaluate(
     and for one that another process measures.
     """
     recipe, chain = read_run(root)
-    with alone(root, "eval"):
+    with folder_lock(root, "eval"):
         return _evaluate(recipe, chain, levels, datasets, split, limit, again, say)
 
 
@@ -171,7 +172,7 @@ def rows_of(recipe: Recipe, level: int, source: Source, split: str, table: pl.Da
 def _majority(recipe: Recipe, root: Path, source: Source, examples: Sequence[Example], split: str) -> None:
     """Add the rows of always answering the most frequent label of the training split."""
     task = task_of(source)
-    counts = Counter(task.asked(str(example.label)) for example in pool_of(source))
+    counts = Counter(task.canonical_label(str(example.label)) for example in pool_of(source))
     always = np.zeros((len(examples), len(task.labels)))
     always[:, max(range(len(task.labels)), key=lambda i: counts[task.labels[i]])] = 1.0
     answers = answers_of(task, [str(example.label) for example in examples], always)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, f1_score, recall_score
 
-from gsa.tasks.task import Task
+from gsa.data.task import Task
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Answers:
 
 def answers_of(task: Task, gold: Sequence[str], probabilities: NDArray[np.float64]) -> Answers:
     """Return Answers from a dataset's gold labels and probabilities of shape (examples, labels)."""
-    indices = np.asarray([task.labels.index(task.asked(label)) for label in gold], dtype=np.int64)
+    indices = np.asarray([task.labels.index(task.canonical_label(label)) for label in gold], dtype=np.int64)
     neutral = np.asarray([label == "neutral" for label in gold]) if "neutral" in task.merged else None
     return Answers(task.labels, indices, probabilities, neutral)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from gsa.files import aside, sha256, write
+from gsa.atomic_io import atomic_path, sha256, write_atomic
 
 FOLDER, SUMS = "predictions", "SHA256SUMS"
 
@@ -22,10 +22,12 @@ def path_of(root: Path, level: int, dataset: str, split: str) -> Path:
 
 def store(root: Path, file: Path, table: pl.DataFrame) -> None:
     """Write a table and note its checksum."""
-    with aside(file) as draft:
+    with atomic_path(file) as draft:
         table.write_parquet(draft)
     sums = {**_sums(root), _name(root, file): sha256(file)}
-    write(root / FOLDER / SUMS, "".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items())))
+    write_atomic(
+        root / FOLDER / SUMS, "".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items()))
+    )
 
 
 def load(root: Path, file: Path) -> pl.DataFrame | None:

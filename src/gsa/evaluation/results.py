@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from gsa.atomic_io import write_atomic
 from gsa.errors import InputError
-from gsa.files import write
 
 FILE, CRC = "results.jsonl", "crc32"
 Kind = TypeVar("Kind")
@@ -74,7 +74,7 @@ def read_rows(file: Path, made: Callable[[dict[str, Any]], Kind], remedy: str) -
 
 def write_rows(file: Path, rows: Iterable[dict[str, Any]]) -> None:
     """Store rows, each with the CRC of its content, in place of the file."""
-    write(file, "".join(json.dumps({**content, CRC: _crc(content)}) + "\n" for content in rows))
+    write_atomic(file, "".join(json.dumps({**content, CRC: _crc(content)}) + "\n" for content in rows))
 
 
 def _crc(content: dict[str, Any]) -> int:

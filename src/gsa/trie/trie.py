@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from gsa.tasks.encoding import shared
+from gsa.data.encoder import shared
 
 Array = NDArray[np.int64]
 

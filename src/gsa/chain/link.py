@@ -1,0 +1,77 @@
+"""A stored link as plain tensors: a PEFT adapter folder in, its A's and B's and scaling out.
+
+Folding it into the weights needs no PEFT, whose import alone takes longer than the rest of a start.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from gsa.errors import InputError
+
+WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
+PREFIX = "base_model.model."
+
+
+@dataclass(frozen=True)
+class LinkWeights:
+    """One link in memory."""
+
+    pairs: dict[str, tuple[Tensor, Tensor]]
+    """By the name of the linear layer: A of shape (rank, in) and B of shape (out, rank), float32."""
+    scaling: float
+    """The update is B A times this (paper, equation 1)."""
+    transposed: bool
+    """Whether the layers hold their weights as (in, out), as GPT-2's do."""
+    config: dict[str, Any]
+    """`adapter_config.json` as it is."""
+
+    @classmethod
+    def read(cls, folder: Path) -> "LinkWeights":
+        """Read an adapter folder; raises InputError for one that is more than plain LoRA, or is broken."""
+        try:
+            config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+            tensors = load_file(folder / WEIGHTS)
+            odd = [key for key in ("use_dora", "use_rslora", "lora_bias", "rank_pattern", "alpha_pattern")
+                   if config.get(key)]  # fmt: skip
+            link = cls.of(tensors, config)
+        except InputError:
+            raise
+        except Exception as error:  # a broken file fails in as many ways as there are libraries below
+            raise InputError(f"link '{folder}' cannot be read: {type(error).__name__} {error}") from None
+        if odd:
+            raise InputError(f"link '{folder}' has {odd[0]}: expected plain LoRA, as `gsa tune` makes it")
+        return link
+
+    @classmethod
+    def of(cls, tensors: dict[str, Tensor], config: dict[str, Any]) -> "LinkWeights":
+        """Return the link of an adapter's tensors, by PEFT's names, and its configuration."""
+        scaling = float(config["lora_alpha"]) / int(config["r"])
+        return cls(_pairs(dict(tensors)), scaling, bool(config.get("fan_in_fan_out")), config)
+
+    def merge_into(self, model: Any) -> None:
+        """Add the link to a model's weights in place: W + (B A) * scaling in float32, then cast."""
+        with torch.no_grad():
+            for name, (a, b) in self.pairs.items():
+                weight = model.get_submodule(name).weight
+                update = (b.to(weight.device) @ a.to(weight.device)) * self.scaling
+                weight.copy_(weight.float() + (update.T if self.transposed else update))
+
+
+def _pairs(tensors: dict[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
+    names = sorted({name.removeprefix(PREFIX).rpartition(".lora_")[0] for name in tensors})
+    pairs = {
+        name: (
+            tensors.pop(f"{PREFIX}{name}.lora_A.weight").float(),
+            tensors.pop(f"{PREFIX}{name}.lora_B.weight").float(),
+        )
+        for name in names
+    }
+    if tensors:
+        raise ValueError(f"unknown tensor '{next(iter(tensors))}'")
+    return pairs

@@ -1,0 +1,240 @@
+"""The command `gsa`: parses and calls, nothing else; heavy imports wait for the command that needs them."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gsa import __version__
+from gsa.cli.data import Json, data
+from gsa.cli.study import Overrides, RecipePath, RunPath, say, study
+from gsa.errors import InputError, memory_is_short
+from gsa.signals import Stopped, handle_signals
+
+app = typer.Typer(
+    help="One language model, tuned level by level, that does all of sentiment.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(data, name="data")
+app.add_typer(study)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"gsa {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _gsa(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="No progress; only warnings and errors.")
+    ] = False,
+) -> None:
+    """One language model, tuned level by level, that does all of sentiment."""
+    from gsa.progress import configure_logging
+
+    configure_logging(quiet)
+
+
+@app.command()
+def tune(
+    recipe: RecipePath,
+    out: Annotated[Path | None, typer.Option(help="Run folder; runs/NAME if not given.")] = None,
+    overrides: Overrides = None,
+    seed: Annotated[int | None, typer.Option(help="Use another seed than the recipe's.")] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Only print what it would take.")] = False,
+) -> None:
+    """Tune a chain as a recipe says; the same command resumes a run that was stopped."""
+    from gsa.recipes.loader import load_recipe
+
+    wanted = load_recipe(recipe, overrides or [], seed)
+    if plan:
+        from gsa.cli import format as terminal
+        from gsa.training.plan import make_plan
+
+        print(terminal.plan(wanted, make_plan(wanted)))
+        return
+    from gsa.training.run import tune as run
+
+    root = out or Path("runs") / wanted.name
+    print(wanted.toml())
+    run(wanted, root, say)
+    print(f"the chain is in {root}; measure it with: gsa eval {root}")
+
+
+@app.command(name="eval")
+def evaluate(
+    run: RunPath,
+    level: Annotated[
+        list[int] | None, typer.Option(help="Links to merge, 0 is untuned; all levels if not given.")
+    ] = None,
+    dataset: Annotated[
+        list[str] | None, typer.Option(help="Only these; all of the recipe if not given.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="train, dev or test; the recipe's if not given.")] = "",
+    limit: Annotated[int | None, typer.Option(min=0, help="Most examples a dataset, 0 for all.")] = None,
+    again: Annotated[bool, typer.Option(help="Compute what is already there once more.")] = False,
+    examples: Annotated[int, typer.Option(min=0, help="Show this many predictions a dataset.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Measure a run: scores, the forgetting matrix, predictions kept as Parquet."""
+    from gsa.cli import format as terminal
+    from gsa.evaluation import evaluate as measuring
+
+    rows = measuring.evaluate(
+        run, level, dataset or [], split, limit, again, lambda text: print(text, file=sys.stderr)
+    )
+    if as_json:
+        print(measuring.as_json(rows))
+        return
+    print(
+        terminal.text(measuring.matrix(run, rows), "Main metric on every dataset after every level (percent)")
+    )
+    if examples:
+        print(terminal.predictions(measuring.shown(run, rows[0].split, examples)))
+
+
+@app.command()
+def predict(
+    task: Annotated[
+        str, typer.Argument(metavar="TASK", help="sentiment, emotion, sarcasm, or one of the run's own.")
+    ],
+    source: Annotated[
+        str, typer.Argument(metavar="INPUT", help="A text, a .csv, .tsv, .jsonl or .parquet file, or -.")
+    ],
+    model: Annotated[
+        str | None, typer.Option(help="Run, model folder or Hugging Face id; the shipped one if not given.")
+    ] = None,
+    level: Annotated[int | None, typer.Option(min=0, help="Links to merge; all if not given.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Labelled file, by its ending; standard output if not given.")
+    ] = None,
+    text: Annotated[str | None, typer.Option(help="Column of texts [default: text].")] = None,
+    speaker: Annotated[str | None, typer.Option(help="Column of speakers [default: speaker].")] = None,
+    dialogue_id: Annotated[
+        str | None, typer.Option(help="Column that names each row's dialogue [default: dialogue_id].")
+    ] = None,
+    form: Annotated[str, typer.Option("--format", help="Format of the input: csv, tsv, jsonl.")] = "",
+    labels: Annotated[str, typer.Option(help="Other labels than the run's, with commas between.")] = "",
+    instruction: Annotated[str, typer.Option(help="Question of a task of your own.")] = "",
+    context: Annotated[bool, typer.Option("--context", help="Read the turns before, too.")] = False,
+    no_quotes: Annotated[
+        bool, typer.Option("--no-quotes", help="Quotes in CSV and TSV are text; a line is a row.")
+    ] = False,
+    prefix: Annotated[str, typer.Option(help="Put before the names of new columns.")] = "",
+    rejects: Annotated[
+        Path | None, typer.Option(help="File for bad rows [default: OUTPUT.rejects.jsonl].")
+    ] = None,
+    again: Annotated[bool, typer.Option(help="Replace files that are there.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Label a text, a file or standard input; the same command resumes a file that was stopped."""
+    from gsa.prediction.rows import Columns
+    from gsa.prediction.shell import Options, label
+
+    columns = Columns(text, speaker, dialogue_id)
+    listed = [word.strip() for word in labels.split(",")] if labels else []
+    options = Options(
+        model, level, columns, output, form, listed, instruction, context, not no_quotes, prefix, rejects,
+        again, as_json,
+    )  # fmt: skip
+    said = label(task, source, options)
+    if said:
+        print(said)
+
+
+@app.command()
+def serve(
+    model: Annotated[
+        str | None, typer.Option(help="Run, model folder or Hugging Face id; the shipped one if not given.")
+    ] = None,
+    level: Annotated[int | None, typer.Option(min=0, help="Links to merge; all if not given.")] = None,
+    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    token_file: Annotated[
+        Path | None, typer.Option(help="File with the token clients must bring; else GSA_TOKEN's, if any.")
+    ] = None,
+    limit: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=NUMBER", help="Change a limit (docs/serving.md).")
+    ] = None,
+    page: Annotated[bool, typer.Option(help="The web page at /, where the extra `web` is installed.")] = True,
+) -> None:
+    """Answer over HTTP until stopped: the web page, /v1/sentiment, /v1/emotion, /v1/sarcasm, /v1/classify."""
+    from gsa.serving.server import Options
+    from gsa.serving.server import serve as run
+
+    run(Options(model, level, host, port, token_file, limit or [], page), say)
+
+
+@app.command()
+def export(
+    run: RunPath,
+    form: Annotated[str, typer.Option("--format", help="merged, adapter, gguf or chain.")],
+    out: Annotated[Path, typer.Option(help="New folder.")],
+    level: Annotated[int | None, typer.Option(min=0, help="Links to include; all if not given.")] = None,
+) -> None:
+    """Write a run for others: a merged model, one PEFT adapter, a GGUF, or its links in 16 bits."""
+    from gsa.export.export import export as write
+
+    folder = write(run, form, out, level)
+    for file in sorted(file for file in folder.rglob("*") if file.is_file()):
+        print(f"{file.stat().st_size:>12,}  {file}")
+
+
+@app.command()
+def show(
+    dataset: Annotated[str, typer.Argument(help="A name of `gsa data list`.")],
+    index: Annotated[int, typer.Option(min=0, help="Number of the example in its split.")] = 0,
+    split: Annotated[str, typer.Option(help="train, dev or test.")] = "train",
+    layout: Annotated[str, typer.Option(help="paper, instruction_first or inline.")] = "inline",
+    context: Annotated[str, typer.Option(help="dialogue, history or window.")] = "history",
+    protocol: Annotated[str, typer.Option(help="Split protocol, where there are several.")] = "",
+    max_tokens: Annotated[int, typer.Option(min=64, help="Longest prompt with its answer.")] = 1024,
+    backbone: Annotated[
+        str, typer.Option(help="Whose tokenizer: a name, Hugging Face id or folder.")
+    ] = "smollm2-135m",
+) -> None:
+    """Print exactly what the model reads for one example, and how many tokens that is."""
+    from gsa.cli import format as terminal
+    from gsa.prediction.preview import show_prompt
+    from gsa.recipes.loader import layout_of
+
+    wanted = layout_of(name=layout, context=context, max_tokens=max_tokens)
+    print(terminal.prompt(show_prompt(dataset, index, split, wanted, protocol, backbone)))
+
+
+def main() -> None:
+    """Run the command; bad input, a failing disk or short memory is one sentence on stderr and exit code 2.
+
+    Asked to stop by a signal, it exits with 128 and the signal's number: 130 for Ctrl-C, 143 for SIGTERM.
+    """
+    try:
+        with handle_signals():
+            app()
+    except InputError as error:
+        _end(str(error), 2)
+    except Stopped as stopped:
+        _end(str(stopped), 128 + stopped.signum)
+    except (OSError, MemoryError, RuntimeError) as error:
+        if memory_is_short(error):
+            less = "a smaller backbone, or when tuning a smaller training.row_tokens, needs less"
+            _end(f"not enough memory: {less}", 2)
+        if not isinstance(error, OSError):
+            raise
+        _end(f"{error.filename or 'a file'}: {error.strerror or error}", 2)
+
+
+def _end(sentence: str, code: int) -> None:
+    print(f"gsa: {' '.join(sentence.split())}", file=sys.stderr)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

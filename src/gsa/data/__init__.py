@@ -1,0 +1,1 @@
+"""Utterances, dialogues and examples; tasks, layouts, prompts and answers."""

@@ -1,0 +1,1 @@
+"""Studies of several recipes and seeds, baselines, the paper's cases."""

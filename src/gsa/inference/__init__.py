@@ -1,1 +1,0 @@
-"""Labels for users: predictor, files, server. Knows chain and scores, no recipe's data and no metric."""

@@ -1,1 +1,0 @@
-"""Labels over HTTP: `gsa serve`. Its modules need the extra `server`."""

@@ -1,1 +1,0 @@
-"""The web page of `gsa serve`: what it shows, and how it asks."""

@@ -1,0 +1,1 @@
+"""Backbones, the forward pass over a TokenTrie, and the scoring of labels."""

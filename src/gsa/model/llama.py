@@ -1,0 +1,128 @@
+"""The forward pass of a Llama over one row, made for shared prefixes on CPU.
+
+In: a transformers Llama, plain or with one link on it, and the inputs of a row. Out: the logits at the
+nodes that predict. It reads the model's own weights and computes what the model's own `forward` does, in
+fewer passes over memory, and in the last layer only for nodes whose logits are wanted. Models of other
+architectures go through transformers; `suits` decides.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+from transformers import LlamaForCausalLM
+
+from gsa.model.ops import Projection, gate, norm, project, rotate
+from gsa.trie import attention
+
+PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj")
+NORMS = ("input_layernorm", "post_attention_layernorm")
+GATES = ("gate_proj", "up_proj", "down_proj")
+
+
+def bare(model: Any) -> Any:
+    """Return the causal LM below a link, or the model itself."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
+def recompute(model: Any) -> None:
+    """Let each layer keep its input alone while tuning, and compute the rest again for the gradients."""
+    base = bare(model)  # transformers has renamed it, and warns of the old name
+    enable = getattr(base, "activation_checkpointing_enable", None) or base.gradient_checkpointing_enable
+    enable({"use_reentrant": False})
+
+
+def suits(model: Any) -> bool:
+    """Return whether `logits` computes what the model's own forward pass would."""
+    base = bare(model)
+    if type(base) is not LlamaForCausalLM or base.config._attn_implementation != attention.NAME:
+        return False
+    config = base.config
+    plain = base.dtype in (torch.float32, torch.float64)  # links are added into the weights at each step
+    plain = plain and config.hidden_act == "silu" and not (base.training and config.attention_dropout)
+    blocks: list[tuple[Any, tuple[str, ...]]] = [(base, ("lm_head",))]
+    for layer in base.model.layers:
+        blocks += [(layer.self_attn, PROJECTIONS), (layer.mlp, GATES)]
+        plain = plain and not any(getattr(layer, name).weight.requires_grad for name in NORMS)
+    plain = plain and not base.model.norm.weight.requires_grad
+    return plain and all(_part(getattr(block, name)) is not None for block, names in blocks for name in names)
+
+
+def logits(model: Any, inputs: dict[str, Any]) -> Tensor:
+    """Return the logits at `logits_to_keep`, shape (kept nodes, vocabulary).
+
+    `inputs` are those of `trie_inputs` with an index of the nodes to keep.
+    """
+    base = bare(model)
+    trunk = base.model
+    ids, kept = inputs["input_ids"][0], inputs["logits_to_keep"]
+    x = trunk.embed_tokens(ids)
+    cos, sin = trunk.rotary_emb(x, inputs["position_ids"])
+    half = cos.shape[-1] // 2
+    angles = cos[0, :, :half].contiguous(), sin[0, :, :half].contiguous()
+    last = len(trunk.layers) - 1
+    for number, layer in enumerate(trunk.layers):
+        given = layer, x, angles, inputs["trie_spans"], kept if number == last else None
+        if layer.gradient_checkpointing and layer.training:
+            x = checkpoint(_layer, *given, use_reentrant=False, preserve_rng_state=False)
+        else:
+            x = _layer(*given)
+    return _through(base, ("lm_head",), _norm(trunk.norm, x))[0]
+
+
+def _layer(
+    layer: Any, x: Tensor, angles: tuple[Tensor, Tensor], spans: attention.Spans, kept: Tensor | None
+) -> Tensor:
+    """Return what a layer makes of x, of the kept nodes alone if they are given."""
+    seen = _attend(layer, x, angles, spans)
+    if kept is not None:
+        x, seen = x[kept], seen[kept]
+    x = x + _through(layer.self_attn, ("o_proj",), seen)[0]
+    hidden = _norm(layer.post_attention_layernorm, x)
+    hidden = gate(*_through(layer.mlp, ("gate_proj", "up_proj"), hidden))
+    return x + _through(layer.mlp, ("down_proj",), hidden)[0]
+
+
+def _attend(layer: Any, x: Tensor, angles: tuple[Tensor, Tensor], spans: attention.Spans) -> Tensor:
+    """Return what each node reads from its ancestors, shape (nodes, heads * size)."""
+    block = layer.self_attn
+    q, k, v = _through(block, PROJECTIONS[:3], _norm(layer.input_layernorm, x))
+    cos, sin = angles
+    heads = k.shape[-1] // block.head_dim
+    q = rotate(q, cos * block.scaling, sin * block.scaling, heads)
+    k = rotate(k, cos, sin, heads)[:, :, 0]
+    v = v.view(len(v), heads, -1).transpose(0, 1)
+    return attention.attend(q, k, v, spans).transpose(0, 1).flatten(1)
+
+
+def _norm(module: Any, x: Tensor) -> Tensor:
+    return norm(x, module.weight, module.variance_epsilon)
+
+
+def _through(block: Any, names: tuple[str, ...], x: Tensor) -> tuple[Tensor, ...]:
+    parts = (_part(getattr(block, name)) for name in names)
+    return project(x, *[part for part in parts if part is not None])
+
+
+def _part(module: Any) -> Projection | None:
+    """Return a layer's weights, None where it is more than a frozen product and at most one plain link."""
+    if type(module) is nn.Linear:
+        return None if module.weight.requires_grad else Projection(module.weight, module.bias)
+    if not hasattr(module, "lora_A"):
+        return None
+    from peft.tuners.lora import Linear as LoraLinear  # slow to import, and there only where a link is
+
+    if not isinstance(module, LoraLinear) or module.merged or module.lora_variant:
+        return None
+    base = module.get_base_layer()
+    if module.disable_adapters or not module.active_adapters:
+        return Projection(base.weight, base.bias)
+    (name, *others) = module.active_adapters
+    dropout = module.lora_dropout[name]
+    drops = module.training and not isinstance(dropout, nn.Identity)
+    if others or drops or module.lora_B[name].bias is not None:
+        return None
+    return Projection(
+        base.weight, base.bias, module.lora_A[name].weight, module.lora_B[name].weight, module.scaling[name]
+    )

@@ -1,0 +1,153 @@
+"""From a row to what a model says of its answers, for tuning and scoring alike.
+
+In: a model and a PackedRow. Out: the log-probability of every answer token that the row lays out, and the
+losses made of them. Logits are computed only at the nodes that predict an answer token.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gsa.data.encoder import Prompt
+from gsa.model.backbone import row_logits, trie_inputs
+from gsa.recipes.schema import Level
+from gsa.trie.packing import PackedRow, group, pack
+
+
+@dataclass(frozen=True)
+class PackedBatch:
+    """A row as tensors: what the model reads, and where its answers are."""
+
+    inputs: dict[str, Any]
+    """Keyword arguments of the model; its logits have one row a distinct predicting node."""
+    logit_index: Tensor
+    """For each answer token, the row of the logits that predicts it; shape (answer tokens,)."""
+    tokens: Tensor
+    """The answer tokens; shape (answer tokens,)."""
+    answer_index: Tensor
+    """For each answer token, the running number of its answer; shape (answer tokens,)."""
+    gold: Tensor
+    """For each prompt, the index of its gold label, -1 if unknown; shape (prompts,)."""
+    weight: Tensor
+    """For each prompt, how much it counts in the labels loss."""
+    labels: Tensor
+    """For each answer, prompt and label index; shape (2, answers)."""
+
+    @classmethod
+    def from_row(cls, row: PackedRow, model: Any) -> "PackedBatch":
+        """Lay out a row for a model, on its device."""
+        nodes, tokens, owner = row.predicted
+        kept, place = np.unique(nodes, return_inverse=True)
+        sizes = [len(prompt.answers) if row.score else 1 for prompt in row.prompts]
+        labels = [[p, i] for p, size in enumerate(sizes) for i in range(size)]
+        gold = [-1 if prompt.gold is None else prompt.gold for prompt in row.prompts]
+
+        def here(array: Any) -> Tensor:
+            return torch.as_tensor(np.asarray(array)).to(model.device)
+
+        inputs = {**trie_inputs(row.trie, model), "logits_to_keep": here(kept)}
+        weight = here(np.array([prompt.weight for prompt in row.prompts], np.float32))
+        return cls(inputs, here(place), here(tokens), here(owner), here(gold), weight, here(labels).T)
+
+
+Loss = Callable[[Any, PackedBatch], Tensor]
+"""Of a model on a row, a mean over its answer tokens or its prompts."""
+
+
+def log_probabilities(model: Any, batch: PackedBatch) -> tuple[Tensor, Tensor]:
+    """Return each answer token's log-probability, and whether it is the likeliest token of all."""
+    logits = row_logits(model, batch.inputs).float()
+    found = logits[batch.logit_index, batch.tokens] - logits.logsumexp(-1)[batch.logit_index]
+    return found, logits.argmax(-1)[batch.logit_index] == batch.tokens
+
+
+def answer_loss(model: Any, batch: PackedBatch) -> Tensor:
+    """Return the mean cross-entropy of the gold answers' tokens over the whole vocabulary (equation 5)."""
+    return -log_probabilities(model, batch)[0].mean()
+
+
+def label_loss(model: Any, batch: PackedBatch, answer_weight: float = 0.0) -> Tensor:
+    """Return the mean cross-entropy of the gold labels over the label list alone, weighted by prompt.
+
+    A label's score is the log-probability of its whole answer. Tokens outside the list take no part, so
+    answers of earlier levels are not pushed down. With `answer_weight` that share of the answer loss is
+    added, so that the likeliest tokens of all stay those of the list.
+    """
+    found, _ = log_probabilities(model, batch)
+    prompts, labels = batch.labels
+    scores = torch.zeros(len(prompts), device=found.device).index_add(0, batch.answer_index, found)
+    table = torch.full((len(batch.gold), int(labels.max()) + 1), float("-inf"), device=found.device)
+    table = table.index_put((prompts, labels), scores)
+    losses = torch.nn.functional.cross_entropy(table, batch.gold, reduction="none")
+    loss = (batch.weight * losses).mean()
+    if answer_weight:
+        gold = (labels == batch.gold[prompts])[batch.answer_index]
+        loss = loss - answer_weight * found[gold].mean()
+    return loss
+
+
+LOSSES: dict[str, Loss] = {"answer": answer_loss, "labels": label_loss}
+
+
+def loss_of(level: Level) -> Loss:
+    """Return the loss that a level of a recipe is tuned with."""
+    if level.answer_weight:
+        return partial(label_loss, answer_weight=level.answer_weight)
+    return LOSSES[level.loss]
+
+
+@dataclass(frozen=True)
+class Score:
+    """What the model thinks of one prompt."""
+
+    probabilities: NDArray[np.float64]
+    """Of each label, in the task's order; shape (labels,), sums to 1."""
+    greedy: int | None
+    """The label that greedy decoding answers with; None where it leaves the label list."""
+
+    @property
+    def best(self) -> int:
+        """Index of the most probable label."""
+        return int(self.probabilities.argmax())
+
+
+def score(
+    model: Any,
+    prompts: Sequence[Prompt],
+    row_tokens: int = 1024,
+    progress: Callable[[int], None] | None = None,
+) -> list[Score]:
+    """Score prompts in order; neighbours of one dialogue share their prefixes.
+
+    `progress` is called with the number of prompts done after each row.
+    """
+    scores: list[Score] = []
+    for row in pack(group(prompts), row_tokens, score=True):
+        scores += score_row(model, row)
+        if progress:
+            progress(len(scores))
+    return scores
+
+
+def score_row(model: Any, row: PackedRow) -> list[Score]:
+    """Return the scores of one row's prompts."""
+    with torch.inference_mode():
+        batch = PackedBatch.from_row(row, model)
+        found, follows = (x.cpu().numpy() for x in log_probabilities(model, batch))
+    owner = batch.answer_index.cpu().numpy()
+    log_p = np.bincount(owner, weights=found.astype(np.float64))
+    greedy = np.bincount(owner, weights=~follows) == 0
+    scores, at = [], 0
+    for prompt in row.prompts:
+        here = slice(at, at + len(prompt.answers))
+        at = here.stop
+        weights = np.exp(log_p[here] - log_p[here].max())
+        hits = np.flatnonzero(greedy[here])
+        scores.append(Score(weights / weights.sum(), int(hits[0]) if len(hits) else None))
+    return scores

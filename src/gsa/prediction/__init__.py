@@ -1,0 +1,1 @@
+"""Labelling texts, conversations and files."""

@@ -1,0 +1,128 @@
+"""What a user asks and gets: texts and turns in, Queries out; and the Prediction that answers each.
+
+Imports no torch.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gsa.data.task import Task
+from gsa.data.types import Dialogue, Utterance, unreadable
+from gsa.errors import InputError, suggest
+
+Turn = str | Mapping[str, str] | tuple[str, str] | Utterance
+"""One turn as a user gives it: its text, ``{"text": ..., "speaker": ...}``, in a list of turns
+``(speaker, text)``, or an Utterance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Truncated:
+    """What was left out of a prompt because it was too long; false where nothing was."""
+
+    turns: int = 0
+    """Whole turns of the dialogue, those farthest from the target."""
+    words: int = 0
+    """Words from the middle of the target itself."""
+
+    def __bool__(self) -> bool:
+        return bool(self.turns or self.words)
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The label of one text or utterance."""
+
+    label: str
+    """The likeliest label."""
+    probabilities: Mapping[str, float]
+    """Of every label of the list, in its order; they sum to 1."""
+    truncated: Truncated = Truncated()
+    """What the model did not read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One thing to label."""
+
+    task: Task
+    dialogue: Dialogue
+    """Queries about one dialogue share the object, so that its turns are read once."""
+    target: int = 0
+    """Index of the turn to label."""
+
+
+def utterance(turn: Any, where: str) -> Utterance:
+    """Return a user's turn as an Utterance; raises InputError for one that holds no text to label."""
+    if _is_pair(turn):
+        turn = Utterance(turn[1], turn[0])
+    if isinstance(turn, Mapping):
+        for key in turn:
+            if key not in ("text", "speaker"):
+                near = suggest(str(key), ("text", "speaker"))
+                raise InputError(f"{where}: unknown key '{key}'{near}: expected 'text' and 'speaker'")
+        turn = Utterance(turn.get("text", ""), turn.get("speaker") or "")
+    made = Utterance(turn) if isinstance(turn, str) else turn
+    if not isinstance(made, Utterance) or not isinstance(made.text, str) or not isinstance(made.speaker, str):
+        raise InputError(f"{where}: expected a text or a turn with 'text' and 'speaker', found {turn!r:.60}")
+    odd = unreadable(made.text) or unreadable(made.speaker)
+    if odd or not made.text.strip():
+        raise InputError(f"{where}: expected a text, found {odd or 'an empty one'}")
+    return made
+
+
+def dialogue(turns: Turn | Iterable[Turn], where: str = "dialogue") -> Dialogue:
+    """Return a user's conversation as a Dialogue; a lone turn is a dialogue of one.
+
+    Raises InputError that names the turn which cannot be read, counted from 1, and for a tuple of two texts
+    that stands alone, because that may be two turns or one.
+    """
+    if isinstance(turns, str | Mapping | Utterance):
+        return Dialogue("", (utterance(turns, where),))
+    if _is_pair(turns):
+        raise InputError(
+            f"{where}: found a tuple of two texts, which may be two turns, or a speaker and a text: expected "
+            "a list of turns"
+        )
+    listed = as_list(turns, where)
+    if not isinstance(listed, list) or not listed:
+        raise InputError(f"{where}: expected one turn or more, found {turns!r:.60}")
+    made = tuple(utterance(turn, f"{where} turn {number}") for number, turn in enumerate(listed, start=1))
+    return Dialogue("", made)
+
+
+def as_list(inputs: Any, where: str = "input") -> Any:
+    """Return any iterable of texts, turns or conversations as a list; a text or a turn as it is.
+
+    A tuple of two texts stays one. Raises InputError for a table, whose columns are asked for one by one.
+    """
+    if not _is_iterable(inputs) or _is_pair(inputs):
+        return inputs
+    if hasattr(inputs, "columns"):
+        kind = type(inputs).__name__
+        raise InputError(f"{where}: found a table ({kind}): expected one of its columns, or a list")
+    try:
+        items = iter(inputs)
+    except TypeError:  # an array of no dimension says that it can be iterated
+        return inputs
+    return list(items)
+
+
+def is_many(inputs: object, task: Task) -> bool:
+    """Tell whether an input, as `as_list` returns it, is a list of what the task labels, not one of them.
+
+    A list of texts is many sentences to a task that reads sentences, one dialogue to a task that reads
+    dialogues; there a list of lists is many. A tuple of two texts in a list is a turn.
+    """
+    if not isinstance(inputs, list | tuple):
+        return False
+    nested = bool(inputs) and all(_is_iterable(item) and not _is_pair(item) for item in inputs)
+    return nested if task.context else True
+
+
+def _is_iterable(inputs: object) -> bool:
+    return isinstance(inputs, Iterable) and not isinstance(inputs, str | bytes | Mapping | Utterance)
+
+
+def _is_pair(turn: object) -> bool:
+    return isinstance(turn, tuple) and len(turn) == 2 and all(isinstance(part, str) for part in turn)

@@ -1,0 +1,211 @@
+"""The predictor: a tuned chain that labels texts and conversations.
+
+In: Queries, or plain strings and turns. Out: one Prediction each. Everything goes through `predict`,
+which lays queries of any tasks and dialogues, one client's or many's, into shared tries.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from threading import Lock
+from typing import Any, overload
+
+from gsa.data.encoder import Encoder, Known, Prompt
+from gsa.data.layout import Layout
+from gsa.data.task import EMOTION, SARCASM, SENTIMENT, TASKS, Task
+from gsa.data.types import Dialogue, Example
+from gsa.errors import InputError, suggest
+from gsa.model.backbone import LoadedModel
+from gsa.model.scoring import Score, score
+from gsa.prediction.prediction import Prediction, Query, Truncated, Turn, as_list, dialogue, is_many
+
+AT_ONCE = 1024
+"""Queries that are encoded before they are scored; bounds memory, and how long other threads wait."""
+ENCODERS = 64
+"""Tasks whose encoder is kept: those asked last."""
+
+Talk = Turn | Iterable[Turn]
+
+
+class Predictor:
+    """Labels with probabilities. Safe to use from several threads: they take turns."""
+
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        layout: Layout,
+        tasks: Mapping[str, Task] = TASKS,
+        row_tokens: int = 768,
+        identity: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Wrap a loaded model; `gsa.load` does it for a run, a model folder or a Hugging Face id."""
+        self.layout = layout
+        self.tasks = dict(tasks)
+        """What the model was tuned to do, by name, with the label lists that it was tuned on."""
+        self.identity = dict(identity or {"base": loaded.identity})
+        """What the answers depend on; two predictors with equal identities answer alike."""
+        self.model = loaded.model
+        """The transformers model; not to be changed."""
+        self.tokenizer = loaded.tokenizer
+        """Its tokenizer; not to be changed."""
+        self._row_tokens = row_tokens
+        self._encoders: dict[tuple[Any, ...], Encoder] = {}
+        self._known = Known()
+        self._lock = Lock()
+
+    def of(self, loaded: LoadedModel) -> "Predictor":
+        """Return a predictor that asks another model, with this one's tokenizer, in the same way."""
+        return Predictor(loaded, self.layout, self.tasks, self._row_tokens, {"base": loaded.identity})
+
+    @overload
+    def sentiment(  # type: ignore[overload-overlap]  # a str is a sequence of str too
+        self, inputs: str, labels: Sequence[str] = ()
+    ) -> Prediction: ...
+    @overload
+    def sentiment(self, inputs: Iterable[str], labels: Sequence[str] = ()) -> list[Prediction]: ...
+    def sentiment(self, inputs: str | Iterable[str], labels: Sequence[str] = ()) -> Any:
+        """Return the polarity of a text, or of each text of a list or another iterable, in order.
+
+        Each text is read alone. `labels` replaces the label list. Raises InputError for an empty text.
+        """
+        return self.classify(SENTIMENT.name, inputs, labels)
+
+    @overload
+    def emotions(  # type: ignore[overload-overlap]
+        self, conversation: Talk, labels: Sequence[str] = ()
+    ) -> list[Prediction]: ...
+    @overload
+    def emotions(
+        self, conversation: Iterable[Iterable[Turn]], labels: Sequence[str] = ()
+    ) -> list[list[Prediction]]: ...
+    def emotions(self, conversation: Any, labels: Sequence[str] = ()) -> Any:
+        """Return the emotion of every utterance of a conversation: a list as long as its turns.
+
+        A list of conversations gives a list of such lists. Every turn is read once, whatever their
+        number. `labels` replaces the label list. Raises InputError that names an empty turn.
+        """
+        task = self.task(EMOTION.name, labels)
+        conversation = as_list(conversation)
+        many = is_many(conversation, task)
+        talks = _talks(conversation if many else [conversation], many)
+        asked = [Query(task, talk, turn) for talk in talks for turn in range(len(talk.turns))]
+        answers = iter(self.predict(asked))
+        found = [[next(answers) for _ in talk.turns] for talk in talks]
+        return found if many else found[0]
+
+    @overload
+    def sarcasm(  # type: ignore[overload-overlap]
+        self, conversation: Talk, labels: Sequence[str] = ()
+    ) -> Prediction: ...
+    @overload
+    def sarcasm(
+        self, conversation: Iterable[Iterable[Turn]], labels: Sequence[str] = ()
+    ) -> list[Prediction]: ...
+    def sarcasm(self, conversation: Any, labels: Sequence[str] = ()) -> Any:
+        """Tell whether the last turn of a conversation is sarcastic, the turns before it being its context.
+
+        A list of conversations gives a list. Raises InputError that names an empty turn.
+        """
+        return self.classify(SARCASM.name, conversation, labels)
+
+    def classify(
+        self,
+        task: str | Task,
+        inputs: Any,
+        labels: Sequence[str] = (),
+        instruction: str = "",
+        context: bool = False,
+    ) -> Any:
+        """Return a task's label of one input, or of each of a list, in order.
+
+        `task` is one of `tasks`, a Task, or a new name with `instruction` and `labels`. A task that reads
+        sentences takes a text or a list of texts; one that reads dialogues, as a new one does with
+        `context`, takes a conversation or a list of them, and labels the last turn. Raises InputError for
+        an unknown task or an empty text.
+        """
+        chosen = self.task(task, labels, instruction, context)
+        inputs = as_list(inputs)
+        many = is_many(inputs, chosen)
+        talks = _talks(inputs if many else [inputs], many)
+        found = self.predict([Query(chosen, talk, len(talk.turns) - 1) for talk in talks])
+        return found if many else found[0]
+
+    def task(
+        self, task: str | Task, labels: Sequence[str] = (), instruction: str = "", context: bool = False
+    ) -> Task:
+        """Return a task by name with its label list or another; raises InputError for an unknown name.
+
+        With `context` it reads the turns before the target, whether or not it was tuned to.
+        """
+        if isinstance(task, str):
+            if instruction:
+                known = self.tasks.get(task, Task(task, 4, "", context=False))
+                task = replace(known, instruction=instruction)
+            elif task in self.tasks:
+                task = self.tasks[task]
+            else:
+                near = suggest(task, self.tasks)
+                raise InputError(
+                    f"task '{task}': unknown{near}: expected one of {sorted(self.tasks)}, "
+                    "or a task of your own with its instruction and labels"
+                )
+        task = replace(task, context=True) if context else task
+        return task.with_labels(*labels) if labels or not task.labels else task
+
+    def predict(
+        self, queries: Sequence[Query], progress: Callable[[int], None] | None = None
+    ) -> list[Prediction]:
+        """Return the Prediction of each query, in order: the one door that batches of any kind go through.
+
+        Queries may mix tasks and dialogues; those of one task share its instruction, those of one
+        dialogue its turns. `progress` is called with the number of queries done.
+        """
+        order = sorted(range(len(queries)), key=lambda i: _key(queries[i].task))
+        found: dict[int, Prediction] = {}
+        for start in range(0, len(order), AT_ONCE):
+            part = order[start : start + AT_ONCE]
+            with self._lock:
+                told = (lambda done: progress(start + done)) if progress else None  # noqa: B023
+                answers = self._answer([queries[i] for i in part], told)
+            found.update(zip(part, answers, strict=True))
+        return [found[i] for i in range(len(queries))]
+
+    def _answer(self, queries: Sequence[Query], told: Callable[[int], None] | None) -> list[Prediction]:
+        prompts: list[Prompt] = []
+        numbers: dict[int, str] = {}  # two clients' dialogues may have one id, so objects are told apart
+        at = 0
+        while at < len(queries):
+            task = queries[at].task
+            key = _key(task)
+            end = next((i for i in range(at, len(queries)) if _key(queries[i].task) != key), len(queries))
+            mine = []
+            for query in queries[at:end]:
+                number = numbers.setdefault(id(query.dialogue), str(len(numbers)))
+                mine.append(Example(number, task.name, Dialogue(number, query.dialogue.turns), query.target))
+            prompts += self._encoder(task).encode(mine)
+            at = end
+        scores = score(self.model, prompts, self._row_tokens, told)
+        return [_prediction(*each, self.layout) for each in zip(queries, prompts, scores, strict=True)]
+
+    def _encoder(self, task: Task) -> Encoder:
+        key = _key(task)
+        found = self._encoders.pop(key, None) or Encoder(self.tokenizer, self.layout, task, self._known)
+        self._encoders[key] = found  # as the youngest
+        if len(self._encoders) > ENCODERS:
+            del self._encoders[next(iter(self._encoders))]
+        return found
+
+
+def _key(task: Task) -> tuple[Any, ...]:
+    return task.name, task.instruction, task.labels, tuple(sorted(task.words.items())), task.context
+
+
+def _talks(conversations: Sequence[Any], many: bool) -> list[Dialogue]:
+    where = "input {}" if many else "input"
+    return [dialogue(talk, where.format(number)) for number, talk in enumerate(conversations, start=1)]
+
+
+def _prediction(query: Query, prompt: Prompt, scored: Score, layout: Layout) -> Prediction:
+    labels = query.task.labels
+    turns = layout.turns(query.dialogue, query.target) if query.task.context else range(1)
+    chances = {label: float(p) for label, p in zip(labels, scored.probabilities, strict=True)}
+    return Prediction(labels[scored.best], chances, Truncated(len(turns) - len(prompt.turns), prompt.cut))

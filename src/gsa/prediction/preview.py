@@ -1,0 +1,39 @@
+"""What the model reads for one example, token by token."""
+
+from dataclasses import dataclass
+
+from gsa.chain.base import load_config
+from gsa.data.encoder import Encoder, Prompt
+from gsa.data.layout import Layout
+from gsa.datasets.catalogue import get, load
+from gsa.errors import InputError
+from gsa.recipes.schema import Backbone
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One example as the model reads it."""
+
+    text: str
+    """The prompt's ids decoded: exactly what is read."""
+    prompt: Prompt
+    answers: tuple[str, ...]
+    """Each label's answer, decoded."""
+    left_out: int
+    """Turns left out for length."""
+
+
+def show_prompt(dataset: str, index: int, split: str, layout: Layout, protocol: str, backbone: str) -> Shown:
+    """Encode one example; raises InputError for an unknown dataset, split, protocol or index."""
+    splits = load(dataset, protocol)
+    if split not in splits:
+        raise InputError(f"--split '{split}': expected one of {list(splits)}")
+    if index >= len(splits[split]):
+        raise InputError(f"--index {index}: {dataset} has {len(splits[split])} examples in its {split} split")
+    _, tokenizer = load_config(Backbone(name=backbone))
+    task = get(dataset).task_for(protocol)
+    example = splits[split][index]
+    prompt = Encoder(tokenizer, layout, task).encode([example])[0]
+    answers = tuple(tokenizer.decode(list(ids)) for ids in prompt.answers)
+    whole = layout.turns(example.dialogue, example.target) if task.context else prompt.turns
+    return Shown(tokenizer.decode(list(prompt.ids)), prompt, answers, len(whole) - len(prompt.turns))

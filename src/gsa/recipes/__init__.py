@@ -1,0 +1,1 @@
+"""Recipes: TOML files that say everything a run depends on."""

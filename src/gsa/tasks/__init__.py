@@ -1,1 +1,0 @@
-"""Utterances, dialogues, examples; tasks, layouts, prompts. Knows no dataset and no torch."""

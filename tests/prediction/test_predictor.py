@@ -1,0 +1,211 @@
+"""The predictor: the same answers alone and together, from one thread and from many."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny import byte_tokenizer
+
+import gsa
+from gsa.data.encoder import Encoder
+from gsa.data.layout import Layout
+from gsa.data.task import EMOTION, SARCASM, SENTIMENT, Task
+from gsa.data.types import Dialogue, Example, Utterance
+from gsa.errors import InputError
+from gsa.model.backbone import LoadedModel, row_logits
+from gsa.model.scoring import score
+from gsa.prediction import predictor as module
+from gsa.prediction.prediction import Prediction, Query, Truncated, dialogue
+from gsa.prediction.predictor import Predictor
+
+TALK = [
+    {"speaker": "Ana", "text": "They cancelled my flight."},
+    {"speaker": "Ben", "text": "Oh no."},
+    {"speaker": "Ana", "text": "I love airports so much."},
+]
+TEXTS = ["It was fine.", "Dreadful, all of it!", "The lamp is on the table."]
+
+
+@pytest.fixture(scope="module")
+def tuned_model(tuned: Path) -> Predictor:
+    return gsa.load(tuned)
+
+
+@pytest.fixture
+def plain(model: Any) -> Predictor:
+    """A predictor on a fresh random model with short prompts."""
+    return Predictor(LoadedModel(model, byte_tokenizer(), "tiny"), Layout(max_tokens=600), row_tokens=800)
+
+
+def close(one: Prediction, other: Prediction) -> bool:
+    return one.label == other.label and one.probabilities == pytest.approx(other.probabilities, abs=1e-5)
+
+
+def test_one_text_or_many(tuned_model: Predictor) -> None:
+    one = tuned_model.sentiment(TEXTS[0])
+    many = tuned_model.sentiment(TEXTS)
+    assert isinstance(one, Prediction)
+    assert [type(each) for each in many] == [Prediction] * 3
+    assert close(one, many[0])
+    assert tuned_model.sentiment([]) == []
+    for each in many:
+        assert list(each.probabilities) == ["negative", "neutral", "positive"]
+        assert sum(each.probabilities.values()) == pytest.approx(1)
+        assert each.label == max(each.probabilities, key=lambda label: each.probabilities[label])
+        assert not each.truncated
+
+
+def test_every_utterance_has_an_emotion(tuned_model: Predictor) -> None:
+    found = tuned_model.emotions(TALK)
+    assert len(found) == 3
+    assert set(found[0].probabilities) == set(EMOTION.labels)
+    both = tuned_model.emotions([TALK, TALK[:1]])
+    assert [len(each) for each in both] == [3, 1]
+    assert all(close(a, b) for a, b in zip(found, both[0], strict=True))
+    assert close(both[1][0], found[0]), "the first turn does not know what follows"
+    assert len(tuned_model.emotions("Oh no.")) == 1
+
+
+def test_sarcasm_is_of_the_last_turn(plain: Predictor) -> None:
+    labels = ("yes", "not")  # of one length, or a random model would always prefer the shorter
+    one = plain.sarcasm(TALK, labels)
+    assert [close(one, each) for each in plain.sarcasm([TALK, TALK[:1]], labels)] == [True, False]
+    assert set(plain.sarcasm(TALK).probabilities) == set(SARCASM.labels)
+    assert isinstance(plain.sarcasm("Great."), Prediction)
+
+
+def test_answers_are_those_of_evaluation(plain: Predictor, model: Any) -> None:
+    talk = Dialogue("d", tuple(Utterance(turn["text"], turn["speaker"]) for turn in TALK))
+    prompts = Encoder(byte_tokenizer(), plain.layout, EMOTION).encode(
+        [Example(str(i), "set", talk, i) for i in range(3)]
+    )
+    expected = score(model, prompts)
+    for found, known in zip(plain.emotions(TALK), expected, strict=True):
+        assert list(found.probabilities.values()) == pytest.approx(list(known.probabilities), abs=1e-6)
+
+
+def test_a_conversation_is_one_forward_pass(plain: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+    passes = []
+
+    def counted(*given: Any) -> Any:
+        passes.append(1)
+        return row_logits(*given)
+
+    monkeypatch.setattr("gsa.model.scoring.row_logits", counted)
+    plain.emotions(TALK)
+    assert len(passes) == 1
+
+
+def test_queries_of_any_tasks_go_together(plain: Predictor) -> None:
+    talk = dialogue(TALK)
+    twin = dialogue(TALK[::-1])  # has the same id, and must not be taken for the other
+    asked = [
+        Query(EMOTION, talk, 2), Query(SENTIMENT, dialogue(TEXTS[1])), Query(EMOTION, twin, 2),
+        Query(SARCASM, talk, 1), Query(EMOTION, talk, 0), Query(SENTIMENT, dialogue(TEXTS[0])),
+    ]  # fmt: skip
+    together = plain.predict(asked)
+    assert all(close(found, plain.predict([query])[0]) for found, query in zip(together, asked, strict=True))
+    assert len({found.label for found in together} | {tuple(f.probabilities) for f in together}) > 2
+    assert plain.predict([]) == []
+
+
+def test_long_lists_are_taken_in_parts(plain: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = plain.sentiment(TEXTS)
+    monkeypatch.setattr(module, "AT_ONCE", 2)
+    told: list[int] = []
+    queries = [Query(SENTIMENT, dialogue(text)) for text in TEXTS]
+    parts = plain.predict(queries, told.append)
+    assert all(close(a, b) for a, b in zip(whole, parts, strict=True))
+    assert told[-1] == 3
+    assert told == sorted(told)
+
+
+def test_what_was_cut_is_told(plain: Predictor) -> None:
+    long = " ".join(["word"] * 300)
+    found = plain.sentiment(f"It was fine. {long} Dreadful.")
+    assert found.truncated.turns == 0
+    assert 200 < found.truncated.words < 304
+    talk = [f"This is turn {number}, about nothing." for number in range(20)]
+    emotions = plain.emotions(talk)
+    assert emotions[0].truncated == Truncated()
+    assert 10 < emotions[-1].truncated.turns < 20
+    assert plain.sentiment(talk)[-1].truncated == Truncated(), "a sentence is read alone"
+
+
+def test_own_labels_and_tasks(tuned_model: Predictor) -> None:
+    assert set(tuned_model.sentiment("Fine.", labels=["bad", "good"]).probabilities) == {"bad", "good"}
+    found = tuned_model.classify(
+        "urgency",
+        ["Call me now!", "No hurry."],
+        labels=["urgent", "can wait"],
+        instruction="How urgent is it?",
+    )
+    assert [list(each.probabilities) for each in found] == [["urgent", "can wait"]] * 2
+    task = Task("urgency", 4, "How urgent is it?", ("urgent", "can wait"), context=False)
+    assert close(tuned_model.classify(task, "Call me now!"), found[0])
+    assert len(tuned_model.classify("emotion", [TALK, TALK])) == 2
+
+
+def test_a_question_of_ones_own_about_a_conversation(plain: Predictor) -> None:
+    own = {"labels": ("urgent", "can wait"), "instruction": "How urgent is it?"}
+    found = plain.classify("urgency", TALK, context=True, **own)
+    assert isinstance(found, Prediction)
+    task = gsa.Task("urgency", 4, own["instruction"], own["labels"])
+    assert close(found, plain.predict([gsa.Query(task, dialogue(TALK), 2)])[0])
+    assert not close(found, plain.classify("urgency", TALK[-1:], context=True, **own)), "it is read"
+    assert len(plain.classify("urgency", [TALK, TALK], context=True, **own)) == 2
+    assert len(plain.classify("urgency", TALK, **own)) == 3, "without it each turn is a text of its own"
+
+
+def test_pairs_and_iterables_are_read_as_lists_of_turns(plain: Predictor) -> None:
+    pairs = [(turn["speaker"], turn["text"]) for turn in TALK]
+    for found in (plain.emotions(pairs), plain.emotions(iter(TALK))):
+        assert all(close(a, b) for a, b in zip(found, plain.emotions(TALK), strict=True))
+    assert [len(each) for each in plain.emotions(iter([pairs, iter(pairs)]))] == [3, 3]
+    assert close(plain.sarcasm(pairs), plain.sarcasm(TALK))
+    assert len(plain.sentiment(text for text in TEXTS)) == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("sentimnt", "a"), r"task 'sentimnt': unknown \(did you mean 'sentiment'\?\): expected one of"),
+        (("sentiment", ""), "input: expected a text, found an empty one"),
+        (("sentiment", ["a", ""]), "input 2: expected a text"),
+        (("emotion", [["a"], ["b", " "]]), "input 2 turn 2: expected a text"),
+        (("sentiment", "a", ["one"]), "expected two or more distinct, non-empty labels"),
+        (("new", "a", (), "What is it?"), "expected two or more distinct, non-empty labels"),
+        (("sentiment", 5), "expected one turn or more, found 5"),
+    ],
+)
+def test_bad_input_is_one_sentence(plain: Predictor, words: tuple[Any, ...], says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        plain.classify(*words)
+
+
+def test_threads_take_turns(plain: Predictor) -> None:
+    asked = [(TEXTS[i % 3] + "!" * i, TALK[: 1 + i % 3]) for i in range(8)]
+    expected = [(plain.sentiment(text), plain.emotions(talk)) for text, talk in asked]
+    found: list[Any] = [None] * 8
+
+    def ask(i: int) -> None:
+        found[i] = (plain.sentiment(asked[i][0]), plain.emotions(asked[i][1]))
+
+    threads = [threading.Thread(target=ask, args=(i,)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert found == expected
+
+
+def test_encoders_are_kept_but_not_forever(plain: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "ENCODERS", 2)
+    plain.sentiment("Fine.")
+    mine = plain._encoder(SENTIMENT)
+    for name in "abc":
+        plain.sentiment("Fine.", labels=[f"{name}1", f"{name}2"])
+        assert plain._encoder(SENTIMENT) is mine, "what is asked often is not made again"
+    assert len(plain._encoders) == 2
+    assert len(plain._known.tokens) == 1, "a line is counted once for all tasks"

@@ -1,0 +1,178 @@
+"""Sixty and more wrong recipes: exit code 2 and one sentence with the key's path, before anything loads."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from gsa.cli import main as cli
+
+GOOD = """
+name = "x"
+seed = 1
+[backbone]
+name = "{backbone}"
+[layout]
+name = "inline"
+[lora]
+rank = 2
+[training]
+row_tokens = 256
+[[levels]]
+name = "SA"
+datasets = ["sampler-sentiment"]
+learning_rate = 1e-3
+[[levels]]
+name = "ERC"
+datasets = [{{ name = "sampler-emotion", limit = 10 }}]
+learning_rate = 2e-3
+[evaluation]
+split = "test"
+"""
+OWN = '{ name = "own", path = "PATH", task = "sentiment", labels = ["good", "bad"] }'
+SA = '["sampler-sentiment"]'
+
+# What is replaced, by what, and what the sentence must hold.
+WRONG = [
+    # unknown keys, at each level
+    ("seed = 1", "sed = 1", "sed: unknown key (did you mean 'seed'?)"),
+    ('name = "x"', 'nmae = "x"', "nmae: unknown key (did you mean 'name'?)"),
+    ("[lora]", "[lore]", "lore: unknown key (did you mean 'lora'?)"),
+    ("[[levels]]", "[[level]]", "level: unknown key (did you mean 'levels'?)"),
+    ("[backbone]", "[backbone]\nrevison = 'a'", "backbone.revison: unknown key (did you mean 'revision'?)"),
+    ("[layout]", "[layout]\nmax_token = 99", "layout.max_token: unknown key (did you mean 'max_tokens'?)"),
+    ("rank = 2", "rnk = 2", "lora.rnk: unknown key (did you mean 'rank'?)"),
+    ("row_tokens = 256", "row_token = 256", "training.row_token: unknown key (did you mean 'row_tokens'?)"),
+    ("learning_rate = 1e-3", "learning_rte = 1", "levels.0.learning_rte: unknown key (did you mean 'learn"),
+    ("limit = 10", "limt = 10", "levels.1.datasets.0.limt: unknown key (did you mean 'limit'?)"),
+    ('split = "test"', 'splitt = "dev"', "evaluation.splitt: unknown key (did you mean 'split'?)"),
+    ("[lora]", "[lora]\nqlora = true", "lora.qlora: unknown key"),
+    # what does not go together
+    ("learning_rate = 1e-3", "learning_rate = 1e-3\nanswer_weight = 0.1",
+     "answer_weight: found 0.1 beside loss = 'answer': expected it beside loss = 'labels'"),
+    ('datasets = ["sampler-sentiment"]', 'datasets = [{{ name = "sampler-sentiment", balance = 0.5 }}]',
+     "balance of 'sampler-sentiment': found beside loss = 'answer': expected it beside loss = 'labels'"),
+    ("learning_rate = 1e-3", "learning_rate = 1e-3\nbalance = 0.5",
+     "balance: found 0.5 beside loss = 'answer': expected it beside loss = 'labels'"),
+    # missing
+    ('name = "x"', "", "name: missing"),
+    ('name = "SA"', "", "levels.0.name: missing"),
+    ("learning_rate = 2e-3", "", "levels.1.learning_rate: missing"),
+    (f"datasets = {SA}", "", "levels.0.datasets: missing"),
+    (SA, "[{ limit = 3 }]", "levels.0.datasets.0.name: missing"),
+    # wrong type
+    ('name = "x"', "name = 3", "name: input should be a valid string, found 3"),
+    ("seed = 1", 'seed = "one"', "seed: input should be a valid integer"),
+    ("seed = 1", "seed = 1.5", "seed: input should be a valid integer"),
+    ("seed = 1", "seed = true", "seed: input should be a valid integer"),
+    ("seed = 1", 'seed = "1"', "seed: input should be a valid integer"),
+    ("rank = 2", "rank = [2]", "lora.rank: input should be a valid integer"),
+    ("rank = 2", 'targets = "q_proj"', "lora.targets: input should be a valid tuple"),
+    ("rank = 2", "targets = [1]", "lora.targets.0: input should be a valid string"),
+    ("1e-3", '"fast"', "levels.0.learning_rate: input should be a valid number"),
+    ("1e-3", "true", "levels.0.learning_rate: input should be a valid number"),
+    (SA, '"sampler-sentiment"', "levels.0.datasets: input should be a valid tuple"),
+    (SA, "[3]", "levels.0.datasets.0: input should be"),
+    ("limit = 10", "limit = 1.5", "levels.1.datasets.0.limit: input should be a valid integer"),
+    ("[training]\n", "[training]\nreport_to = 1\n", "training.report_to: input should be a valid tuple"),
+    ("[layout]", '[layout]\nend = "maybe"', "layout.end: input should be a valid boolean"),
+    ('split = "test"', "split = 1", "evaluation.split: input should be 'dev' or 'test', found 1"),
+    # out of range
+    ("seed = 1", "seed = -1", "seed: input should be greater than or equal to 0"),
+    ("seed = 1", "seed = 2147483648", "seed: input should be less than 2147483648"),
+    ("rank = 2", "rank = 0", "lora.rank: input should be greater than or equal to 1"),
+    ("rank = 2", "rank = 1000000000", "lora.rank: input should be less than or equal to 1024"),
+    ("rank = 2", "alpha = 0", "lora.alpha: input should be greater than 0"),
+    ("rank = 2", "alpha = inf", "lora.alpha: input should be a finite number"),
+    ("rank = 2", "dropout = 1.0", "lora.dropout: input should be less than 1"),
+    ("rank = 2", "targets = []", "lora.targets: tuple should have at least 1 item"),
+    ("row_tokens = 256", "row_tokens = 8", "training.row_tokens: input should be greater than or equal"),
+    ("row_tokens = 256", "rows_per_step = 0", "training.rows_per_step: input should be greater"),
+    ("row_tokens = 256", "warmup = 1.0", "training.warmup: input should be less than 1"),
+    ("row_tokens = 256", "warmup = nan", "training.warmup: input should be"),
+    ("row_tokens = 256", "clip = 0", "training.clip: input should be greater than 0"),
+    ("row_tokens = 256", "checkpoint_steps = 0", "training.checkpoint_steps: input should be greater"),
+    ("row_tokens = 256", 'schedule = "lineer"', "training.schedule: input should be 'linear', 'cosine'"),
+    ("1e-3", "-1e-3", "levels.0.learning_rate: input should be greater than 0"),
+    ("1e-3", "nan", "levels.0.learning_rate: input should be"),
+    ("2e-3", "2.0", "levels.1.learning_rate: input should be less than or equal to 1"),
+    ("1e-3", "1e-3\nepochs = 0", "levels.0.epochs: input should be greater than 0"),
+    ("1e-3", "1e-3\nepochs = 1e9", "levels.0.epochs: input should be less than or equal to 1000"),
+    ("1e-3", '1e-3\nloss = "label"', "levels.0.loss: input should be 'answer' or 'labels'"),
+    ("limit = 10", "limit = -1", "levels.1.datasets.0.limit: input should be greater than or equal to 0"),
+    ("limit = 10", "fold = -1", "levels.1.datasets.0.fold: input should be greater than or equal to 0"),
+    ("[layout]", "[layout]\nmax_tokens = 1", "layout.max_tokens: input should be greater than or equal"),
+    ("[layout]", "[layout]\nwindow = 0", "layout.window: input should be greater than or equal to 1"),
+    ('"inline"', '"inlin"', "layout.name: input should be 'paper', 'instruction_first' or 'inline'"),
+    ("[backbone]", '[backbone]\ndtype = "int4"', "backbone.dtype: input should be 'float32', 'bfloat16'"),
+    ('split = "test"', 'split = "train"', "evaluation.split: input should be 'dev' or 'test'"),
+    ('split = "test"', "limit = -5", "evaluation.limit: input should be greater than or equal to 0"),
+    # empty, twice, contradictory
+    (f"datasets = {SA}", "datasets = []", "levels.0.datasets: tuple should have at least 1 item"),
+    ('name = "SA"', 'name = ""', "levels.0.name: string should have at least 1 character"),
+    ('name = "SA"', 'name = "../SA"', "levels.0.name: string should match pattern"),
+    ('name = "x"', 'name = "a/b"', "name: string should match pattern"),
+    ('name = "ERC"', 'name = "SA"', "levels: two levels are named 'SA'"),
+    (SA, '["sampler-emotion", "sampler-emotion"]', "level 'SA' lists a dataset twice"),
+    ('"inline"', '"inline"\ncontext = "dialogue"', "layout: layout 'inline' ends the prompt at the target"),
+    ("limit = 10", "limit = 10, per_class = 2", "levels.1.datasets.0: limit and per_class: expected at most"),
+    ("limit = 10", 'labels = ["a", "b"]', "levels.1.datasets.0: labels: belongs to your own data"),
+    (SA, '[{ name = "sampler-emotion", fold = 1 }]', "dataset 'sampler-emotion' appears with"),
+    # datasets that are not there or not as said
+    (SA, '["sampler-sentimnt"]', "levels.0.datasets.0.name: dataset: expected one of"),
+    (SA, '["sampler-sentimnt"]', "found 'sampler-sentimnt' (did you mean 'sampler-sentiment'?)"),
+    (SA, '["mosi"]', "dataset 'mosi': expected"),
+    (SA, '[{ name = "mustard", fold = 9 }]', "levels.0.datasets.0.fold: dataset 'mustard': expected a fold"),
+    (SA, '[{ name = "sst2", protocol = "binry" }]', "levels.0.datasets.0.protocol: dataset 'sst2'"),
+    (SA, f'[{OWN.replace("PATH", "nowhere")}]', "nowhere: expected train or test examples"),
+    (SA, f'[{OWN.replace("bad", "worse")}]', "expected a label out of good, worse, found 'bad'"),
+    (SA, f'[{OWN.replace(", labels", ", labls")}]', "levels.0.datasets.0.labls: unknown key (did you"),
+    (SA, f'[{OWN.replace("sentiment", "sentimnt")}]', "task: found 'sentimnt' (did you mean 'sentiment'?)"),
+    (SA, f"""[{OWN.replace('["good", "bad"]', '["good"]')}]""", "two or more distinct, non-empty labels"),
+    (SA, f"""[{OWN.replace('["good", "bad"]', '["good", "bad", "bad"]')}]""", "two or more distinct"),
+    # what a backbone lacks
+    ("rank = 2", 'targets = ["q_prj"]', "lora.targets: this model has no layer 'q_prj' (did you"),
+    ("{backbone}", "./nowhere", "backbone folder './nowhere' does not exist"),
+    ("[layout]", "[layout]\nmax_tokens = 64", "layout.max_tokens: 64 leaves no room"),
+    # no TOML
+    ('name = "x"', 'name = "x', "is not valid TOML"),
+    ("seed = 1", "seed = 1\nseed = 2", "is not valid TOML"),
+    ("seed = 1", "seed = " + "[" * 100000, "is not valid TOML"),
+]  # fmt: skip
+
+
+def test_the_table_is_long_enough() -> None:
+    assert len(WRONG) >= 60
+    assert len({(old, new) for old, new, _ in WRONG}) >= len(WRONG) - 1
+
+
+@pytest.mark.parametrize(("old", "new", "says"), WRONG)
+def test_a_wrong_recipe_is_one_sentence_and_exit_code_2(
+    old: str,
+    new: str,
+    says: str,
+    tiny_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert old in GOOD
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "train.jsonl").write_text('{"text": "a", "label": "good"}\n{"text": "b", "label": "bad"}\n')
+    text = GOOD.replace(old, new, 1).replace("{backbone}", tiny_folder.as_posix())
+    text = text.replace("{{", "{").replace("}}", "}").replace("PATH", own.as_posix())
+    (tmp_path / "recipe.toml").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GSA_DATA", str(tmp_path / "no-data"))
+    monkeypatch.setattr(sys, "argv", ["gsa", "tune", "recipe.toml", "--out", "run"])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    err = capsys.readouterr().err
+    assert stopped.value.code == 2
+    assert says in err
+    assert err.startswith("gsa: ")
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
+    assert len(err) < 700, "one sentence"
+    assert not (tmp_path / "run" / "chain.json").exists() or "targets" in new

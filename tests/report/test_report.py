@@ -1,0 +1,125 @@
+"""The whole report, from folders of runs to files."""
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from study import ERC_ONLY, write_run
+
+from gsa.errors import InputError
+from gsa.report.report import report
+
+FIXTURES = Path(__file__).parents[1] / "datasets" / "fixtures"
+
+
+def quiet(_: str) -> None:
+    pass
+
+
+@pytest.fixture(autouse=True)
+def data(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GSA_DATA", str(FIXTURES))
+
+
+def test_a_study_becomes_a_page_tables_and_figures(study, tmp_path):
+    made = report([study], tmp_path / "report", resamples=100, say=quiet)
+    names = {file.relative_to(tmp_path / "report").as_posix() for file in made.files}
+    tables = {f"tables/table-{i}.csv" for i in range(1, 7)}
+    tables |= {"tables/differences.csv", "tables/t-test.csv", "tables/scores.csv"}
+    tables |= {"tables/forgetting-progressive.csv"}
+    assert {name for name in names if name.startswith("tables/")} == tables
+    figures = {f"figures/{kind}-{arm}.png" for kind in ("confusion", "reliability")
+               for arm in ("progressive", "multitask", "erc-only")}  # fmt: skip
+    figures |= {"figures/learning-curves.png", "figures/examples.png", "figures/forgetting-progressive.png"}
+    assert {name for name in names if name.startswith("figures/")} == figures
+    page = (tmp_path / "report" / "report.md").read_text()
+    assert set(re.findall(r"\]\((figures/.*?)\)", page)) == figures
+    assert "| progressive - multitask | MELD |" in page
+    assert str(tmp_path) not in page
+    assert str(study) not in page
+
+
+def test_the_same_rows_give_the_same_report(study, tmp_path):
+    for name in ("a", "b"):
+        report([study], tmp_path / name, resamples=100, say=quiet)
+    files = [file for file in sorted((tmp_path / "a").rglob("*")) if file.is_file()]
+    assert len(files) > 15
+    for file in files:
+        assert file.read_bytes() == (tmp_path / "b" / file.relative_to(tmp_path / "a")).read_bytes()
+
+
+def test_what_is_absent_is_said_with_the_reason(study, tmp_path):
+    said = "\n".join(report([study], tmp_path / "report", resamples=100, say=quiet).absent)
+    assert "IEMOCAP: no rows: " in said
+    assert "CMU-MOSEI: no rows: " in said
+    assert "Table 5: no run has rows of TweetEval" in said
+    assert "Paired" not in said
+
+
+def test_one_run_gives_tables_without_comparisons(study, tmp_path):
+    made = report([study / "progressive-s0"], tmp_path / "report", resamples=100, say=quiet)
+    assert any(sentence.startswith("Paired differences: they need two arms") for sentence in made.absent)
+    names = {file.name for file in made.files}
+    assert "differences.csv" not in names
+    assert {"table-3.csv", "table-6.csv", "forgetting-progressive.csv", "scores.csv"} <= names
+
+
+def test_a_run_that_lacks_things(tmp_path):
+    root = write_run(tmp_path / "run", "bare", 0, ERC_ONLY)
+    shutil.rmtree(root / "predictions")
+    (root / "log.jsonl").unlink()
+    (root / "run.json").unlink()
+    made = report([root], tmp_path / "report", resamples=100, say=quiet)
+    said = "\n".join(made.absent)
+    assert "bare, seed 0: no predictions of its last level, so no intervals: meld, emorynlp." in said
+    assert "Learning curves: no log.jsonl beside the rows." in said
+    assert "Confusion: bare: no predictions." in said
+    assert "Table 6: it needs" in said
+    assert not [file for file in made.files if file.suffix == ".png"]
+
+
+def test_damage_and_unfinished_runs_are_told(study, tmp_path):
+    root = Path(shutil.copytree(study / "progressive-s0", tmp_path / "run"))
+    lines = [
+        line for line in (root / "results.jsonl").read_text().splitlines(True) if '"level": 3' not in line
+    ]
+    (root / "results.jsonl").write_text("".join(lines))
+    file = next(root.glob("predictions/level-2/meld*.parquet"))
+    file.write_bytes(b"no table")
+    said = "\n".join(report([root], tmp_path / "report", resamples=100, say=quiet).absent)
+    assert "progressive, seed 0: measured up to level 2 of 3." in said
+    assert "no checksum noted: predictions/level-2/meld-test.parquet." in said
+
+
+def test_a_seed_that_is_behind_is_left_out(study, tmp_path):
+    root = Path(shutil.copytree(study, tmp_path / "study"))
+    file = root / "progressive-s1" / "results.jsonl"
+    lines = [line for line in file.read_text().splitlines(True) if '"level": 3' not in line]
+    file.write_text("".join(line for line in lines if '"sst2"' not in line))
+    made = report([root], tmp_path / "report", resamples=100, say=quiet)
+    said = "\n".join(made.absent)
+    assert "progressive, seed 1: measured up to level 2 of 3, other seeds further: left out." in said
+    assert "progressive, seed 1: no rows of sst2, which other seeds have." in said
+    assert [run.seed for run in made.arms["progressive"]] == [0]
+
+
+def test_without_the_extra_there_are_tables_alone(study, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    made = report([study], tmp_path / "report", resamples=100, say=quiet)
+    assert any("pip install '.[plots]'" in sentence for sentence in made.absent)
+    assert {file.suffix for file in made.files} == {".csv", ".md"}
+
+
+def test_a_new_report_takes_the_place_of_the_old_and_of_nothing_else(study, tmp_path):
+    out = tmp_path / "report"
+    report([study], out, resamples=100, say=quiet)
+    report([study / "progressive-s0"], out, resamples=100, say=quiet)
+    assert not (out / "tables" / "differences.csv").exists()
+    (out / "report.md").unlink()
+    with pytest.raises(InputError, match="is there and is no report: expected a new or empty folder"):
+        report([study], out, resamples=100, say=quiet)
+    with pytest.raises(InputError, match="is there and is no report"):
+        report([study], study, resamples=100, say=quiet)
+    assert (study / "progressive-s0" / "results.jsonl").is_file()

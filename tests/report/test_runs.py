@@ -1,0 +1,180 @@
+"""Runs read from disk: arms and seeds, levels, predictions that can be trusted."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from study import ERC_ONLY, PROGRESSIVE, rows_of, table_of, write_run
+
+from gsa.errors import InputError
+from gsa.evaluation import predictions, results
+from gsa.evaluation.results import Result
+from gsa.report.measured_run import main_metric
+from gsa.report.runs import by_arm, common, read_runs, size_of
+
+
+def test_arms_are_recipes_and_their_runs_seeds(arms):
+    """An ending that says the seed, as in multitask-s0, is no part of the arm's name."""
+    assert {arm: [run.seed for run in runs] for arm, runs in arms.items()} == {
+        "erc-only": [0, 1],
+        "multitask": [0, 1],
+        "progressive": [0, 1],
+    }
+
+
+def test_a_run_knows_its_levels(arms):
+    run = arms["progressive"][0]
+    assert run.last == 3
+    assert [run.title(level) for level in (-1, 0, 1, 3, 4)] == [
+        "majority", "untuned", "after SA", "after SD", "after level 4",
+    ]  # fmt: skip
+    assert [run.learned(name) for name in ("sst2", "meld", "mustard", "mosei")] == [1, 2, 3, None]
+    assert run.row(3, "mosi").metric == "acc2_has0"
+    assert run.row(3, "mosei") is None
+    assert not run.few_shot
+    assert size_of(run) == "135M"
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("meta-llama/Llama-2-7b-hf", "7B"), ("Qwen2.5-0.5B", "0.5B"), ("SmolLM2-1.7B-Instruct", "1.7B"),
+        ("gpt2", ""), ("models/4bit-thing", ""),
+    ],
+)  # fmt: skip
+def test_sizes_are_read_off_names(tmp_path, name, size):
+    root = write_run(tmp_path / "run", "run", 0, ERC_ONLY)
+    recipe = root / "recipe.toml"
+    recipe.write_text(recipe.read_text().replace("[[levels]]", f'[backbone]\nname = "{name}"\n[[levels]]', 1))
+    assert size_of(read_runs([root])[0]) == size
+
+
+def test_predictions_are_those_stored(arms):
+    run = arms["progressive"][1]
+    found, table = run.predicted(3, "mosi"), pl.read_parquet(predictions.path_of(run.root, 3, "mosi", "test"))
+    assert list(found.ids) == table["id"].to_list()
+    labels = found.answers.labels
+    assert [labels[i] for i in found.answers.predicted] == table["predicted"].to_list()
+    assert found.answers.neutral.tolist() == (table["gold"] == "neutral").to_list()
+    assert 0 < found.answers.neutral.sum() < len(table)
+    part = found.of(found.ids[10:4:-1])
+    assert part.gold.tolist() == found.answers.gold[10:4:-1].tolist()
+    assert part.neutral.tolist() == found.answers.neutral[10:4:-1].tolist()
+    assert run.predicted(3, "mosei") is None
+    assert run.predicted(9, "mosi") is None
+
+
+def test_predictions_that_were_changed_are_not_used_but_named(study, tmp_path):
+    root = Path(shutil.copytree(study / "progressive-s0", tmp_path / "run"))
+    file = predictions.path_of(root, 3, "meld", "test")
+    file.write_bytes(file.read_bytes()[:-1])
+    (run,) = read_runs([root])
+    assert run.predicted(3, "meld") is None
+    assert run.damaged() == ["predictions/level-3/meld-test.parquet"]
+
+
+def test_rows_that_predictions_contradict_are_named(study, tmp_path):
+    root = Path(shutil.copytree(study / "progressive-s0", tmp_path / "run"))
+    assert read_runs([root])[0].contradictions() == []
+    results.add(root, [Result("progressive", 0, 3, "meld", "test", "weighted_f1", 99.0, 120)])
+    (sentence,) = read_runs([root])[0].contradictions()
+    assert sentence.startswith("meld: the row says 99.00, the predictions give ")
+
+
+def test_a_folder_of_runs_and_a_run_are_both_taken(study):
+    whole, one = read_runs([study]), read_runs([study / "progressive-s0"])
+    assert len(whole) == 6
+    assert (one[0].arm, one[0].seed) == ("progressive", 0)
+
+
+def test_folds_that_end_at_different_levels_are_no_arm(tmp_path):
+    write_run(tmp_path / "a", "a", 0, {"SA": ["sst2"], "SD": ["mustard"]})
+    write_run(tmp_path / "a-fold1", "a-fold1", 0, {"SD": ["mustard"]})
+    with pytest.raises(InputError, match=r"arm 'a': its folds end at level 1 in .*a-fold1', level 2 in"):
+        read_runs([tmp_path])
+
+
+def test_folds_without_predictions_have_the_mean(tmp_path):
+    for number, name in enumerate(("a", "a-fold1")):
+        root = write_run(tmp_path / name, name, 0, {"SD": ["mustard"]})
+        shutil.rmtree(root / "predictions")
+        results.add(root, [Result(name, 0, 1, "mustard", "test", "weighted_f1", 60.0 + 10 * number, 20)])
+    (run,) = read_runs([tmp_path])
+    assert (run.row(1, "mustard").value, run.row(1, "mustard").n) == (65, 40)
+
+
+def test_baselines_without_a_recipe_may_share_a_folder(tmp_path):
+    table = table_of("meld", 0.5, 1)
+    results.add(tmp_path, rows_of("tfidf", 0, 0, "meld", table) + rows_of("vader", 0, 0, "meld", table))
+    found = by_arm(read_runs([tmp_path]))
+    assert list(found) == ["tfidf", "vader"]
+    assert found["tfidf"][0].recipe is None
+    assert found["tfidf"][0].learned("meld") is None
+    assert found["tfidf"][0].title(2) == "after level 2"
+    assert size_of(found["tfidf"][0]) == ""
+
+
+def test_what_is_wrong_is_said(study, tmp_path):
+    with pytest.raises(InputError, match=r"no results\.jsonl in it or one folder below"):
+        read_runs([tmp_path])
+    with pytest.raises(InputError, match="no rows of the dev split"):
+        read_runs([study], "dev")
+    with pytest.raises(InputError, match=r"arm 'progressive' has seed 0 in .*: expected each seed once"):
+        read_runs([study, study / "progressive-s0"])
+    (tmp_path / "results.jsonl").write_text("{}\n")
+    with pytest.raises(InputError, match="line 1: not a result row"):
+        read_runs([tmp_path])
+
+
+def test_the_answers_to_common_examples_stand_in_one_order(arms):
+    """Level 1 answered the first 50, level 3 all 120."""
+    run = arms["progressive"][0]
+    small, large = common([(run, 1), (run, 3)], "sst2")
+    assert len(small.gold) == len(large.gold) == 50
+    assert (small.gold == large.gold).all()
+    whole = run.predicted(3, "sst2")
+    assert np.array_equal(large.probabilities, whole.of(run.predicted(1, "sst2").ids).probabilities)
+
+
+def test_what_cannot_be_compared_is_not(tmp_path):
+    run = read_runs([write_run(tmp_path / "a", "a", 0, PROGRESSIVE)])[0]
+    other = write_run(tmp_path / "b", "b", 0, ERC_ONLY)
+    assert common([(run, 3), (read_runs([other])[0], 1)], "sst2") is None
+    file = predictions.path_of(other, 1, "meld", "test")
+    table = pl.read_parquet(file)
+    predictions.store(other, file, table.with_columns(gold=pl.col("gold").reverse()))
+    assert common([(run, 3), (read_runs([other])[0], 1)], "meld") is None
+    predictions.store(other, file, table.with_columns(id="x" + pl.col("id")))
+    assert common([(run, 3), (read_runs([other])[0], 1)], "meld") is None
+    renamed = table.rename({"p_fear": "p_dread"})
+    predictions.store(other, file, renamed.with_columns(gold=pl.col("gold").replace("fear", "dread")))
+    assert common([(run, 3), (read_runs([other])[0], 1)], "meld") is None
+    predictions.store(other, file, renamed)
+    with pytest.raises(InputError, match="level 1, meld: gold label 'fear' has no column of probabilities"):
+        read_runs([other])[0].predicted(1, "meld")
+
+
+def test_main_metrics():
+    assert [main_metric(name) for name in ("sst2", "mosei", "tweeteval-sentiment", "somebody's own")] == [
+        "accuracy", "acc2_has0", "macro_recall", "weighted_f1",
+    ]  # fmt: skip
+
+
+def test_the_report_loads_no_torch():
+    code = "import sys, gsa.evaluation.report; sys.exit(bool({'torch', 'transformers'} & set(sys.modules)))"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_quick_run_that_is_shipped_is_whole():
+    root = Path(__file__).parents[2] / "results" / "quick"
+    (run,) = read_runs([root])
+    assert (run.arm, run.seed, run.last) == ("quick", 0, 3)
+    assert run.damaged() == []
+    assert run.contradictions() == []
+    assert all(run.predicted(3, name) for name in run.datasets)
+    assert json.loads((root / "run.json").read_text())["data"]

@@ -1,0 +1,229 @@
+"""The routes: the Python API's answers, every refusal in one sentence, many clients in few calls."""
+
+import io
+import json
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from pydantic import ValidationError
+
+from gsa.prediction.predictor import Predictor
+from gsa.serving import schemas as bodies
+from gsa.serving.app import WHY, Service, make_service
+from gsa.serving.limits import Limits
+from gsa.serving.telemetry import log_to
+from serving import Held, until
+
+TALK = bodies.TALK
+TEXTS = ["It was fine.", "Dreadful, all of it!", "The lamp is on the table."]
+OWN = {"task": "urgency", "instruction": "How urgent is it?", "labels": ["urgent", "can wait"]}
+
+
+def as_json(found: Any) -> Any:
+    """Return Predictions as the server's JSON."""
+    rows = [as_json(each) for each in found] if isinstance(found, list) else asdict(found)
+    return json.loads(json.dumps(rows))
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "same"),
+    [
+        ("sentiment", {"text": TEXTS[0]}, lambda m: m.sentiment(TEXTS[0])),
+        ("sentiment", {"texts": TEXTS}, lambda m: m.sentiment(TEXTS)),
+        ("sentiment", {"text": "So.", "labels": ["a", "b"]}, lambda m: m.sentiment("So.", ["a", "b"])),
+        ("emotion", {"turns": TALK}, lambda m: m.emotions(TALK)),
+        ("emotion", {"turns": ["Oh no.", TALK[0]]}, lambda m: m.emotions(["Oh no.", TALK[0]])),
+        ("emotion", {"conversations": [TALK, TALK[:1]]}, lambda m: m.emotions([TALK, TALK[:1]])),
+        ("sarcasm", {"turns": TALK}, lambda m: m.sarcasm(TALK)),
+        ("sarcasm", {"conversations": [TALK, ["Great."]]}, lambda m: m.sarcasm([TALK, ["Great."]])),
+        ("classify", {"task": "emotion", "turns": TALK}, lambda m: m.classify("emotion", TALK)),
+        ("classify", {"task": "sentiment", "texts": TEXTS}, lambda m: m.classify("sentiment", TEXTS)),
+        (
+            "classify",
+            {**OWN, "text": "Call me!"},
+            lambda m: m.classify("urgency", "Call me!", OWN["labels"], OWN["instruction"]),
+        ),
+        (
+            "classify",
+            {**OWN, "turns": TALK, "context": True},
+            lambda m: m.classify("urgency", TALK, OWN["labels"], OWN["instruction"], context=True),
+        ),
+    ],
+)
+def test_answers_are_those_of_python(
+    client: TestClient, predictor: Held, path: str, body: Any, same: Callable[[Predictor], Any]
+) -> None:
+    answer = client.post(f"/v1/{path}", json=body)
+    assert answer.status_code == 200
+    found = answer.json()
+    assert found.get("predictions", found) == as_json(same(predictor._predictor)), "to the last bit"
+    assert len(predictor.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("model", "body"),
+    [
+        (bodies.Sentences, {"texts": [1] * 20_000}),
+        (bodies.Sentences, {"text": "a", "labels": [1] * 20_000}),
+        (bodies.Conversations, {"turns": [{}] * 20_000}),
+        (bodies.Conversations, {"conversations": [[1] * 200] * 200}),
+        (bodies.Anything, {"task": "a", "conversations": [1] * 20_000}),
+        (bodies.Sentences, {f"k{i}": 1 for i in range(20_000)}),
+        (bodies.Conversations, {"turns": [{f"k{i}": 1 for i in range(20_000)}]}),
+    ],
+)
+def test_thousands_of_errors_are_not_collected(model: Any, body: Any) -> None:
+    with pytest.raises(ValidationError) as found:
+        model(**body)
+    assert found.value.error_count() <= 2
+
+
+def test_nothing_asked_nothing_answered(client: TestClient) -> None:
+    assert client.post("/v1/sentiment", json={"texts": []}).json() == {"predictions": []}
+    assert client.post("/v1/emotion", json={"conversations": []}).json() == {"predictions": []}
+
+
+def test_what_was_not_read_is_told(client: TestClient) -> None:
+    found = client.post("/v1/emotion", json={"turns": ["This is a turn about nothing at all. " * 8] * 9})
+    assert found.json()["predictions"][-1]["truncated"]["turns"] > 3
+    assert found.json()["predictions"][0]["truncated"] == {"turns": 0, "words": 0}
+
+
+def test_many_clients_share_calls(predictor: Held, limits: Limits) -> None:
+    predictor.go.clear()
+    service = make_service(predictor, replace(limits, waiting=80))
+    asked = [{"texts": [f"Text {i}.", "It " + "was " * i + "fine."]} for i in range(16)]
+    with TestClient(service.app) as client, ThreadPoolExecutor(16) as pool:
+        answers = [pool.submit(client.post, "/v1/sentiment", json=asked[0])]
+        until(lambda: predictor.calls)
+        answers += [pool.submit(client.post, "/v1/sentiment", json=body) for body in asked[1:]]
+        until(lambda: service.worker.waiting == 30)
+        predictor.go.set()
+        found = [answer.result().json()["predictions"] for answer in answers]
+    assert [len(call) for call in predictor.calls] == [2, 30]
+    for body, mine in zip(asked, found, strict=True):
+        for text, label in zip(body["texts"], mine, strict=True):
+            alone = predictor._predictor.sentiment(text)
+            assert label["probabilities"] == pytest.approx(dict(alone.probabilities), abs=1e-5)
+
+
+def test_an_unforeseen_exception_is_a_500_with_an_id_and_the_server_lives_on(
+    client: TestClient, predictor: Held
+) -> None:
+    out = io.StringIO()
+    log_to(out)
+
+    def fail(queries: Any) -> None:
+        raise RuntimeError("secret text in the message")
+
+    predictor.before = fail
+    answer = client.post("/v1/sentiment", json={"text": "secret text"})
+    assert answer.status_code == 500
+    assert "secret" not in answer.text
+    failed, request = (json.loads(line) for line in out.getvalue().splitlines())
+    assert failed["exception"] == "RuntimeError"
+    assert any("line.py" in place for place in failed["at"])
+    assert failed["id"] == request["id"] == answer.json()["id"]
+    predictor.before = lambda queries: None
+    assert client.post("/v1/sentiment", json={"text": "secret text"}).status_code == 200
+    assert "secret" not in out.getvalue()
+
+
+def test_stopping_refuses_new_requests_and_answers_old_ones(
+    client: TestClient, predictor: Held, service: Service
+) -> None:
+    predictor.go.clear()
+    with ThreadPoolExecutor(1) as pool:
+        old = pool.submit(client.post, "/v1/sentiment", json={"text": "a"})
+        until(lambda: predictor.calls)
+        assert client.get("/ready").status_code == 200
+        service.worker.close()
+        new = client.post("/v1/sentiment", json={"text": "a"})
+        assert (new.status_code, new.headers["retry-after"]) == (503, "5")
+        assert new.json()["error"] == "the server is stopping"
+        assert client.get("/ready").status_code == 503
+        assert client.get("/health").json()["status"] == "ok"
+        predictor.go.set()
+        assert old.result().status_code == 200
+
+
+def test_the_end_of_the_application_ends_the_worker(predictor: Held) -> None:
+    service = make_service(predictor)
+    with TestClient(service.app) as client:
+        assert client.get("/ready").json()["tasks"]["sarcasm"] == ["sarcastic", "non-sarcastic"]
+        assert "gsa-worker" in {thread.name for thread in threading.enumerate()}
+    assert service.worker.join(0)
+
+
+def test_metrics_count(client: TestClient) -> None:
+    client.post("/v1/sentiment", json={"texts": TEXTS})
+    client.post("/v1/sentiment", json={})
+    client.get("/no/such/secret")
+    text = client.get("/metrics").text
+    assert 'gsa_requests_total{path="/v1/sentiment",status="200"} 1.0' in text
+    assert 'gsa_requests_total{path="/v1/sentiment",status="422"} 1.0' in text
+    assert 'gsa_requests_total{path="other",status="404"} 1.0' in text
+    assert "gsa_batch_queries_sum 3.0" in text
+    assert "gsa_batch_seconds_count 1.0" in text
+    assert "gsa_waiting_queries 0.0" in text
+    assert "process_resident_memory_bytes" in text
+    assert "secret" not in text
+
+
+def test_logs_hold_no_text(client: TestClient) -> None:
+    out = io.StringIO()
+    log_to(out)
+    mark = "Marguerite"
+    client.post("/v1/sentiment", json={"text": mark})
+    client.post("/v1/emotion", json={"turns": [{"speaker": mark, "text": mark}, {"text": ""}]})
+    client.post("/v1/classify", json={"task": mark, "text": mark, mark: mark})
+    client.post(f"/v1/{mark}?{mark}", content=mark, headers={mark: mark, "authorization": mark})
+    client.request(mark.upper(), "/v1/sentiment")
+    lines = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert [line["status"] for line in lines] == [200, 422, 422, 415, 405]
+    assert mark.lower() not in out.getvalue().lower()
+    first = lines[0]
+    assert (first["path"], first["method"], first["queries"]) == ("/v1/sentiment", "POST", 1)
+    assert {"time", "level", "event", "id", "seconds"} <= set(first)
+    assert lines[-1]["method"] == "other"
+
+
+def test_the_openapi_describes_it_with_examples_that_work(client: TestClient) -> None:
+    spec = client.get("/openapi.json").json()
+    assert len([path for path in spec["paths"] if path.startswith("/v1/")]) == 4
+    tried = 0
+    for path, methods in spec["paths"].items():
+        if "post" not in methods:
+            continue
+        name = methods["post"]["requestBody"]["content"]["application/json"]["schema"]["$ref"].split("/")[-1]
+        for example in spec["components"]["schemas"][name]["examples"]:
+            assert client.post(path, json=example).status_code == 200
+            tried += 1
+        assert set(map(str, WHY)) <= set(methods["post"]["responses"])
+    assert tried == 8
+    text = json.dumps(spec)
+    assert "securitySchemes" not in text
+    assert '"default": null' not in text
+
+
+def test_a_token_is_asked_for(predictor: Held) -> None:
+    service = make_service(predictor, Limits(), "s3cret")
+    with TestClient(service.app) as client:
+        wrong = ("", "Bearer wrong", "Bearer", "s3cret", "Basic s3cret", "Bearer s3cret extra")
+        for headers in ({}, *({"authorization": each} for each in wrong)):
+            for answer in (
+                client.post("/v1/sentiment", json={"text": "a"}, headers=headers),
+                client.get("/metrics", headers=headers),
+            ):
+                assert answer.status_code == 401
+                assert answer.headers["www-authenticate"] == "Bearer"
+        good = {"authorization": "Bearer s3cret"}
+        assert client.post("/v1/sentiment", json={"text": "a"}, headers=good).status_code == 200
+        assert client.get("/metrics", headers=good).status_code == 200
+        assert client.get("/health").status_code == client.get("/ready").status_code == 200
+        assert "HTTPBearer" in client.get("/openapi.json").json()["components"]["securitySchemes"]

@@ -1,0 +1,261 @@
+"""Runs: the same command resumes, to the same bytes; another recipe's folder is left alone."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from gsa.chain.chain import Chain
+from gsa.chain.run_folder import read_run
+from gsa.errors import InputError
+from gsa.model.scoring import LOSSES
+from gsa.recipes.loader import load_recipe
+from gsa.recipes.schema import Recipe
+from gsa.training import level as levels
+from gsa.training.run import tune
+from gsa.training.step_log import StepLog
+from gsa.training.trainer import ChainTrainer
+
+
+def silent(_: str) -> None:
+    pass
+
+
+def links(root: Path) -> list[tuple[str, str]]:
+    return [(link.name, link.sha256) for link in Chain.read(root).links]
+
+
+def steps(root: Path) -> list[tuple[int, int, float]]:
+    rows = [json.loads(line) for line in (root / "log.jsonl").read_text().splitlines()]
+    return [(row["level"], row["step"], row["loss"]) for row in rows]
+
+
+@pytest.fixture(scope="session")
+def recipe(recipe_file: Path) -> Recipe:
+    return load_recipe(recipe_file)
+
+
+def test_a_tiny_runs_losses_are_pinned(tuned: Path) -> None:
+    log = steps(tuned)
+    assert [(level, step) for level, step, _ in log] == [
+        (k, i) for k, n in ((1, 4), (2, 3), (3, 4)) for i in range(1, n + 1)
+    ]
+    first = {level: loss for level, step, loss in log if step == 1}
+    assert first == pytest.approx({1: 5.955, 2: 5.368, 3: 4.773}, abs=0.01)
+    assert log[2][2] < log[0][2]
+
+
+def test_a_run_notes_what_it_was_made_with(tuned: Path, recipe: Recipe) -> None:
+    assert load_recipe(tuned / "recipe.toml") == recipe
+    note = json.loads((tuned / "run.json").read_text())
+    assert note["seed"] == 0
+    assert set(note["versions"]) >= {"torch", "transformers", "peft", "gsa-llm"}
+    assert note["data"]["SA/sampler-sentiment"]["examples"] == 30
+    assert set(note["data"]) == {"SA/sampler-sentiment", "ERC/sampler-emotion", "SD/sampler-sarcasm"}
+    assert not list(tuned.rglob("checkpoint*"))
+    assert not list(tuned.rglob(".*"))
+
+
+def test_a_finished_run_is_not_tuned_again(tuned: Path, recipe: Recipe) -> None:
+    before = (tuned / "chain.json").stat().st_mtime_ns
+    said: list[str] = []
+    tune(recipe, tuned, said.append)
+    assert said == [f"{tuned}: all 3 levels are tuned already"]
+    assert (tuned / "chain.json").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+def test_the_same_recipe_gives_the_same_bytes(
+    tuned: Path, recipe: Recipe, recompute: bool, tmp_path: Path
+) -> None:
+    training = recipe.training.model_copy(update={"recompute": recompute})
+    tune(recipe.model_copy(update={"training": training}), tmp_path / "again", silent)
+    assert links(tmp_path / "again") == links(tuned)
+    assert steps(tmp_path / "again") == steps(tuned)
+
+
+@pytest.mark.parametrize("stop", [1, 3, 4, 5, 7, 9, 11])
+def test_a_stopped_run_resumes_to_the_same_bytes(
+    tuned: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int
+) -> None:
+    """Stop before the n-th step of the whole run, in each level, with and without a checkpoint."""
+    stopped(recipe, tmp_path / "run", monkeypatch, before=stop)
+    tune(recipe, tmp_path / "run", silent)
+    assert links(tmp_path / "run") == links(tuned)
+    assert steps(tmp_path / "run") == steps(tuned)
+    assert set(json.loads((tmp_path / "run" / "run.json").read_text())["data"]) == {
+        "SA/sampler-sentiment", "ERC/sampler-emotion", "SD/sampler-sarcasm",
+    }  # fmt: skip
+
+
+def test_another_recipe_or_folder_is_refused(tuned: Path, recipe: Recipe, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"holds a run of another recipe \('seed' differs\)"):
+        tune(recipe.model_copy(update={"seed": 3}), tuned, silent)
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(InputError, match="is not a run"):
+        tune(recipe, tmp_path, silent)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_chain_is_extended_by_a_recipe_with_more_levels(
+    tuned: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Level by level, with the recipe of the whole in the end: the same bytes as at once."""
+    root, said = tmp_path / "run", []
+    tune(recipe.model_copy(update={"levels": recipe.levels[:1]}), root, silent)
+    slower = recipe.levels[1].model_copy(update={"learning_rate": 1e-6})
+    stopped(recipe.model_copy(update={"levels": (recipe.levels[0], slower)}), root, monkeypatch, before=3)
+    with pytest.raises(InputError, match=r"holds a run of another recipe \('levels' differs\)"):
+        tune(recipe, root, silent)  # a level under way is not changed
+    shutil.rmtree(root / "checkpoints")
+    other = Path(shutil.copytree(root, tmp_path / "other"))
+    named = recipe.model_copy(update={"name": "other", "levels": (recipe.levels[0], slower)})
+    tune(named, other, silent)  # a copy goes on under a name of its own
+    assert read_run(other)[0] == named
+    assert links(other) != links(tuned)
+    tune(recipe, root, said.append)
+    assert "levels not yet begun" in said[0]
+    assert links(root) == links(tuned)
+    assert read_run(root)[0] == recipe
+    for other in (recipe.levels[::-1], recipe.levels[:2]):
+        with pytest.raises(InputError, match=r"another recipe \('levels' differs\)"):
+            tune(recipe.model_copy(update={"levels": other}), root, silent)
+    assert links(root) == links(tuned)
+
+
+def test_a_loss_that_is_no_number_stops_with_the_step(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = iter([1.0, 1.0, float("nan")])
+    monkeypatch.setitem(LOSSES, "answer", lambda *_: torch.tensor(next(losses), requires_grad=True))
+    with pytest.raises(InputError, match=r"step 3: the loss is nan"):
+        tune(recipe, tmp_path / "run", silent)
+
+
+def test_bad_data_costs_no_training(
+    recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = load_recipe(recipe_file, ["levels.SD.datasets.0.name=iemocap"])
+    monkeypatch.setenv("GSA_DATA", str(tmp_path))
+    with pytest.raises(InputError, match="dataset 'iemocap': expected"):
+        tune(wrong, tmp_path / "run", silent)
+    assert not (tmp_path / "run").exists(), "nothing half-written stays"
+
+
+def test_progress_is_told_with_rate_and_time_left(tuned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(0, 1000, 7))
+    monkeypatch.setattr(levels.time, "monotonic", lambda: float(next(clock)))
+    said: list[str] = []
+
+    class Plan:
+        steps, rows = 4, ()
+
+    monkeypatch.setattr(levels, "token_count", lambda rows: 400)
+    log = StepLog(tuned.parent / "log.jsonl", "", 1, "SA")
+    progress = levels.Teller(log, "SA", Plan(), said.append)  # type: ignore[arg-type]
+    for step in (1, 2, 3, 4):
+        progress({"step": step, "loss": 0.5})
+    assert said[0].startswith("  SA step 2/4  loss 0.5000  14 tokens/s  14 s left")
+    assert "4/4" in said[-1]
+
+
+def stopped(recipe: Recipe, root: Path, monkeypatch: pytest.MonkeyPatch, before: int) -> None:
+    """Tune, and stop before the n-th step of the whole run."""
+    calls = 0
+    plain = ChainTrainer.compute_loss
+
+    def stopping(self: ChainTrainer, *args: object, **kwargs: object) -> torch.Tensor:
+        nonlocal calls
+        calls += 1
+        if calls == before:
+            raise KeyboardInterrupt
+        return plain(self, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ChainTrainer, "compute_loss", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            tune(recipe, root, silent)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "unsealed", "missing"])
+def test_a_damaged_checkpoint_does_not_count(
+    tuned: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    root = tmp_path / "run"
+    stopped(recipe, root, monkeypatch, before=4)
+    (checkpoint,) = root.glob("checkpoints/*/checkpoint-*")
+    if damage == "truncated":
+        state = checkpoint / "optimizer.safetensors"
+        state.write_bytes(state.read_bytes()[:-9])
+    else:
+        (checkpoint / ("gsa.json" if damage == "unsealed" else "weights.safetensors")).unlink()
+    tune(recipe, root, silent)
+    assert links(root) == links(tuned)
+    assert steps(root) == steps(tuned)
+
+
+def test_half_a_line_in_the_log_and_a_broken_note_stop_nothing(
+    tuned: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "run"
+    stopped(recipe, root, monkeypatch, before=4)
+    with (root / "log.jsonl").open("a") as file:
+        file.write('{"level": 1, "st')
+    (root / "run.json").write_text("{")
+    tune(recipe, root, silent)
+    assert steps(root) == steps(tuned)
+
+
+@pytest.mark.parametrize("where", ["write", "rmtree"])
+def test_a_stop_between_link_and_manifest_or_clean_up_loses_nothing(
+    tuned: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    root = tmp_path / "run"
+    honest = Chain.write
+
+    def stopping(*args: object, **_: object) -> None:
+        if where == "rmtree" or args[0].links:  # type: ignore[attr-defined]
+            raise KeyboardInterrupt
+        honest(*args)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(*((Chain, "write", stopping) if where == "write" else (levels, "remove", stopping)))
+        with pytest.raises(KeyboardInterrupt):
+            tune(recipe, root, silent)
+    tune(recipe, root, silent)
+    assert links(root) == links(tuned)
+    assert steps(root) == steps(tuned)
+    assert not (root / "checkpoints").exists()
+
+
+def test_data_that_changed_under_a_half_tuned_level_is_refused(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "run"
+    stopped(recipe, root, monkeypatch, before=4)
+    note = json.loads((root / "run.json").read_text())
+    note["data"]["SA/sampler-sentiment"]["crc32"] += 1
+    del note["sha256"]
+    (root / "run.json").write_text(json.dumps(note))
+    with pytest.raises(InputError, match="the data of SA/sampler-sentiment changed"):
+        tune(recipe, root, silent)
+
+
+def test_a_recipe_may_be_mended_while_nothing_is_tuned(recipe_file: Path, tmp_path: Path) -> None:
+    wrong = load_recipe(recipe_file, ['lora.targets=["q_prj"]'])
+    root = tmp_path / "run"
+    root.mkdir()
+    (root / ".recipe.toml.part").write_text("half")
+    with pytest.raises(InputError, match="did you mean 'q_proj'"):
+        tune(wrong, root, silent)
+    assert len(tune(load_recipe(recipe_file, ["levels.1.epochs=0.01"]), root, silent).links) == 3
+
+
+def test_more_processes_than_one_are_refused(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transformers.TrainingArguments.world_size", 2)
+    with pytest.raises(InputError, match="found 2 processes"):
+        tune(recipe, tmp_path / "run", silent)

@@ -1,0 +1,57 @@
+"""The page on a tiny run, behind its server, for clients and for a browser; made once a module."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from gsa.prediction.loading import load
+from gsa.serving.app import Service, make_service
+from gsa.serving.limits import Limits
+from gsa.web.levels import Levels
+from serving import Held, listening
+
+
+@pytest.fixture(scope="module")
+def page_predictor(tuned: Path) -> Held:
+    return Held(load(tuned))
+
+
+@pytest.fixture
+def tuned_predictor(page_predictor: Held) -> Iterator[Held]:
+    """What the page asks, without the calls of other tests."""
+    page_predictor.calls.clear()
+    yield page_predictor
+    page_predictor.go.set()
+    page_predictor.before = lambda queries: None
+
+
+@pytest.fixture(scope="module")
+def page_limits() -> Limits:
+    return Limits(text=200, turns=12, upload=100_000)
+
+
+@pytest.fixture(scope="module")
+def make_page_service(
+    page_predictor: Held, tuned: Path, page_limits: Limits
+) -> Iterator[Callable[..., Service]]:
+    """Make a server with a page; what a page sets in the environment is taken back."""
+    pytest.importorskip("gradio", reason="needs the extra `web`")
+    from gsa.web.app import make_page
+
+    def make(token: str = "") -> Service:
+        levels = Levels(page_predictor, tuned)
+        page = make_page(page_predictor, levels, "<b>tiny</b>")
+        return make_service(page_predictor, page_limits, token, page, levels.predict)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("GRADIO_TEMP_DIR", "GRADIO_ANALYTICS_ENABLED", "HF_HUB_DISABLE_TELEMETRY"):
+            patch.setenv(name, "before")
+        yield make
+
+
+@pytest.fixture(scope="module")
+def page_url(make_page_service: Callable[[], Service], page_predictor: Held) -> Iterator[str]:
+    """The page at an address of its own."""
+    with listening(make_page_service(), end=page_predictor.go.set) as ((host, port), _):
+        yield f"http://{host}:{port}"

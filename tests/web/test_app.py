@@ -1,0 +1,234 @@
+"""The page over HTTP, as its own scripts ask: answers, errors in one sentence, no files of others."""
+
+import io
+import json
+import os
+import re
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from fastapi.testclient import TestClient
+
+from gsa.serving.app import Service
+from gsa.serving.shutdown import LAST
+from gsa.serving.telemetry import log_to
+from gsa.web import examples
+from serving import Held, listening
+
+pytest.importorskip("gradio", reason="needs the extra `web`")
+
+SESSION = "abc"
+
+
+@pytest.fixture(scope="module")
+def client(make_page_service: Callable[[], Service]) -> Iterator[TestClient]:
+    with TestClient(make_page_service().app) as client:
+        yield client
+
+
+def press(client: TestClient, button: str, *data: Any) -> list[dict[str, Any]]:
+    """Press a button by its id in the page; returns what was sent back, message by message."""
+    config = client.get("/config").json()
+    ids = {each["props"].get("elem_id"): each["id"] for each in config["components"]}
+    number = next(
+        i for i, each in enumerate(config["dependencies"]) if [ids[button], "click"] in each["targets"]
+    )
+    body = {"data": data, "fn_index": number, "session_hash": SESSION, "trigger_id": ids[button]}
+    answer = client.post("/gradio_api/queue/join", json=body)
+    assert answer.status_code == 200, answer.text
+    stream = client.get("/gradio_api/queue/data", params={"session_hash": SESSION}).text
+    return [json.loads(line.removeprefix("data: ")) for line in stream.splitlines() if line]
+
+
+def shown(messages: list[dict[str, Any]]) -> str:
+    """Return the HTML of the last answer."""
+    (last,) = [each for each in messages if each["msg"] == "process_completed"]
+    assert last["success"], last
+    return str(last["output"]["data"][0])
+
+
+def test_a_text_is_labelled_through_the_line(client: TestClient, tuned_predictor: Held) -> None:
+    text = next(iter(examples.TEXTS.values()))
+    found = shown(press(client, "text-go", text, "sentiment"))
+    expected = tuned_predictor._predictor.sentiment(text)
+    assert f"<bdi>{expected.label}</bdi>" in found
+    for label, share in expected.probabilities.items():
+        assert label in found
+        assert f"{100 * share:.1f}%" in found
+    assert len(tuned_predictor.calls) == 1
+    assert "gsa_batch_queries_bucket" in client.get("/metrics").text
+
+
+def test_a_conversation_is_labelled_turn_by_turn_in_one_call(
+    client: TestClient, tuned_predictor: Held
+) -> None:
+    talk = examples.TALKS["a new flat"]
+    found = shown(press(client, "talk-go", talk, ["sarcasm", "emotion"]))
+    turns = [dict(zip(("speaker", "text"), line.split(": ", 1), strict=True)) for line in talk.splitlines()]
+    expected = tuned_predictor._predictor.emotions(turns)
+    assert found.count('class="gsa-turn') == len(turns) == 9
+    for each in expected:
+        assert f"<bdi>{each.label}</bdi>" in found
+    assert "gsa-plot" in found
+    assert [len(call) for call in tuned_predictor.calls] == [18]
+
+
+def test_levels_are_compared(client: TestClient, tuned_predictor: Held) -> None:
+    for task, text in {"sentiment": "It was fine.", "sarcasm": "Mara: Great.\nJonas: Oh, great."}.items():
+        found = shown(press(client, "levels-go", text, task))
+        for name in ("untuned", "after SA", "after ERC", "after SD"):
+            assert f"<h2>{name}" in found
+        assert "Oh, great." in found or task == "sentiment"
+
+
+WRONG = [
+    ("text-go", ("", "sentiment"), "text: expected a text, found an empty one."),
+    ("text-go", ("a\0b", "sentiment"), "expected a text, found the character U+0000."),
+    ("talk-go", ("\n", ["emotion"]), "expected a conversation, one turn a line"),
+    ("talk-go", ("a\n" * 13, ["emotion"]), "expected at most 12 turns, one a line, found 13."),
+    (
+        "talk-go",
+        (f"Mara: {'x' * 201}", ["emotion"]),
+        "turns turn 1: expected at most 200 letters, found 201.",
+    ),
+    ("talk-go", ("a", []), "expected at least one question to be chosen, found none."),
+    ("levels-go", ("", "sentiment"), "text: expected a text, found an empty one."),
+    ("levels-go", ("Mara:", "emotion"), "line 1: expected a text after &#x27;Mara:&#x27;, found none."),
+    ("file-go", (None, "sentiment", "", None, "", None), "expected a file, found none: choose one above."),
+]
+
+
+@pytest.mark.parametrize(("button", "data", "says"), WRONG)
+def test_what_is_wrong_is_one_sentence_on_the_page(
+    client: TestClient, tuned_predictor: Held, button: str, data: Any, says: str
+) -> None:
+    found = shown(press(client, button, *data))
+    assert 'role="alert"' in found
+    assert says in found
+    assert tuned_predictor.calls == []
+
+
+def test_a_failure_is_one_sentence_and_its_words_are_not_shown(
+    client: TestClient, tuned_predictor: Held
+) -> None:
+    def fail(queries: Any) -> None:
+        raise RuntimeError("secret words")
+
+    out = io.StringIO()
+    log_to(out)
+    tuned_predictor.before = fail
+    found = shown(press(client, "text-go", "secret text", "sentiment"))
+    assert "The server failed; its log has more under" in found
+    assert "RuntimeError" in out.getvalue()
+    assert "secret" not in found + out.getvalue()
+
+
+def test_what_gradio_itself_refuses_is_logged_without_its_words(
+    client: TestClient, capfd: pytest.CaptureFixture[str]
+) -> None:
+    out = io.StringIO()
+    log_to(out)
+    messages = press(client, "text-go", "a", "secret question")
+    (end,) = [each for each in messages if each["msg"] == "process_completed"]
+    assert not end["success"]
+    assert '"failed"' in out.getvalue()
+    assert "secret" not in out.getvalue() + "".join(capfd.readouterr())
+
+
+def upload(client: TestClient, name: str, content: bytes) -> dict[str, Any]:
+    answer = client.post("/gradio_api/upload", files={"files": (name, content)})
+    assert answer.status_code == 200, answer.text
+    return {"path": answer.json()[0], "meta": {"_type": "gradio.FileData"}, "orig_name": name}
+
+
+def test_a_file_is_labelled_and_can_be_fetched(client: TestClient) -> None:
+    file = upload(client, "rows.csv", b"id,text\n1,It was fine.\n2,\n3,Dreadful!\n")
+    messages = press(client, "file-go", file, "sentiment", "", "", "", "same as the file")
+    (end,) = [each for each in messages if each["msg"] == "process_completed"]
+    assert end["success"], end
+    final = [each["output"]["data"] for each in messages if each["msg"] == "process_generating"]
+    assert any("2 rows labelled, 1 rejected" in json.dumps(data) for data in final)
+    links = {path for path in _paths(messages) if Path(path).name != "rows.csv"}
+    bodies = [client.get(f"/gradio_api/file={path}").text for path in links]
+    assert any(body.startswith("id,text,predicted,p_") for body in bodies)
+    assert any('"row": 3' in body for body in bodies)
+
+
+def _paths(messages: Any) -> set[str]:
+    if isinstance(messages, dict):
+        return {v for k, v in messages.items() if k == "path" and isinstance(v, str)} | _paths(
+            list(messages.values())
+        )
+    return set().union(*map(_paths, messages)) if isinstance(messages, list) else set()
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "http://127.0.0.1:9/x.csv", "https://example.org/x.csv"])
+def test_a_file_that_was_not_sent_is_not_read(client: TestClient, path: str) -> None:
+    file = {"path": path, "url": path, "meta": {"_type": "gradio.FileData"}, "orig_name": "a.csv"}
+    messages = press(client, "file-go", file, "sentiment", "", "", "", "csv")
+    (end,) = [each for each in messages if each["msg"] == "process_completed"]
+    assert not end["success"]
+    assert "root:" not in json.dumps(messages)
+
+
+def test_the_page_itself_names_no_other_host_to_load_from(client: TestClient) -> None:
+    page = client.get("/").text
+    loaded = re.findall(r"""(?:src|href|url)\s*[=(]\s*["']?(https?://[^"')\s]+)""", page)
+    assert loaded == []
+    assert "googleapis" not in client.get("/theme.css").text
+    assert "<b>tiny</b>" not in page.split("gradio_config")[0]
+    assert "&lt;b&gt;tiny&lt;/b&gt;" in json.dumps(client.get("/config").json())
+
+
+def test_sessions_that_clients_invent_are_bounded(
+    make_page_service: Callable[..., Service], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gradio import queueing
+
+    from gsa.web import app as page
+
+    queues: list[Any] = []
+    made = queueing.Queue.__init__
+    monkeypatch.setattr(
+        queueing.Queue, "__init__", lambda self, *a, **k: (queues.append(self), made(self, *a, **k))[1]
+    )
+    monkeypatch.setattr(page, "SESSIONS", 5)
+    body = {"data": ["", "sentiment"], "fn_index": 0, "trigger_id": 1}
+    with TestClient(make_page_service().app) as client:
+        queue = queues[-1]
+        queue.pending_messages_per_session.max_size = 4
+        for number in range(12):
+            answer = client.post("/gradio_api/queue/join", json={**body, "session_hash": f"s{number}"})
+            assert answer.status_code == 200, answer.text
+        assert 4 <= len(queue.pending_event_ids_session) <= 6
+        assert "s11" in queue.pending_event_ids_session
+        long = client.post("/gradio_api/queue/join", json={**body, "session_hash": "x" * 65})
+        assert long.status_code == 422
+        assert "x" * 65 not in queue.pending_event_ids_session
+
+
+def test_an_open_page_does_not_hold_up_a_stop(make_page_service: Callable[..., Service]) -> None:
+    with listening(make_page_service()) as ((host, port), server):
+        url = f"http://{host}:{port}/gradio_api/heartbeat/abc"
+        with httpx2.stream("GET", url, timeout=30) as beats:
+            parts = beats.iter_bytes()
+            assert b"ALIVE" in next(parts)
+            began = time.monotonic()
+            server.handle_exit(signal.SIGTERM, None)
+            assert list(parts) == []
+        assert time.monotonic() - began < LAST / 2
+
+
+def test_its_folder_goes_with_the_server(make_page_service: Callable[[], Service]) -> None:
+    with TestClient(make_page_service().app) as client:
+        folder = Path(os.environ["GRADIO_TEMP_DIR"])
+        file = upload(client, "rows.csv", b"text\na\n")
+        assert Path(file["path"]).is_relative_to(folder)
+        assert folder.parent.stat().st_mode & 0o077 == 0
+        assert os.environ["GRADIO_ANALYTICS_ENABLED"] == "False"
+    assert not folder.parent.exists()

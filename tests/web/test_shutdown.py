@@ -1,0 +1,51 @@
+"""`gsa serve` with its page as a process: however it is ended, none of the page's files stay."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from serving import until
+
+pytest.importorskip("gradio", reason="needs the extra `web`")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="has no SIGHUP"),
+]
+
+
+@pytest.mark.parametrize(("signals", "code"), [(["SIGHUP"], 129), (["SIGTERM", "SIGTERM"], 143)], ids=str)
+def test_the_folder_of_files_goes_with_the_process(
+    tuned: Path, tmp_path: Path, signals: list[str], code: int
+) -> None:
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        pytest.skip("SIGHUP is ignored here")
+    command = [sys.executable, "-c", "import gsa.cli; gsa.cli.main()", "serve", "--model", str(tuned)]
+    env = {**os.environ, "TMPDIR": str(tmp_path), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    log = tmp_path / "log"
+    with (
+        log.open("w") as errors,
+        subprocess.Popen(
+            [*command, "--port", "0"], stdout=subprocess.PIPE, stderr=errors, text=True, env=env
+        ) as process,
+    ):
+        try:
+            assert process.stdout
+            port = int(process.stdout.readline().split("http://127.0.0.1:")[1].split()[0])
+            assert [path for path in tmp_path.iterdir() if path.name.startswith("gsa-page-")]
+            with socket.create_connection(("127.0.0.1", port)) as client:
+                head = b"POST /v1/sentiment HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+                client.sendall(head + b"content-length: 20\r\n\r\n")  # and no body: a stop waits for it
+                process.send_signal(getattr(signal, signals[0]))
+                until(lambda: '"stopping"' in log.read_text())
+                for more in signals[1:]:
+                    process.send_signal(getattr(signal, more))
+                assert process.wait(40) == code
+        finally:
+            process.kill()
+    assert ("stopped by " + signals[0]) in log.read_text()
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith("gsa-page-")]
