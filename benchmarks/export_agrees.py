@@ -25,7 +25,6 @@ from gsa.data.encoder import Encoder
 from gsa.data.task import Task
 from gsa.data.types import Example
 from gsa.export.export import export
-from gsa.prediction.prediction import Query
 from gsa.prediction.predictor import Predictor
 from gsa.recipes.sources import examples_of, task_of, tasks_of
 

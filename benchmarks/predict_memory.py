@@ -17,9 +17,9 @@ from pathlib import Path
 import polars as pl
 
 from gsa.data.task import EMOTION, SENTIMENT
+from gsa.data.types import Prediction
 from gsa.prediction.job import Job, Labelling, label_file
 from gsa.prediction.meter import Meter
-from gsa.prediction.prediction import Prediction, Query
 
 
 def peak() -> float:

@@ -105,7 +105,7 @@ def test_any_dialogue_and_budget_keeps_instruction_target_and_answers(turns, dat
     assert [tokenizer.decode(list(answer)).strip() for answer in prompt.answers] == list(EMOTION.labels)
     assert target in prompt.turns
     line = dialogue.turns[target].line()
-    if prompt.cut:
+    if prompt.cut_words:
         kept = tokenizer.decode(list(prompt.ids)).encode()
         assert len(line.encode()) * (1 if shape[0] == "inline" else 2) > budget - len(kept)
     else:

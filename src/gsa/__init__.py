@@ -4,16 +4,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gsa.data.task import Task
-from gsa.data.types import Dialogue, Utterance
+from gsa.data.types import Dialogue, Example, Prediction, Utterance
 from gsa.errors import InputError
-from gsa.prediction.prediction import Prediction, Query
 
 if TYPE_CHECKING:
     from gsa.prediction.predictor import Predictor
 
 __version__ = "0.1.0"
 
-__all__ = ["Dialogue", "InputError", "Prediction", "Query", "Task", "Utterance", "__version__", "load"]
+__all__ = ["Dialogue", "Example", "InputError", "Prediction", "Task", "Utterance", "__version__", "load"]
 
 
 def load(source: str | Path | None = None, level: int | None = None, device: str = "") -> "Predictor":

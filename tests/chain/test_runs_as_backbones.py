@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from gsa.chain import base
 from gsa.chain.base import load_base, load_config
 from gsa.chain.chain import Chain
 from gsa.chain.run_folder import load_run
@@ -93,6 +94,6 @@ def test_a_run_that_is_its_own_backbone_is_refused(tuned: Path, tmp_path: Path) 
 def test_the_shipped_model_has_a_name(tuned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base, "SHIPPED", tuned)
     assert same(load_base(Backbone(name="gsa-135m")).model, load_run(tuned)[2].model)
-    monkeypatch.setattr(backbones, "SHIPPED", tmp_path)
+    monkeypatch.setattr(base, "SHIPPED", tmp_path)
     with pytest.raises(InputError, match="the shipped model is not in this installation"):
         load_base(Backbone(name="gsa-135m"))

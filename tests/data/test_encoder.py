@@ -37,7 +37,7 @@ def test_prompt_and_answer_are_the_text_tokenised_as_one(any_tokenizer, layout, 
             assert prompt.turns == (
                 expected if task.context else range(prompt.example.target, prompt.example.target + 1)
             )
-            assert not prompt.cut
+            assert not prompt.cut_words
 
 
 @pytest.mark.parametrize(

@@ -49,8 +49,8 @@ def test_any_text_is_encoded_within_the_budget(tokenizer, layout):
         assert prompt.example.target in prompt.turns
         read = tokenizer.decode(list(prompt.ids))
         assert EMOTION.instruction in read
-        assert prompt.cut or prompt.example.target != 2
-        if not prompt.cut:
+        assert prompt.cut_words or prompt.example.target != 2
+        if not prompt.cut_words:
             assert prompt.example.utterance.line() in read
 
 

@@ -46,7 +46,7 @@ def test_length_takes_whole_turns_but_never_instruction_target_or_answer(
     assert f"{task.instruction}\n{labels}\n" in text
     assert text.endswith(f" {task.labels[-1]}")
     assert target in prompt.turns
-    if prompt.cut:
+    if prompt.cut_words:
         assert prompt.turns == range(target, target + 1)
         before, after = (
             text.split("...")[:2] if task.context and layout.name != "inline" else text.split("...")
@@ -117,7 +117,7 @@ def test_a_target_too_long_alone_keeps_head_and_tail(tokenizer):
             (prompt,) = Encoder(tokenizer, layout, task).encode([Example("1", "set", said, 1)])
             text = tokenizer.decode(prompt.ids)
             shown = len(set(re.findall(r"\bw\d+\b", text)))
-            assert prompt.cut == pytest.approx(1000 - shown, abs=2), "but for the words at the seam"
+            assert prompt.cut_words == pytest.approx(1000 - shown, abs=2), "but for the words at the seam"
             assert prompt.turns == range(1, 2)
             assert "Ada: w0 w1 w2 " in text
             assert " w997 w998 w999" in text
@@ -151,7 +151,7 @@ def test_a_target_without_spaces_is_cut_between_letters(tokenizer):
     (prompt,) = Encoder(tokenizer, Layout(max_tokens=400), SENTIMENT).encode(
         [sentence("好" * 500 + "坏" * 500, "1", "set")]
     )
-    assert prompt.cut
+    assert prompt.cut_words
     assert "好好...坏坏" in tokenizer.decode(prompt.ids)
     assert 360 < len(prompt.ids) <= 390
 
@@ -162,7 +162,7 @@ def test_a_target_of_few_huge_words_stays_within_the_limit(tokenizer, text, name
     layout = Layout(name=name, max_tokens=600)
     for task in (EMOTION, SENTIMENT):
         (prompt,) = Encoder(tokenizer, layout, task).encode([sentence(text, "1", "set")])
-        assert prompt.cut
+        assert prompt.cut_words
         assert max(len(prompt.ids) + len(answer) for answer in prompt.answers) <= 600
         assert "..." in tokenizer.decode(prompt.ids)
 
@@ -189,7 +189,7 @@ def test_a_huge_turn_elsewhere_is_left_out_whole(tokenizer):
     for layout in LAYOUTS:
         layout = layout.model_copy(update={"max_tokens": 600})
         prompts = Encoder(tokenizer, layout, EMOTION).encode(examples(said))
-        assert [p.cut > 0 for p in prompts] == [False, True, False, False]
+        assert [p.cut_words > 0 for p in prompts] == [False, True, False, False]
         assert prompts[2].turns.start == prompts[3].turns.start == 2
         assert prompts[0].turns == range(1)
         assert all(len(p.ids) + max(map(len, p.answers)) <= 600 for p in prompts)
@@ -202,7 +202,7 @@ def test_the_limit_holds_for_merging_tokenizers(any_tokenizer):
             layout = layout.model_copy(update={"max_tokens": 900})
             for prompt in Encoder(any_tokenizer, layout, task).encode(examples(said)):
                 assert len(prompt.ids) + max(map(len, prompt.answers)) <= 900
-                if not prompt.cut:
+                if not prompt.cut_words:
                     assert_whole(any_tokenizer, layout, task, prompt)
 
 

@@ -11,10 +11,10 @@ import pytest
 from jobs import QUIET, Fake, csv, read, shout, work
 
 from gsa.data.task import EMOTION, SENTIMENT
+from gsa.data.types import Prediction
 from gsa.errors import InputError
 from gsa.prediction import job as module
 from gsa.prediction.job import Count, Job, Labelling, label_file, label_stream, queries
-from gsa.prediction.prediction import Prediction, Query
 from gsa.prediction.rows import Columns, Record
 
 

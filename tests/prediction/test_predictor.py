@@ -11,12 +11,12 @@ import gsa
 from gsa.data.encoder import Encoder
 from gsa.data.layout import Layout
 from gsa.data.task import EMOTION, SARCASM, SENTIMENT, Task
-from gsa.data.types import Dialogue, Example, Utterance
+from gsa.data.types import Dialogue, Example, Prediction, Truncated, Utterance
 from gsa.errors import InputError
 from gsa.model.backbone import LoadedModel, row_logits
 from gsa.model.scoring import score
 from gsa.prediction import predictor as module
-from gsa.prediction.prediction import Prediction, Query, Truncated, dialogue
+from gsa.prediction.inputs import dialogue
 from gsa.prediction.predictor import Predictor
 
 TALK = [

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import pytest
 
 from gsa.data.task import EMOTION, SENTIMENT
-from gsa.data.types import Dialogue, Utterance
+from gsa.data.types import Dialogue, Prediction, Utterance
 from gsa.errors import InputError
-from gsa.prediction.prediction import Prediction, Query, dialogue
+from gsa.prediction.inputs import dialogue
 from gsa.serving.limits import Limits
 from gsa.serving.scheduler import READ, ClosedError, FullError, Job, Line, Worker, size_of
 

@@ -8,9 +8,9 @@ from typing import Any
 import polars as pl
 
 from gsa.data.task import SENTIMENT, Task
+from gsa.data.types import Prediction, Truncated
 from gsa.prediction.job import Job, Labelling
 from gsa.prediction.meter import Meter
-from gsa.prediction.prediction import Prediction, Query, Truncated
 from gsa.prediction.readers import format_of
 
 QUIET = Meter("x", lambda _: None)

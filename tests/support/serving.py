@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from gsa.prediction.prediction import Prediction, Query
+from gsa.data.types import Prediction
 from gsa.prediction.predictor import Predictor
 from gsa.serving.app import Service
 from gsa.serving.server import bound

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from gsa.errors import InputError
+from gsa.prediction.inputs import dialogue
 from gsa.prediction.job import Job, Labelling, label_file
 from gsa.prediction.meter import Meter
-from gsa.prediction.prediction import Query, dialogue
 from gsa.prediction.rows import Columns
 from gsa.serving import scheduler as line
 from gsa.serving.limits import Limits

@@ -5,8 +5,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from gsa.data.types import Utterance
-from gsa.prediction.prediction import Prediction, Truncated
+from gsa.data.types import Prediction, Truncated, Utterance
 from gsa.web import html as drawing
 from gsa.web.timeline import timeline
 

@@ -7,8 +7,8 @@ import pytest
 
 from gsa.chain.chain import Chain
 from gsa.errors import InputError
+from gsa.prediction.inputs import dialogue
 from gsa.prediction.loading import load
-from gsa.prediction.prediction import Query, dialogue
 from gsa.web.levels import LevelQuery, Levels
 
 TALK = dialogue(["They lost my luggage.", {"speaker": "Desk", "text": "Oh no, I am so sorry!"}])

@@ -72,8 +72,8 @@ def prompt(shown: "Shown") -> str:
     notes = [f"{len(shown.prompt.ids)} tokens before the answer, {lengths[0]} to {lengths[-1]} in it"]
     if shown.left_out:
         notes.append(f"{shown.left_out} turns left out for length")
-    if shown.prompt.cut:
-        notes.append(f"the target itself was shortened by {shown.prompt.cut} words")
+    if shown.prompt.cut_words:
+        notes.append(f"the target itself was shortened by {shown.prompt.cut_words} words")
     return (
         f"{example.dataset} {example.id}, gold label: {example.label}\n"
         f"--- prompt\n{shown.text}\n--- answers\n" + " |".join(shown.answers) + f"\n--- {'; '.join(notes)}"

@@ -33,6 +33,7 @@ class Prompt:
     """One example as token ids."""
 
     example: Example
+    task: Task
     ids: Ids
     """Token ids before the answer."""
     answers: tuple[Ids, ...]
@@ -41,7 +42,9 @@ class Prompt:
     """The turns that are shown; shorter than the layout's context if turns were left out for length."""
     gold: int | None
     """Index of the gold label, if known."""
-    cut: int = 0
+    omitted_turns: int = 0
+    """Turns of the layout's context that were left out for length."""
+    cut_words: int = 0
     """Words of the target utterance that were left out, because it alone is longer than a prompt may be."""
     weight: float = 1.0
     """How much the example counts in the labels loss."""
@@ -121,7 +124,8 @@ class Encoder:
                 gold = None if example.label is None else labels[example.label]
                 prompt, answers = self._separate(one, gold or 0, text)
                 turns = range(example.target, example.target + 1) if cut else turns
-                yield Prompt(example, prompt, answers, turns, gold, cut)
+                omitted = len(self._context(example)) - len(turns)
+                yield Prompt(example, self.task, prompt, answers, turns, gold, omitted, cut)
 
     def _separate(self, ids: Ids, label: int, text: str) -> tuple[Ids, tuple[Ids, ...]]:
         """Cut one text's ids into prompt and answer.
@@ -176,10 +180,16 @@ class Encoder:
         encoded = self._tokenizer(texts, split_special_tokens=True)["input_ids"]
         return [tuple(ids[:-1] if ids and ids[-1] == self._eos else ids) for ids in encoded]
 
+    def _context(self, example: Example) -> range:
+        """Return the turns that the layout shows before any is left out for length."""
+        if not self.task.context:
+            return range(example.target, example.target + 1)
+        return self.layout.turns(example.dialogue, example.target)
+
     def _shown(self, example: Example) -> tuple[Dialogue, int, range, int]:
         """Choose the turns that fit; returns dialogue, target, turns, and the words cut off the target."""
         dialogue, target = example.dialogue, example.target
-        turns = self.layout.turns(dialogue, target) if self.task.context else range(target, target + 1)
+        turns = self._context(example)
         repeats = self.task.context and self.layout.name != "inline"
         self._lengths.read(dialogue)
         own = self._lengths.of(target)

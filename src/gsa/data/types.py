@@ -1,7 +1,8 @@
-"""What every dataset and every user input becomes: utterances, dialogues, examples."""
+"""What every dataset and every user input becomes, and what the model answers: examples and predictions."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 UNREADABLE = re.compile("[\0\ud800-\udfff]")
 
@@ -48,6 +49,33 @@ class Example:
     def utterance(self) -> Utterance:
         """The target utterance."""
         return self.dialogue.turns[self.target]
+
+
+@dataclass(frozen=True, slots=True)
+class Truncated:
+    """What was left out of a prompt because it was too long; false where nothing was."""
+
+    turns: int = 0
+    """Whole turns of the dialogue, those farthest from the target."""
+    words: int = 0
+    """Words from the middle of the target itself."""
+
+    def __bool__(self) -> bool:
+        return bool(self.turns or self.words)
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The label of one text or utterance."""
+
+    label: str
+    """The most probable label."""
+    probabilities: Mapping[str, float]
+    """Of every label of the task, in its order; they sum to 1."""
+    truncated: Truncated = Truncated()
+    """What the model did not read."""
+    greedy: str | None = field(default=None, repr=False, compare=False)
+    """The label that greedy decoding over the whole vocabulary gives (section 5.3), if it gives one."""
 
 
 def sentence(text: str, id: str, dataset: str, label: str | None = None, speaker: str = "") -> Example:

@@ -149,15 +149,15 @@ def _stored(root: Path, file: Path, examples: Sequence[Example], say: Say) -> pl
 def predict(model: Any, encoder: Encoder, examples: Sequence[Example], row_tokens: int) -> pl.DataFrame:
     """Return the table of predictions: one row an example, a probability column a label."""
     labels = encoder.task.labels
-    scores = score(model, encoder.encode(examples), row_tokens)
+    predicted = score(model, encoder.encode(examples), row_tokens)
     columns: dict[str, list[Any]] = {
         "id": [e.id for e in examples],
         "dialogue": [e.dialogue.id for e in examples],
         "gold": [e.label for e in examples],
-        "predicted": [labels[s.best] for s in scores],
-        "greedy": [None if s.greedy is None else labels[s.greedy] for s in scores],
+        "predicted": [p.label for p in predicted],
+        "greedy": [p.greedy for p in predicted],
     }
-    columns |= {f"p_{label}": [float(s.probabilities[i]) for s in scores] for i, label in enumerate(labels)}
+    columns |= {f"p_{label}": [p.probabilities[label] for p in predicted] for label in labels}
     text = dict.fromkeys(("id", "dialogue", "gold", "predicted", "greedy"), pl.String)
     return pl.DataFrame(columns, schema_overrides=text)
 

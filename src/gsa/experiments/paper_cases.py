@@ -48,8 +48,8 @@ def ask(root: Path, out: Path | None = None, say: Callable[[str], None] = print)
         for example in examples:
             task = task_of(_source(recipe, example.dataset))
             prompts = Encoder(loaded.tokenizer, recipe.layout, task).encode([example])
-            (found,) = score(loaded.model, prompts, recipe.training.row_tokens)
-            chances = {n: round(float(p), 6) for n, p in zip(task.labels, found.probabilities, strict=True)}
+            (prediction,) = score(loaded.model, prompts, recipe.training.row_tokens)
+            chances = {label: round(p, 6) for label, p in prediction.probabilities.items()}
             gold = task.canonical_label(str(example.label))
             rows.append(Asked(recipe.name, recipe.seed, level, example.dataset, example.id, gold, chances))
     store(out or root, rows)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gsa.data.encoder import Prompt
+from gsa.data.types import Prediction, Truncated
 from gsa.model.backbone import row_logits, trie_inputs
 from gsa.recipes.schema import Level
 from gsa.trie.packing import PackedRow, group, pack
@@ -102,52 +103,49 @@ def loss_of(level: Level) -> Loss:
     return LOSSES[level.loss]
 
 
-@dataclass(frozen=True)
-class Score:
-    """What the model thinks of one prompt."""
-
-    probabilities: NDArray[np.float64]
-    """Of each label, in the task's order; shape (labels,), sums to 1."""
-    greedy: int | None
-    """The label that greedy decoding answers with; None where it leaves the label list."""
-
-    @property
-    def best(self) -> int:
-        """Index of the most probable label."""
-        return int(self.probabilities.argmax())
-
-
 def score(
     model: Any,
     prompts: Sequence[Prompt],
     row_tokens: int = 1024,
     progress: Callable[[int], None] | None = None,
-) -> list[Score]:
-    """Score prompts in order; neighbours of one dialogue share their prefixes.
+) -> list[Prediction]:
+    """Return one Prediction a prompt, in order; neighbours of one dialogue share their prefixes.
 
-    `progress` is called with the number of prompts done after each row.
+    All labels hang below one prompt as sibling branches, so a label is always valid and probabilities sum
+    to 1. `progress` is called with the number of prompts done after each row.
     """
-    scores: list[Score] = []
+    predictions: list[Prediction] = []
     for row in pack(group(prompts), row_tokens, score=True):
-        scores += score_row(model, row)
+        predictions += score_row(model, row)
         if progress:
-            progress(len(scores))
-    return scores
+            progress(len(predictions))
+    return predictions
 
 
-def score_row(model: Any, row: PackedRow) -> list[Score]:
-    """Return the scores of one row's prompts."""
+def score_row(model: Any, row: PackedRow) -> list[Prediction]:
+    """Return the predictions of one row's prompts, from one forward pass."""
     with torch.inference_mode():
         batch = PackedBatch.from_row(row, model)
-        found, follows = (x.cpu().numpy() for x in log_probabilities(model, batch))
-    owner = batch.answer_index.cpu().numpy()
-    log_p = np.bincount(owner, weights=found.astype(np.float64))
-    greedy = np.bincount(owner, weights=~follows) == 0
-    scores, at = [], 0
+        token_log_p, is_argmax = (x.cpu().numpy() for x in log_probabilities(model, batch))
+    answer_index = batch.answer_index.cpu().numpy()
+    answer_log_p: NDArray[np.float64] = np.bincount(answer_index, weights=token_log_p.astype(np.float64))
+    is_greedy = np.bincount(answer_index, weights=~is_argmax) == 0
+    predictions, start = [], 0
     for prompt in row.prompts:
-        here = slice(at, at + len(prompt.answers))
-        at = here.stop
-        weights = np.exp(log_p[here] - log_p[here].max())
-        hits = np.flatnonzero(greedy[here])
-        scores.append(Score(weights / weights.sum(), int(hits[0]) if len(hits) else None))
-    return scores
+        stop = start + len(prompt.answers)
+        predictions.append(_prediction(prompt, answer_log_p[start:stop], is_greedy[start:stop]))
+        start = stop
+    return predictions
+
+
+def _prediction(prompt: Prompt, log_p: NDArray[np.float64], is_greedy: NDArray[np.bool_]) -> Prediction:
+    """Return the prediction of one prompt; both arrays have the shape (labels,)."""
+    weights = np.exp(log_p - log_p.max())
+    probabilities = weights / weights.sum()
+    labels, greedy = prompt.task.labels, np.flatnonzero(is_greedy)
+    return Prediction(
+        label=labels[int(probabilities.argmax())],
+        probabilities=dict(zip(labels, probabilities.tolist(), strict=True)),
+        truncated=Truncated(prompt.omitted_turns, prompt.cut_words),
+        greedy=labels[int(greedy[0])] if len(greedy) else None,
+    )

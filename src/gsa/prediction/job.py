@@ -12,17 +12,18 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from gsa.atomic_io import atomic_path, sha256, write_atomic
 from gsa.data.task import Task
-from gsa.data.types import Dialogue, Utterance
+from gsa.data.types import Dialogue, Example, Prediction, Utterance
 from gsa.errors import InputError
 from gsa.prediction.chunking import LETTERS, chunks
+from gsa.prediction.inputs import example
 from gsa.prediction.meter import Meter
 from gsa.prediction.output_paths import JOB, check_places, parts_of, rejects_of
-from gsa.prediction.prediction import Prediction, Query
 from gsa.prediction.readers import open_table
 from gsa.prediction.rows import Columns, Record, Rejected, Row, Table
 from gsa.prediction.writers import Shape, concatenate, labelled
@@ -37,9 +38,9 @@ class Predict(Protocol):
     """What labels: `Predictor.predict`."""
 
     def __call__(
-        self, queries: Sequence[Query], progress: Callable[[int], None] | None = None
+        self, examples: Sequence[Example], task: Task, progress: Callable[[int], None] | None = None
     ) -> list[Prediction]:
-        """Return one Prediction a query, in order; `progress` is called with the number done."""
+        """Return one Prediction an example, in order; `progress` is called with the number done."""
         ...
 
 
@@ -77,20 +78,15 @@ class Count:
         self.first_reason = self.first_reason or other.first_reason
 
 
-def queries(records: Sequence[Record], task: Task, speakers: bool) -> list[Query]:
-    """Return a Query a record; neighbours of one dialogue share it."""
-    found: list[Query] = []
-    start = 0
-    while start < len(records):
-        end = start + 1
-        same = records[start].dialogue if task.context else ""
-        while same and end < len(records) and records[end].dialogue == same:
-            end += 1
-        said = (Utterance(r.text, r.speaker if speakers else "") for r in records[start:end])
-        talk = Dialogue(same, tuple(said))
-        found += [Query(task, talk, turn) for turn in range(end - start)]
-        start = end
-    return found
+def examples_of(records: Sequence[Record], task: Task, speakers: bool) -> list[Example]:
+    """Return one Example a record; neighbours of one dialogue share it."""
+    examples: list[Example] = []
+    groups = groupby(records, key=lambda record: record.dialogue if task.context else "")
+    for name, group in groups:
+        turns = tuple(Utterance(r.text, r.speaker if speakers else "") for r in group)
+        dialogues = [Dialogue(name, turns)] if name else [Dialogue("", (turn,)) for turn in turns]
+        examples += [example(task, each, turn) for each in dialogues for turn in range(len(each.turns))]
+    return examples
 
 
 class Labelling:
@@ -122,8 +118,9 @@ class Labelling:
         records = [row for row in chunk if isinstance(row, Record)]
         rejects = [row for row in chunk if isinstance(row, Rejected)]
         # A sentence is read without its speaker, as in tuning, unless the column is asked for.
-        asked = queries(records, self.job.task, self.job.task.context or bool(self.job.columns.speaker))
-        answers = self.predict(asked, self.meter.within)
+        task = self.job.task
+        examples = examples_of(records, task, task.context or bool(self.job.columns.speaker))
+        answers = self.predict(examples, task, self.meter.within)
         rows = [labelled(r.carried, a, self.job.prefix) for r, a in zip(records, answers, strict=True)]
         reason = f"row {rejects[0].row}: {rejects[0].reason}" if rejects else ""
         bad = [{"row": r.row, "reason": r.reason, "found": r.found} for r in rejects]

@@ -1,25 +1,26 @@
 """The predictor: a tuned chain that labels texts and conversations.
 
-In: Queries, or plain strings and turns. Out: one Prediction each. Everything goes through `predict`,
-which lays queries of any tasks and dialogues, one client's or many's, into shared tries.
+In: Examples, or plain strings and turns. Out: one Prediction each. Everything goes through `predict`,
+which lays examples of any tasks and dialogues, one client's or many's, into shared tries.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import groupby
 from threading import Lock
 from typing import Any, overload
 
 from gsa.data.encoder import Encoder, Known, Prompt
 from gsa.data.layout import Layout
 from gsa.data.task import EMOTION, SARCASM, SENTIMENT, TASKS, Task
-from gsa.data.types import Dialogue, Example
+from gsa.data.types import Dialogue, Example, Prediction
 from gsa.errors import InputError, suggest
 from gsa.model.backbone import LoadedModel
-from gsa.model.scoring import Score, score
-from gsa.prediction.prediction import Prediction, Query, Truncated, Turn, as_list, dialogue, is_many
+from gsa.model.scoring import score
+from gsa.prediction.inputs import Turn, as_list, dialogue, example, is_many
 
-AT_ONCE = 1024
-"""Queries that are encoded before they are scored; bounds memory, and how long other threads wait."""
+CHUNK = 1024
+"""Examples that are encoded before they are scored; bounds memory, and how long other threads wait."""
 ENCODERS = 64
 """Tasks whose encoder is kept: those asked last."""
 
@@ -87,8 +88,8 @@ class Predictor:
         conversation = as_list(conversation)
         many = is_many(conversation, task)
         talks = _talks(conversation if many else [conversation], many)
-        asked = [Query(task, talk, turn) for talk in talks for turn in range(len(talk.turns))]
-        answers = iter(self.predict(asked))
+        examples = [example(task, talk, turn) for talk in talks for turn in range(len(talk.turns))]
+        answers = iter(self.predict(examples, task))
         found = [[next(answers) for _ in talk.turns] for talk in talks]
         return found if many else found[0]
 
@@ -126,7 +127,7 @@ class Predictor:
         inputs = as_list(inputs)
         many = is_many(inputs, chosen)
         talks = _talks(inputs if many else [inputs], many)
-        found = self.predict([Query(chosen, talk, len(talk.turns) - 1) for talk in talks])
+        found = self.predict([example(chosen, talk, len(talk.turns) - 1) for talk in talks], chosen)
         return found if many else found[0]
 
     def task(
@@ -152,39 +153,35 @@ class Predictor:
         return task.with_labels(*labels) if labels or not task.labels else task
 
     def predict(
-        self, queries: Sequence[Query], progress: Callable[[int], None] | None = None
+        self,
+        examples: Sequence[Example],
+        tasks: Task | Sequence[Task],
+        progress: Callable[[int], None] | None = None,
     ) -> list[Prediction]:
-        """Return the Prediction of each query, in order: the one door that batches of any kind go through.
+        """Return one Prediction an example, in order: the single entry point for batches of any kind.
 
-        Queries may mix tasks and dialogues; those of one task share its instruction, those of one
-        dialogue its turns. `progress` is called with the number of queries done.
+        `tasks` is one task for all examples, or one an example. Examples of one task share its instruction,
+        those about one Dialogue object its turns. `progress` is called with the number of examples done.
         """
-        order = sorted(range(len(queries)), key=lambda i: _key(queries[i].task))
-        found: dict[int, Prediction] = {}
-        for start in range(0, len(order), AT_ONCE):
-            part = order[start : start + AT_ONCE]
+        task_of = [tasks] * len(examples) if isinstance(tasks, Task) else list(tasks)
+        order = sorted(range(len(examples)), key=lambda i: _key(task_of[i]))
+        predictions: dict[int, Prediction] = {}
+        for start in range(0, len(order), CHUNK):
+            chunk = order[start : start + CHUNK]
             with self._lock:
-                told = (lambda done: progress(start + done)) if progress else None  # noqa: B023
-                answers = self._answer([queries[i] for i in part], told)
-            found.update(zip(part, answers, strict=True))
-        return [found[i] for i in range(len(queries))]
+                prompts = self._encode([examples[i] for i in chunk], [task_of[i] for i in chunk])
+                done = (lambda count: progress(start + count)) if progress else None  # noqa: B023
+                answers = score(self.model, prompts, self._row_tokens, done)
+            predictions.update(zip(chunk, answers, strict=True))
+        return [predictions[i] for i in range(len(examples))]
 
-    def _answer(self, queries: Sequence[Query], told: Callable[[int], None] | None) -> list[Prediction]:
+    def _encode(self, examples: Sequence[Example], tasks: Sequence[Task]) -> list[Prompt]:
+        """Return the prompts of examples that are sorted by task."""
         prompts: list[Prompt] = []
-        numbers: dict[int, str] = {}  # two clients' dialogues may have one id, so objects are told apart
-        at = 0
-        while at < len(queries):
-            task = queries[at].task
-            key = _key(task)
-            end = next((i for i in range(at, len(queries)) if _key(queries[i].task) != key), len(queries))
-            mine = []
-            for query in queries[at:end]:
-                number = numbers.setdefault(id(query.dialogue), str(len(numbers)))
-                mine.append(Example(number, task.name, Dialogue(number, query.dialogue.turns), query.target))
-            prompts += self._encoder(task).encode(mine)
-            at = end
-        scores = score(self.model, prompts, self._row_tokens, told)
-        return [_prediction(*each, self.layout) for each in zip(queries, prompts, scores, strict=True)]
+        for _, same in groupby(range(len(examples)), key=lambda i: _key(tasks[i])):
+            indices = list(same)
+            prompts += self._encoder(tasks[indices[0]]).encode([examples[i] for i in indices])
+        return prompts
 
     def _encoder(self, task: Task) -> Encoder:
         key = _key(task)
@@ -202,10 +199,3 @@ def _key(task: Task) -> tuple[Any, ...]:
 def _talks(conversations: Sequence[Any], many: bool) -> list[Dialogue]:
     where = "input {}" if many else "input"
     return [dialogue(talk, where.format(number)) for number, talk in enumerate(conversations, start=1)]
-
-
-def _prediction(query: Query, prompt: Prompt, scored: Score, layout: Layout) -> Prediction:
-    labels = query.task.labels
-    turns = layout.turns(query.dialogue, query.target) if query.task.context else range(1)
-    chances = {label: float(p) for label, p in zip(labels, scored.probabilities, strict=True)}
-    return Prediction(labels[scored.best], chances, Truncated(len(turns) - len(prompt.turns), prompt.cut))

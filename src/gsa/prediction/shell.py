@@ -8,12 +8,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from gsa.cli.format import duration
+from gsa.data.types import Prediction
 from gsa.errors import InputError
+from gsa.prediction.inputs import dialogue, example
 from gsa.prediction.job import Count, Job, Labelling, label_file, label_stream
 from gsa.prediction.loading import load
 from gsa.prediction.meter import Meter
 from gsa.prediction.output_paths import check_places, rejects_of
-from gsa.prediction.prediction import Prediction, Query, dialogue
 from gsa.prediction.readers import FORMATS, format_of, open_table
 from gsa.prediction.rows import Columns
 
@@ -102,8 +103,9 @@ def _text(task: str, text: str, options: Options) -> str:
     talk = dialogue(text, "text")
     predictor = load(options.model, options.level)
     chosen = predictor.task(task, options.labels, options.instruction, options.context)
-    (found,) = predictor.predict([Query(chosen, talk)])
-    return json.dumps(asdict(found), ensure_ascii=False) if options.as_json else _line(found)
+    (found,) = predictor.predict([example(chosen, talk)], chosen)
+    answer = {name: value for name, value in asdict(found).items() if name != "greedy"}
+    return json.dumps(answer, ensure_ascii=False) if options.as_json else _line(found)
 
 
 def _line(found: Prediction) -> str:

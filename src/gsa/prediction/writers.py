@@ -14,8 +14,8 @@ from typing import Any
 
 from gsa.atomic_io import atomic_path
 from gsa.data.task import Task
+from gsa.data.types import Prediction
 from gsa.errors import InputError
-from gsa.prediction.prediction import Prediction
 
 EXTRA = ("predicted", "truncated_turns", "truncated_words")
 DIGITS = 6

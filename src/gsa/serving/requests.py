@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from gsa.data.task import Task
-from gsa.data.types import Dialogue, Utterance, unreadable
+from gsa.data.types import Dialogue, Prediction, Utterance, unreadable
 from gsa.errors import InputError
-from gsa.prediction.prediction import Prediction, Query, dialogue
+from gsa.prediction.inputs import dialogue
 from gsa.serving.limits import Limits
 from gsa.serving.scheduler import Portion, size_of
 from gsa.serving.schemas import Anything, Conversations, Sentences, Turn

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, field
 
-from gsa.prediction.prediction import Prediction, Query
+from gsa.data.types import Prediction
 from gsa.serving.limits import Limits
 
 Predict = Callable[[Sequence[Query]], list[Prediction]]

@@ -68,8 +68,8 @@ class PackedRow:
 
 
 def group(prompts: Iterable[Prompt]) -> list[list[Prompt]]:
-    """Put neighbouring prompts of one dialogue together; a lone sentence is a group of one."""
-    return [list(g) for _, g in groupby(prompts, key=lambda p: (p.example.dataset, p.example.dialogue.id))]
+    """Return neighbouring prompts about one Dialogue object together; a lone sentence is a group of one."""
+    return [list(g) for _, g in groupby(prompts, key=lambda p: (id(p.task), id(p.example.dialogue)))]
 
 
 def pack(groups: Iterable[Group], budget: int, score: bool) -> list[PackedRow]:

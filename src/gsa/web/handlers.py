@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gsa.data.types import Utterance
+from gsa.data.types import Prediction, Utterance
 from gsa.errors import InputError
-from gsa.prediction.prediction import Prediction
 from gsa.prediction.rows import Columns
 from gsa.serving.limits import Limits
 from gsa.serving.requests import ask

@@ -8,8 +8,7 @@ import html
 from collections.abc import Mapping, Sequence
 
 from gsa.data.task import EMOTION, SARCASM, SENTIMENT
-from gsa.data.types import Utterance
-from gsa.prediction.prediction import Prediction
+from gsa.data.types import Prediction, Utterance
 
 KNOWN = {*EMOTION.labels, *SENTIMENT.labels, *SARCASM.labels}
 """Labels that have a colour of their own; others take theirs by their place in the list."""

@@ -15,10 +15,10 @@ from typing import Any
 from gsa.chain.chain import Chain
 from gsa.chain.manifest import MANIFEST
 from gsa.chain.run_folder import read_run
+from gsa.data.types import Prediction
 from gsa.errors import InputError, memory_is_short
 from gsa.model.backbone import LoadedModel
 from gsa.prediction.loading import folder_of
-from gsa.prediction.prediction import Prediction, Query
 from gsa.prediction.predictor import Predictor
 
 

@@ -11,7 +11,7 @@ from concurrent.futures import wait
 from itertools import groupby
 from threading import Event
 
-from gsa.prediction.prediction import Prediction, Query
+from gsa.data.types import Prediction
 from gsa.serving.limits import Limits
 from gsa.serving.scheduler import READ, FullError, Job, Portion, Worker
 

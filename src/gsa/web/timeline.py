@@ -6,8 +6,7 @@ label of a turn is solid. Wide conversations scroll; the numbers stand in the li
 
 from collections.abc import Mapping, Sequence
 
-from gsa.data.types import Utterance
-from gsa.prediction.prediction import Prediction
+from gsa.data.types import Prediction, Utterance
 from gsa.web.html import colour, escaped, percent
 
 NUMBERS = 24

@@ -1,14 +1,13 @@
-"""What a user asks and gets: texts and turns in, Queries out; and the Prediction that answers each.
+"""What a user gives: texts, turns and conversations in, Dialogues and Examples out.
 
 Imports no torch.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from gsa.data.task import Task
-from gsa.data.types import Dialogue, Utterance, unreadable
+from gsa.data.types import Dialogue, Example, Utterance, unreadable
 from gsa.errors import InputError, suggest
 
 Turn = str | Mapping[str, str] | tuple[str, str] | Utterance
@@ -16,40 +15,12 @@ Turn = str | Mapping[str, str] | tuple[str, str] | Utterance
 ``(speaker, text)``, or an Utterance."""
 
 
-@dataclass(frozen=True, slots=True)
-class Truncated:
-    """What was left out of a prompt because it was too long; false where nothing was."""
+def example(task: Task, dialogue: Dialogue, target: int = 0) -> Example:
+    """Return one turn of a conversation as an unlabelled Example.
 
-    turns: int = 0
-    """Whole turns of the dialogue, those farthest from the target."""
-    words: int = 0
-    """Words from the middle of the target itself."""
-
-    def __bool__(self) -> bool:
-        return bool(self.turns or self.words)
-
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """The label of one text or utterance."""
-
-    label: str
-    """The likeliest label."""
-    probabilities: Mapping[str, float]
-    """Of every label of the list, in its order; they sum to 1."""
-    truncated: Truncated = Truncated()
-    """What the model did not read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """One thing to label."""
-
-    task: Task
-    dialogue: Dialogue
-    """Queries about one dialogue share the object, so that its turns are read once."""
-    target: int = 0
-    """Index of the turn to label."""
+    Examples about one dialogue share the object, so that its turns are read once.
+    """
+    return Example("", task.name, dialogue, target)
 
 
 def utterance(turn: Any, where: str) -> Utterance:

@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 
 from gsa.data.task import EMOTION, SENTIMENT
-from gsa.data.types import Utterance
+from gsa.data.types import Prediction, Truncated, Utterance
 from gsa.errors import InputError
-from gsa.prediction.prediction import Prediction, Truncated, as_list, dialogue, is_many, utterance
+from gsa.prediction.inputs import as_list, dialogue, is_many, utterance
 
 
 def test_a_turn_is_a_text_a_mapping_or_an_utterance() -> None:
