@@ -17,7 +17,9 @@ probe = typer.Typer()
 def probe_model(
     model: Annotated[
         str | None,
-        typer.Argument(metavar="[MODEL]", help="Run, model folder or Hugging Face id; the shipped one if not given."),
+        typer.Argument(
+            metavar="[MODEL]", help="Run, model folder or Hugging Face id; the shipped one if not given."
+        ),
     ] = None,
     level: Annotated[int | None, typer.Option(min=0, help="Links to merge; all if not given.")] = None,
     held_out: Annotated[
@@ -46,7 +48,13 @@ def table(rates: "list[Rate]") -> list[list[str]]:
     """Return the table of `gsa probe`: a row a kind and one for all; a column a type and a part."""
     rate_of = {(rate.kind, rate.type, rate.part): rate for rate in rates}
     parts = [part for part in ("development", "held-out") if ("all", "all", part) in rate_of]
-    columns = [("mft", "all"), ("inv", "all"), ("dir", "all"), *(("all", part) for part in parts), ("all", "all")]
+    columns = [
+        ("mft", "all"),
+        ("inv", "all"),
+        ("dir", "all"),
+        *(("all", part) for part in parts),
+        ("all", "all"),
+    ]
     rows = [["kind", "n", "mft", "inv", "dir", *parts, "all"]]
     kinds = list(dict.fromkeys(rate.kind for rate in rates if rate.kind != "all"))
     for kind in [*kinds, "all"]:

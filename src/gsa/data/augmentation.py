@@ -19,8 +19,8 @@ GREETINGS = (
 SIGN_OFFS = (
     "Best regards, {name}", "Kind regards, {name}", "Regards, {name}", "Best, {name}", "Best wishes, {name}",
     "Thanks, {name}", "Thank you, {name}", "Thanks!", "Many thanks", "Thank you very much", "Cheers, {name}",
-    "Cheers!", "Yours sincerely, {name}", "Yours faithfully, {name}", "Sincerely, {name}", "Warm regards, {name}",
-    "Thanks in advance, {name}", "Thanks in advance!", "Have a nice day!", "Have a great weekend, {name}",
+    "Cheers!", "Yours sincerely, {name}", "Yours faithfully, {name}", "Sincerely, {name}",
+    "Warm regards, {name}", "Thanks in advance, {name}", "Thanks in advance!", "Have a nice day!", "Have a great weekend, {name}",
     "All the best, {name}", "Take care, {name}", "See you soon, {name}", "Sent from my phone", "{name}",
     "Love, {name}", "xx {name}", "With kind regards, {name}", "Looking forward to your reply, {name}", "Bye!",
 )  # fmt: skip
@@ -32,6 +32,7 @@ NAMES = (
     "Sanjana", "Sean", "Sofia", "Tamika", "Thomas", "Uchenna", "Victoria", "Wanjiru", "Yasmin", "Zoltan",
 )  # fmt: skip
 MARKS = re.compile(r"[.,;:!?\u2026]+(?=\s|$)")
+OPENING = re.compile(r"^(The|A|An|My|Our|Your|Please|We|You|It|What|When|Where|Is|Could|There|Nobody|Such)\b")
 FINAL = re.compile(r"[.!?\u2026]+\s*$")
 
 TextVariant = Callable[[str, Random], str]
@@ -101,7 +102,9 @@ def spaced(text: str, rng: Random) -> str:
 
 
 def greeting(text: str, rng: Random) -> str:
-    """Return the text after a greeting."""
+    """Return the text after a greeting; half of those that begin with an article or a pronoun go on small."""
+    if rng.random() < 0.5:
+        text = OPENING.sub(lambda match: match[0].lower(), text)
     return f"{rng.choice(GREETINGS).format(name=rng.choice(NAMES))} {text}"
 
 
@@ -116,8 +119,8 @@ def mail(text: str, rng: Random) -> str:
 
 
 WRITING: Sequence[TextVariant] = (
-    upper, upper, lower, title, emphasis, no_final_mark, no_marks, repeated_final_mark, curly, straight, quoted,
-    spaced,
+    upper, upper, lower, title, emphasis, no_final_mark, no_marks, repeated_final_mark, curly, straight,
+    quoted, spaced,
 )  # fmt: skip
 """Variants for any text; capitals twice, because they change tokens most."""
 MAIL: Sequence[TextVariant] = (greeting, sign_off, sign_off, mail)
@@ -178,6 +181,4 @@ def augment_examples(examples: Sequence[Example], share: float, seed: int) -> li
             rng = Random(f"{seed}/{key[0]}/{key[1]}")
             varied = rng.random() < share
             variants[key] = augment_dialogue(example.dialogue, rng) if varied else example.dialogue
-    return [
-        replace(example, dialogue=variants[example.dataset, example.dialogue.id]) for example in examples
-    ]
+    return [replace(example, dialogue=variants[example.dataset, example.dialogue.id]) for example in examples]

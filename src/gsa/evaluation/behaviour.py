@@ -14,6 +14,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from gsa.atomic_io import write_atomic
 from gsa.data.task import TASKS
 from gsa.data.types import Prediction, Utterance
 from gsa.errors import InputError
@@ -125,9 +126,7 @@ def run_cases(cases: Sequence[Case], classify: Classifier) -> list[Outcome]:
         keys = [(case.id, i) for case in cases if case.task == task for i in range(len(case.inputs))]
         inputs = [conversation for case in cases if case.task == task for conversation in case.inputs]
         predictions.update(zip(keys, classify(task, inputs, TASKS[task].labels), strict=True))
-    return [
-        Outcome(case, tuple(predictions[case.id, i] for i in range(len(case.inputs)))) for case in cases
-    ]
+    return [Outcome(case, tuple(predictions[case.id, i] for i in range(len(case.inputs)))) for case in cases]
 
 
 def failure_rates(outcomes: Sequence[Outcome]) -> list[Rate]:
@@ -149,11 +148,9 @@ def failure_rates(outcomes: Sequence[Outcome]) -> list[Rate]:
 
 def write_outcomes(outcomes: Iterable[Outcome], path: Path) -> None:
     """Write one JSON line a case: its id, whether it failed, labels and probabilities; no texts."""
-    from gsa.atomic_io import write_atomic
-
     lines = [json.dumps(_row(outcome)) + "\n" for outcome in outcomes]
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, "".join(lines).encode())
+    write_atomic(path, "".join(lines))
 
 
 def _row(outcome: Outcome) -> dict[str, Any]:
