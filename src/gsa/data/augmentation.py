@@ -19,10 +19,11 @@ GREETINGS = (
 SIGN_OFFS = (
     "Best regards, {name}", "Kind regards, {name}", "Regards, {name}", "Best, {name}", "Best wishes, {name}",
     "Thanks, {name}", "Thank you, {name}", "Thanks!", "Many thanks", "Thank you very much", "Cheers, {name}",
-    "Cheers!", "Yours sincerely, {name}", "Yours faithfully, {name}", "Sincerely, {name}",
-    "Warm regards, {name}", "Thanks in advance, {name}", "Thanks in advance!", "Have a nice day!", "Have a great weekend, {name}",
-    "All the best, {name}", "Take care, {name}", "See you soon, {name}", "Sent from my phone", "{name}",
-    "Love, {name}", "xx {name}", "With kind regards, {name}", "Looking forward to your reply, {name}", "Bye!",
+    "Cheers!", "Yours sincerely, {name}", "Yours faithfully, {name}", "Sincerely, {name}", "{name}", "Bye!",
+    "Warm regards, {name}", "Thanks in advance, {name}", "Thanks in advance!", "Have a nice day!",
+    "Have a great weekend, {name}", "All the best, {name}", "Take care, {name}", "See you soon, {name}",
+    "Sent from my phone", "Love, {name}", "xx {name}", "With kind regards, {name}",
+    "Looking forward to your reply, {name}",
 )  # fmt: skip
 NAMES = (
     "Agnes", "Alejandro", "Amina", "Andrzej", "Anna", "Ayesha", "Babak", "Beatriz", "Chen", "Chloe", "Daniel",
