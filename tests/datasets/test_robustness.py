@@ -1,4 +1,4 @@
-"""Robustness texts: enough, distinct, from templates that splits do not share, and none of the behavioural set."""
+"""Robustness texts: enough, distinct, no template in two splits, and none of the behavioural set."""
 
 from collections import Counter
 from random import Random
