@@ -26,7 +26,7 @@ from gsa.data.task import Task
 from gsa.data.types import Example
 from gsa.export.export import export
 from gsa.prediction.predictor import Predictor
-from gsa.recipes.sources import examples_of, task_of, tasks_of
+from gsa.recipes.datasets import load_split, task_of, tasks_of
 
 Asked = tuple[Task, Example]
 
@@ -50,10 +50,10 @@ def asked(run: Path, model: Predictor, count: int, skip: int) -> list[Asked]:
     recipe, _ = read_run(run_to_read(run))
     tasks = tasks_of(recipe)
     pools = []
-    for source in recipe.sources():
+    for source in recipe.datasets:
         task = next((t for t in tasks.values() if t.labels == task_of(source).labels), None)
         if task:
-            pools.append([(task, example) for example in examples_of(source, "test")])
+            pools.append([(task, example) for example in load_split(source, "test")])
     mixed = [pool[i] for i in range(max(map(len, pools))) for pool in pools if i < len(pool)]
     return mixed[skip : skip + count]
 

@@ -23,13 +23,13 @@ from gsa.chain.chain import Chain
 from gsa.chain.link import LinkWeights
 from gsa.chain.run_folder import read_run
 from gsa.data.encoder import Encoder, Prompt
-from gsa.data.selection import dialogues, draw
+from gsa.data.selection import group_by_dialogue, sample_dialogues
 from gsa.data.types import Example
 from gsa.errors import InputError, suggest
 from gsa.locking import folder_lock
 from gsa.model.scoring import LOSSES, loss_of
-from gsa.recipes.schema import Level, Recipe, Source
-from gsa.recipes.sources import task_of, training_examples
+from gsa.recipes.datasets import task_of, training_examples
+from gsa.recipes.schema import DatasetConfig, Level, Recipe
 from gsa.training.dataset import balanced
 from gsa.trie.packing import PackedRow, group, pack
 
@@ -84,7 +84,7 @@ def measure(
 
 def _parts(recipe: Recipe, datasets: Sequence[str], examples: int, say: Say) -> Parts:
     """Return each dataset's examples in parts."""
-    known = {source.name: source for source in recipe.sources()}
+    known = {source.name: source for source in recipe.datasets}
     for name in datasets:
         if name not in known:
             raise InputError(
@@ -94,7 +94,7 @@ def _parts(recipe: Recipe, datasets: Sequence[str], examples: int, say: Say) -> 
     for name, source in known.items():
         if datasets and name not in datasets:
             continue
-        drawn = draw(training_examples(source, recipe.seed), examples, zlib.crc32(name.encode()))
+        drawn = sample_dialogues(training_examples(source, recipe.seed), examples, zlib.crc32(name.encode()))
         parts = in_parts(drawn, PARTS)
         if len(parts) > 1:
             found[name] = parts
@@ -110,7 +110,7 @@ def _parts(recipe: Recipe, datasets: Sequence[str], examples: int, say: Say) -> 
 
 def in_parts(examples: Sequence[Example], most: int) -> list[list[Example]]:
     """Deal whole dialogues out to at most so many parts, each to the one that has fewest examples."""
-    whole = dialogues(examples)
+    whole = group_by_dialogue(examples)
     parts: list[list[Example]] = [[] for _ in range(min(most, len(whole)))]
     for mine in whole:
         min(parts, key=len).extend(mine)
@@ -122,7 +122,7 @@ def _gram(recipe: Recipe, chain: Chain, at: At, parts: Parts, say: Say) -> NDArr
     loaded = chain.load(recipe.backbone, at.level)
     probed = probe(loaded.model, recipe.lora, DRAWS, recipe.seed)
     found = []
-    for source in (source for source in recipe.sources() if source.name in parts):
+    for source in (source for source in recipe.datasets if source.name in parts):
         encoder = Encoder(loaded.tokenizer, recipe.layout, task_of(source))
         prompts = [encoder.encode(mine) for mine in parts[source.name]]
         if at.part == SHUFFLED:
@@ -139,7 +139,7 @@ def _gram(recipe: Recipe, chain: Chain, at: At, parts: Parts, say: Say) -> NDArr
     return np.stack([(each @ each.T).numpy() for each in drawn])
 
 
-def level_of(recipe: Recipe, source: Source) -> Level:
+def level_of(recipe: Recipe, source: DatasetConfig) -> Level:
     """Return the first level that is tuned on a dataset."""
     return next(level for level in recipe.levels if source.name in [each.name for each in level.datasets])
 

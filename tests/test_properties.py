@@ -90,7 +90,7 @@ def test_rows_hold_every_prompt_once_within_the_budget(groups, budget, scoring):
     st.lists(st.tuples(said, said), min_size=1, max_size=12),
     st.data(),
     st.integers(360, 900),
-    st.sampled_from([("inline", "history"), ("paper", "dialogue"), ("instruction_first", "window")]),
+    st.sampled_from([("inline", "history"), ("paper", "dialogue"), ("paper", "history")]),
 )
 def test_any_dialogue_and_budget_keeps_instruction_target_and_answers(turns, data, budget, shape):
     tokenizer = byte_tokenizer()

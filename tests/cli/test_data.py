@@ -35,13 +35,11 @@ def test_fetching_all_goes_on_where_one_cannot_be_downloaded(
     monkeypatch.setenv("GSA_DATA", str(tmp_path))
     code, _, err = run("data", "fetch", "iemocap")
     assert code == 2
-    assert "signs the release form" in err
+    assert "sign the release form" in err
     code, out, _ = run("data", "fetch", "all", "--from", FIXTURES)
     assert code == 0
     assert out.count("copied") > 15
-    monkeypatch.setattr(
-        "gsa.datasets.download._download", lambda *_: pytest.fail("nothing is to be downloaded")
-    )
+    monkeypatch.setattr("gsa.datasets.download._fetch", lambda *_: pytest.fail("nothing is to be downloaded"))
     code, out, _ = run("data", "fetch", "iemocap")
     assert code == 0
     assert "kept" in out
@@ -54,7 +52,7 @@ def test_fetching_all_fails_where_one_that_can_be_downloaded_was_not(
         raise InputError("no network")
 
     monkeypatch.setenv("GSA_DATA", str(tmp_path))
-    monkeypatch.setattr("gsa.datasets.download._download", offline)
+    monkeypatch.setattr("gsa.datasets.download._fetch", offline)
     code, out, err = run("data", "fetch", "all")
     assert code == 2
     assert out.count("kept") > 3, "the samplers"

@@ -213,7 +213,7 @@ def test_a_disk_that_fails_is_one_sentence(run, recipe_file: Path, tmp_path: Pat
         (["show", "meldd"], "did you mean 'meld'"),
         (["show", "meld", "--split", "tset"], "--split 'tset': expected one of"),
         (["show", "meld", "--index", "999999"], "--index 999999: meld has"),
-        (["show", "meld", "--layout", "inlin"], "name: input should be 'paper', 'instruction_first'"),
+        (["show", "meld", "--layout", "inlin"], "name: input should be 'paper' or 'inline'"),
         (["show", "meld", "--context", "dialogue"], "layout 'inline' ends the prompt at the target"),
         (["data", "stats", "nothing"], "'nothing'"),
         (["predict", "sentiment", "nowhere.csv"], "'nowhere.csv': expected a file, found none"),

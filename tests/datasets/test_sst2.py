@@ -76,7 +76,7 @@ def test_phrases_are_trained_on_once_and_are_no_text_of_dev_or_test(root):
     ],
 )
 def test_sentences_read_as_typed(words, said):
-    assert sst2.readable(words.split(" ")) == said
+    assert sst2.detokenize(words.split(" ")) == said
 
 
 @pytest.mark.parametrize("line", ["(5 (2 A) (2 b))", "(2 (2 A) (2 b)", "A b", "(2 )", ""])

@@ -17,9 +17,9 @@ from gsa.evaluation import predictions, results
 from gsa.experiments import baseline_models as learners
 from gsa.experiments import baselines, embeddings
 from gsa.experiments.baselines import measure_baselines
+from gsa.recipes.datasets import training_examples
 from gsa.recipes.loader import load_recipe
-from gsa.recipes.schema import Source
-from gsa.recipes.sources import training_examples
+from gsa.recipes.schema import DatasetConfig
 from gsa.report.runs import by_arm, read_runs
 
 FIXTURES = Path(__file__).parents[1] / "datasets" / "fixtures"
@@ -80,7 +80,7 @@ def test_training_reads_the_capped_examples_and_dev_only_chooses(recipe, tmp_pat
     )
     measure_baselines(recipe, tmp_path / "out", ["majority"], say=lambda _: None)
     lesson = seen[0]
-    expected = training_examples(Source(name="sampler-sentiment", limit=120), 0)
+    expected = training_examples(DatasetConfig(name="sampler-sentiment", limit=120), 0)
     assert [e.id for e in lesson.train] == [e.id for e in expected]
     ids = [{e.id for e in part} for part in (lesson.train, lesson.dev, lesson.test)]
     assert ids[0]

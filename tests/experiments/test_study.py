@@ -11,7 +11,7 @@ from gsa.evaluation import predictions, results
 from gsa.experiments import study as studies
 from gsa.experiments.study import plan, study
 from gsa.locking import folder_lock
-from gsa.recipes.loader import load_recipe, seeds_of
+from gsa.recipes.loader import load_recipe, parse_seeds
 from gsa.report.report import report
 from gsa.report.runs import by_arm, read_runs
 
@@ -180,8 +180,8 @@ def test_what_does_not_belong_together_is_refused_before_anything_runs(recipes: 
         plan(folder, tmp_path, tmp_path, [0])
     for wrong in ("", "1,1", "a", "0;1"):
         with pytest.raises(InputError, match="expected distinct numbers"):
-            seeds_of(wrong)
-    assert seeds_of("0, 2") == [0, 2]
+            parse_seeds(wrong)
+    assert parse_seeds("0, 2") == [0, 2]
 
 
 def test_results_of_another_backbone_are_not_mixed(finished: Path, recipes: Path, tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ def test_the_recipes_of_the_study_read_the_same_examples() -> None:
     assert set(arms) == {"progressive", "reverse", "multitask", "erc-only"}
     assert arms["progressive"].first == "sa-only"
     assert arms["reverse"].first == "sd-only"
-    read = {name: {(s.name, s.limit) for s in arm.recipe.sources()} for name, arm in arms.items()}
+    read = {name: {(s.name, s.limit) for s in arm.recipe.datasets} for name, arm in arms.items()}
     assert read["progressive"] == read["reverse"] == read["multitask"]
     assert read["erc-only"] < read["progressive"]
     levels = arms["progressive"].recipe.levels
@@ -219,6 +219,6 @@ def test_the_recipes_of_the_study_read_the_same_examples() -> None:
     assert alone.model_copy(update={"learning_rate": levels[1].learning_rate}) == levels[1]
     few = [load_recipe(file) for file in sorted((folder / "few-shot").glob("*.toml"))]
     assert len(few) == 4
-    assert {(s.per_class, recipe.evaluation.limit) for recipe in few for s in recipe.sources()} == {
+    assert {(s.per_class, recipe.evaluation.limit) for recipe in few for s in recipe.datasets} == {
         (150, 3000)
     }

@@ -26,8 +26,8 @@ from gsa.export.export import export
 from gsa.export.model_card import prompt
 from gsa.model import backbone, smollm2
 from gsa.model.hf_logging import quiet_libraries
+from gsa.recipes.datasets import tasks_of
 from gsa.recipes.loader import load_recipe
-from gsa.recipes.sources import tasks_of
 
 KINDS = ("merged", "adapter", "gguf")
 

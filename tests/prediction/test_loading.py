@@ -9,8 +9,8 @@ from gsa.data.layout import Layout
 from gsa.data.task import EMOTION, SENTIMENT
 from gsa.errors import InputError
 from gsa.model import backbone
+from gsa.recipes.datasets import tasks_of
 from gsa.recipes.loader import load_recipe, validate
-from gsa.recipes.sources import tasks_of
 
 ROOT = Path(__file__).parents[2]
 

@@ -208,4 +208,4 @@ def test_encoders_are_kept_but_not_forever(plain: Predictor, monkeypatch: pytest
         plain.sentiment("Fine.", labels=[f"{name}1", f"{name}2"])
         assert plain._encoder(SENTIMENT) is mine, "what is asked often is not made again"
     assert len(plain._encoders) == 2
-    assert len(plain._known.tokens) == 1, "a line is counted once for all tasks"
+    assert len(plain._token_counts.lines) == 1, "a line is counted once for all tasks"

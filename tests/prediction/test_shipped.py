@@ -41,7 +41,7 @@ def test_it_is_small_whole_and_tuned_as_its_recipe_says() -> None:
     assert [link.name for link in chain.links] == ["SA", "ERC", "SD"]
     assert len(chain.link_weights()) == 3, "each as its checksum says"
     assert load_recipe(SHIPPED / "recipe.toml") == load_recipe(ROOT / "recipes" / "gsa-135m.toml")
-    assert not any(source.name == "iemocap" for source in load_recipe(SHIPPED / "recipe.toml").sources())
+    assert not any(source.name == "iemocap" for source in load_recipe(SHIPPED / "recipe.toml").datasets)
 
 
 def test_its_card_has_the_scores_of_the_report() -> None:

@@ -41,7 +41,7 @@ def fetch(
     failed = []
     for name in CATALOGUE if names == ["all"] else names:
         try:
-            files = bring(name, source=source, progress=sys.stderr.isatty())
+            files = bring(name, source=source)
         except InputError as error:
             if names != ["all"]:
                 raise
@@ -80,9 +80,9 @@ def overlaps(
 ) -> None:
     """Count test texts that are in the training set of another dataset; five or more words, exact."""
     from gsa.atomic_io import write_atomic
-    from gsa.datasets.overlaps import overlaps as find
+    from gsa.datasets.overlaps import find_overlaps
 
-    found, sizes = find(names)
+    found, sizes = find_overlaps(names)
     for tested, trained in found.items():
         for other, ids in trained.items():
             print(f"{tested} test in {other} train: {len(ids)} of {sizes[tested]}")

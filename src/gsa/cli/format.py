@@ -34,7 +34,7 @@ def catalogue(datasets: Mapping[str, "Dataset"], root: Path) -> list[list[str]]:
     """Return the table of `gsa data list`."""
     table = [["name", "level", "labels", "protocols", "licence", "here"]]
     for name, dataset in datasets.items():
-        here = "no" if dataset.missing(dataset.locate(root)) else "yes"
+        here = "no" if dataset.missing_files(dataset.locate(root)) else "yes"
         labels = str(len(dataset.task.labels))
         table.append(
             [name, str(dataset.task.level), labels, ", ".join(dataset.protocols), dataset.licence, here]

@@ -193,7 +193,7 @@ def show(
     dataset: Annotated[str, typer.Argument(help="A name of `gsa data list`.")],
     index: Annotated[int, typer.Option(min=0, help="Number of the example in its split.")] = 0,
     split: Annotated[str, typer.Option(help="train, dev or test.")] = "train",
-    layout: Annotated[str, typer.Option(help="paper, instruction_first or inline.")] = "inline",
+    layout: Annotated[str, typer.Option(help="paper or inline.")] = "inline",
     context: Annotated[str, typer.Option(help="dialogue, history or window.")] = "history",
     protocol: Annotated[str, typer.Option(help="Split protocol, where there are several.")] = "",
     max_tokens: Annotated[int, typer.Option(min=64, help="Longest prompt with its answer.")] = 1024,
@@ -204,9 +204,9 @@ def show(
     """Print exactly what the model reads for one example, and how many tokens that is."""
     from gsa.cli import format as terminal
     from gsa.prediction.preview import show_prompt
-    from gsa.recipes.loader import layout_of
+    from gsa.recipes.loader import parse_layout
 
-    wanted = layout_of(name=layout, context=context, max_tokens=max_tokens)
+    wanted = parse_layout(name=layout, context=context, max_tokens=max_tokens)
     print(terminal.prompt(show_prompt(dataset, index, split, wanted, protocol, backbone)))
 
 

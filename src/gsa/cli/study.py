@@ -66,10 +66,10 @@ def run_study(
     """Tune and measure a folder of recipes with several seeds; the same command resumes it."""
     from gsa.experiments.study import plan
     from gsa.experiments.study import study as run
-    from gsa.recipes.loader import seeds_of
+    from gsa.recipes.loader import parse_seeds
 
     changed = [*(overrides or []), *([f"backbone.name={json.dumps(backbone)}"] if backbone else [])]
-    made = run(plan(folder, out, work, seeds_of(seeds), arm or [], changed, name), say)
+    made = run(plan(folder, out, work, parse_seeds(seeds), arm or [], changed, name), say)
     print(f"{len(made)} arms and seeds measured; tables and figures: gsa report {out}")
 
 

@@ -1,11 +1,11 @@
 """MELD: conversations of the series Friends, an emotion for every utterance.
 
-Format: ``{train,dev,test}_sent_emo.csv``, a row an utterance, of which ``Utterance, Speaker, Emotion,
-Dialogue_ID, Utterance_ID`` are read. Dialogue ids start again in each split, and one is missing in
-train; utterance ids have gaps and are unique within a dialogue only. The owner's present files are
-UTF-8 with curly quotes; older copies are Windows-1252, and such a file is read as that as a whole.
+Format: ``{train,dev,test}_sent_emo.csv``, one utterance per row, with the columns ``Utterance, Speaker,
+Emotion, Dialogue_ID, Utterance_ID``. Dialogue ids start again in each split, and one is missing in train;
+utterance ids have gaps and are unique within a dialogue only. The owner's present files are UTF-8 with curly
+quotes; older copies are Windows-1252, and such a file is decoded as that as a whole.
 
-Out come dialogues, every utterance a target, in the order of their utterance ids.
+The examples are dialogues with every utterance a target, in the order of their utterance ids.
 
 Citation: Poria et al., MELD: A Multimodal Multi-Party Dataset for Emotion Recognition in Conversations,
 ACL 2019.
@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gsa.data.task import EMOTION
-from gsa.datasets import parsing as reading
-from gsa.datasets.dataset import Dataset, Source, Splits, github
+from gsa.datasets import parsing
+from gsa.datasets.dataset import DataFile, Dataset, Splits, github
 from gsa.errors import InputError
 
 NAME = "meld"
@@ -28,31 +28,31 @@ LABELS = {label: label for label in TASK.labels}
 def read(folder: Path, protocol: str, fold: int) -> Splits:
     """Return the three splits."""
     return {
-        split: reading.examples(_turns(folder / f"{split}_sent_emo.csv"), NAME)
+        split: parsing.build_examples(_turns(folder / f"{split}_sent_emo.csv"), NAME)
         for split in ("train", "dev", "test")
     }
 
 
-def _turns(path: Path) -> Iterator[reading.Turn]:
-    found = []
-    for where, row in reading.rows(path, COLUMNS, fallback="cp1252"):
+def _turns(path: Path) -> Iterator[parsing.Turn]:
+    turns = []
+    for where, row in parsing.read_table(path, COLUMNS, fallback="cp1252"):
         dialogue, utterance = row["Dialogue_ID"], row["Utterance_ID"]
         if not (dialogue.isdecimal() and utterance.isdecimal()):
-            raise InputError(f"{where}: expected numbers as its ids, found '{dialogue}' and '{utterance}'")
-        label = reading.choose(row["Emotion"], LABELS, where)
+            raise InputError(f"{where}: expected numeric ids, found '{dialogue}' and '{utterance}'")
+        label = parsing.lookup(row["Emotion"], LABELS, where)
         id = f"dia{int(dialogue)}_utt{int(utterance)}"
-        turn = reading.Turn(where, id, row["Utterance"], row["Speaker"], label, f"dia{int(dialogue)}")
-        found.append((int(dialogue), int(utterance), turn))
-    for _, _, turn in sorted(found, key=lambda item: item[:2]):
+        turn = parsing.Turn(where, id, row["Utterance"], row["Speaker"], label, f"dia{int(dialogue)}")
+        turns.append((int(dialogue), int(utterance), turn))
+    for _, _, turn in sorted(turns, key=lambda item: item[:2]):
         yield turn
 
 
 _COMMIT = "2d2011b409d3ca2d7e94460cd007d434b1d0a102"
 
 
-def _source(split: str, sha256: str) -> Source:
+def _file(split: str, sha256: str) -> DataFile:
     name = f"{split}_sent_emo.csv"
-    return Source(name, sha256, github("declare-lab/MELD", _COMMIT, f"data/MELD/{name}"))
+    return DataFile(name, sha256, github("declare-lab/MELD", _COMMIT, f"data/MELD/{name}"))
 
 
 DATASET = Dataset(
@@ -60,16 +60,15 @@ DATASET = Dataset(
     title="MELD (conversations of Friends)",
     task=TASK,
     metrics=("weighted_f1", "accuracy", "macro_f1"),
-    files=("train_sent_emo.csv", "dev_sent_emo.csv", "test_sent_emo.csv"),
+    files=(
+        _file("train", "d2fa2d6529cf03cac2989efec05c9b27d8fd2f4c8fc5974c7ae88aa537fa02db"),
+        _file("dev", "2e89c6f8aa182d6f62f8c6331aece905ac7273ca4999660bfb5213e1d0370c1c"),
+        _file("test", "8d37103938f7067600839fe29d5a114a6cd1bcdafb75bec101e06464c5006888"),
+    ),
     read=read,
     folder="meld",
     licence="GPL-3.0",
     homepage="https://github.com/declare-lab/MELD",
     citation="Poria et al. 2019, MELD: A Multimodal Multi-Party Dataset for Emotion Recognition in "
     "Conversations, ACL",
-    sources=(
-        _source("train", "d2fa2d6529cf03cac2989efec05c9b27d8fd2f4c8fc5974c7ae88aa537fa02db"),
-        _source("dev", "2e89c6f8aa182d6f62f8c6331aece905ac7273ca4999660bfb5213e1d0370c1c"),
-        _source("test", "8d37103938f7067600839fe29d5a114a6cd1bcdafb75bec101e06464c5006888"),
-    ),
 )

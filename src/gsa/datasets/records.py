@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from gsa.data.types import Example, unreadable
-from gsa.datasets import parsing as reading
+from gsa.datasets import parsing
 from gsa.datasets.dataset import Splits
 from gsa.errors import InputError, suggest
 
@@ -37,7 +37,7 @@ def read_file(path: Path, dataset: str, labels: Sequence[str] | None = None) -> 
     for turn in turns:
         _check_label(turn, labels)
     _check_targets(turns)
-    return reading.examples(turns, dataset)
+    return parsing.build_examples(turns, dataset)
 
 
 def read_folder(folder: Path, dataset: str, labels: Sequence[str]) -> Splits:
@@ -58,11 +58,11 @@ def read_folder(folder: Path, dataset: str, labels: Sequence[str]) -> Splits:
     return found
 
 
-def _jsonl(path: Path) -> Iterator[reading.Turn]:
-    for number, (where, line) in enumerate(reading.lines(path), start=1):
+def _jsonl(path: Path) -> Iterator[parsing.Turn]:
+    for number, (where, line) in enumerate(parsing.read_lines(path), start=1):
         if not line.strip():
             continue
-        item = reading.typed(reading.parse_json(line, where), dict, where)
+        item = parsing.require_type(parsing.parse_json(line, where), dict, where)
         id = _word(item, "id", where) or f"line{number}"
         if ("text" in item) == ("turns" in item):
             found = ", ".join(map(str, item)) or "none"
@@ -70,22 +70,22 @@ def _jsonl(path: Path) -> Iterator[reading.Turn]:
         if "text" in item:
             yield _turn(item, id, "", where)
             continue
-        turns = reading.member(item, "turns", list, where)
+        turns = parsing.require_key(item, "turns", list, where)
         for index, turn in enumerate(turns, start=1):
             yield _turn(turn, f"{id}_{index}", id, f"{where} turn {index}")
 
 
-def _turn(item: object, id: str, dialogue: str, where: str) -> reading.Turn:
-    text = _clean(reading.member(item, "text", str, where), f"{where} key 'text'")
+def _turn(item: object, id: str, dialogue: str, where: str) -> parsing.Turn:
+    text = _clean(parsing.require_key(item, "text", str, where), f"{where} key 'text'")
     label, speaker = _word(item, "label", where), _word(item, "speaker", where)
-    return reading.Turn(where, id, text, speaker, label or None, dialogue)
+    return parsing.Turn(where, id, text, speaker, label or None, dialogue)
 
 
 def _word(item: object, key: str, where: str) -> str:
     """Return the text of a key that may be absent or null, else empty."""
-    value = reading.typed(item, dict, where).get(key)
+    value = parsing.require_type(item, dict, where).get(key)
     where = f"{where} key '{key}'"
-    return "" if value is None else _clean(reading.typed(value, str, where), where).strip()
+    return "" if value is None else _clean(parsing.require_type(value, str, where), where).strip()
 
 
 def _clean(text: str, where: str) -> str:
@@ -95,23 +95,23 @@ def _clean(text: str, where: str) -> str:
     return text
 
 
-def _table(path: Path, ending: str) -> Iterator[reading.Turn]:
+def _table(path: Path, ending: str) -> Iterator[parsing.Turn]:
     delimiter = "\t" if ending == "tsv" else ","
-    for where, row in reading.rows(path, ("text", "label"), delimiter):
+    for where, row in parsing.read_table(path, ("text", "label"), delimiter):
         # Rows are named by line, not by count: that is what an editor shows.
         id = row.get("id", "").strip() or f"line{where.rpartition(' ')[2]}"
         label = row.get("label", "").strip() or None
         dialogue = row.get("dialogue_id", "").strip()
-        yield reading.Turn(where, id, row["text"], row.get("speaker", ""), label, dialogue)
+        yield parsing.Turn(where, id, row["text"], row.get("speaker", ""), label, dialogue)
 
 
-def _check_label(turn: reading.Turn, labels: Sequence[str] | None) -> None:
+def _check_label(turn: parsing.Turn, labels: Sequence[str] | None) -> None:
     if labels is not None and turn.label is not None and turn.label not in labels:
         expected = f"expected a label out of {', '.join(labels)}"
         raise InputError(f"{turn.where}: {expected}, found '{turn.label}'{suggest(turn.label, labels)}")
 
 
-def _check_targets(turns: Sequence[reading.Turn]) -> None:
+def _check_targets(turns: Sequence[parsing.Turn]) -> None:
     """Raise InputError for a sentence, or for a dialogue as a whole, that has no label."""
     labelled = {turn.dialogue for turn in turns if turn.label is not None}
     for turn in turns:

@@ -1,12 +1,11 @@
 """TweetEval: tweets and their sentiment, emotion, emoji or hate; four datasets of one format.
 
-Format: ``{train,val,test}_text.txt``, a tweet a line, and ``{train,val,test}_labels.txt``, the number of
-its label on the same line; ``mapping.txt`` gives the labels' names. Blank lines are tweets whose words
-are gone, and stay, for the lines align.
+Format: ``{train,val,test}_text.txt``, one tweet per line, and ``{train,val,test}_labels.txt``, the number of
+its label on the same line; ``mapping.txt`` has the labels' names. Blank lines are tweets whose words have
+been removed; they are kept, because the lines align.
 
-Out come lone sentences; the owner's val is the dev split. Copies of the sentiment dataset go about
-without its train_text.txt: then the train split is empty, for a dataset that is only to be tested,
-or from which a few examples are taken, needs none.
+The examples are single sentences; the owner's val is the dev split. Some copies of the sentiment dataset lack
+train_text.txt: their train split is empty, which is enough for testing and for few-shot tuning.
 
 Citation: Barbieri et al., TweetEval: Unified Benchmark and Comparative Evaluation for Tweet
 Classification, Findings of EMNLP 2020.
@@ -17,8 +16,8 @@ from functools import partial
 from pathlib import Path
 
 from gsa.data.task import SENTIMENT, Task
-from gsa.datasets import parsing as reading
-from gsa.datasets.dataset import Dataset, Source, Splits, github
+from gsa.datasets import parsing
+from gsa.datasets.dataset import DataFile, Dataset, Splits, github
 from gsa.errors import InputError
 
 EMOJI = {
@@ -56,44 +55,44 @@ TASKS = {
     "emotion": _task("tweet-emotion", "the emotion of its author", "anger", "joy", "optimism", "sadness"),
     "sentiment": SENTIMENT,
 }
-"""The labels of each stand in the order of the owner's numbers."""
+"""The task of each subset, its labels in the order of the owner's numbers."""
 
 
-def read(part: str, folder: Path, protocol: str, fold: int) -> Splits:
-    """Return the three splits of one of the four."""
-    labels = _labels(folder / "mapping.txt", TASKS[part].labels)
+def read(subset: str, folder: Path, protocol: str, fold: int) -> Splits:
+    """Return the three splits of a subset."""
+    labels = _labels(folder / "mapping.txt", TASKS[subset].labels)
     return {
-        split: reading.examples(_turns(folder, name, labels), f"tweeteval-{part}")
+        split: parsing.build_examples(_turns(folder, name, labels), f"tweeteval-{subset}")
         for split, name in (("train", "train"), ("dev", "val"), ("test", "test"))
     }
 
 
 def _labels(path: Path, expected: tuple[str, ...]) -> dict[str, str]:
-    """Return the label of each number, having checked that this copy numbers them as all others do."""
-    found = {}
-    for where, line in reading.lines(path):
+    """Return the label of each number; raises InputError if the file numbers them otherwise."""
+    labels = {}
+    for where, line in parsing.read_lines(path):
         number, *names = line.rstrip("\t").split("\t")
         name = names[-1].strip("_ ") if names else ""
         if not number.isdecimal() or expected[int(number) : int(number) + 1] != (name,):
             names_of = ", ".join(f"{index} {label}" for index, label in enumerate(expected))
             raise InputError(f"{where}: expected one of {names_of}, found '{line}'")
-        found[number] = name
-    return found
+        labels[number] = name
+    return labels
 
 
-def _turns(folder: Path, name: str, labels: dict[str, str]) -> Iterator[reading.Turn]:
+def _turns(folder: Path, name: str, labels: dict[str, str]) -> Iterator[parsing.Turn]:
     texts, numbers = folder / f"{name}_text.txt", folder / f"{name}_labels.txt"
     if name == "train" and not texts.exists() and numbers.exists():
         return
-    tweets, answers = reading.lines(texts), reading.lines(numbers)
+    tweets, answers = parsing.read_lines(texts), parsing.read_lines(numbers)
     if len(tweets) != len(answers):
         raise InputError(f"{texts}: expected {len(answers)} lines as in {numbers.name}, found {len(tweets)}")
     for line, ((where, tweet), (at, number)) in enumerate(zip(tweets, answers, strict=True), start=1):
-        label = reading.choose(number.strip(), labels, at)
-        yield reading.Turn(where, f"{name}_{line}", tweet, label=label)
+        label = parsing.lookup(number.strip(), labels, at)
+        yield parsing.Turn(where, f"{name}_{line}", tweet, label=label)
 
 
-# Each at a commit whose files have the checksums below.
+# Commits whose files have the checksums below.
 _COMMITS = {
     "hate": "8df207ad6fcdab017000ad5196f797cd21f9a30f",
     "emoji": "8df207ad6fcdab017000ad5196f797cd21f9a30f",
@@ -140,25 +139,26 @@ SHA256 = {
 }
 
 
-def _dataset(part: str, metrics: tuple[str, ...]) -> Dataset:
-    def source(name: str, sha256: str) -> Source:
-        return Source(name, sha256, github("cardiffnlp/tweeteval", _COMMITS[part], f"datasets/{part}/{name}"))
+def _dataset(subset: str, metrics: tuple[str, ...]) -> Dataset:
+    def url(name: str) -> str:
+        return github("cardiffnlp/tweeteval", _COMMITS[subset], f"datasets/{subset}/{name}")
 
+    files = [DataFile(name, sha256, url(name)) for name, sha256 in SHA256[subset].items()]
+    if "train_text.txt" not in SHA256[subset]:
+        # Without a known checksum the file is not downloaded; it is read if it is there.
+        files.append(DataFile("train_text.txt", required=False))
     return Dataset(
-        name=f"tweeteval-{part}",
-        title=f"TweetEval {part} (tweets)",
-        task=TASKS[part],
+        name=f"tweeteval-{subset}",
+        title=f"TweetEval {subset} (tweets)",
+        task=TASKS[subset],
         metrics=metrics,
-        files=tuple(SHA256[part]),
-        # No checksum of the sentiment train text is known, so it is not downloaded, only read if there.
-        optional=() if "train_text.txt" in SHA256[part] else ("train_text.txt",),
-        read=partial(read, part),
-        folder=f"tweeteval/{part}",
+        files=tuple(files),
+        read=partial(read, subset),
+        folder=f"tweeteval/{subset}",
         licence="without any restrictions",
         homepage="https://github.com/cardiffnlp/tweeteval",
         citation="Barbieri et al. 2020, TweetEval: Unified Benchmark and Comparative Evaluation for Tweet "
         "Classification, Findings of EMNLP",
-        sources=tuple(source(name, sha256) for name, sha256 in SHA256[part].items()),
     )
 
 

@@ -20,7 +20,7 @@ import polars as pl
 from gsa.chain.chain import Chain
 from gsa.chain.run_folder import read_run
 from gsa.data.encoder import Encoder
-from gsa.data.selection import draw
+from gsa.data.selection import sample_dialogues
 from gsa.data.types import Example
 from gsa.errors import InputError, suggest
 from gsa.evaluation import predictions, results
@@ -28,8 +28,8 @@ from gsa.evaluation.metrics import Answers, answers_of, measure
 from gsa.evaluation.results import Result
 from gsa.locking import folder_lock
 from gsa.model.scoring import score
-from gsa.recipes.schema import Recipe, Source
-from gsa.recipes.sources import examples_of, metrics_of, pool_of, splits_of, task_of
+from gsa.recipes.datasets import load_split, load_splits, metrics_of, task_of, training_pool
+from gsa.recipes.schema import DatasetConfig, Recipe
 
 Say = Callable[[str], None]
 MAJORITY = -1
@@ -72,20 +72,22 @@ def _evaluate(
         raise InputError(f"split '{split}': expected train, dev or test")
     wanted = list(range(len(chain.links) + 1)) if levels is None else list(levels)
     sources = _sources(recipe, datasets, split, say)
-    chosen = {source.name: examples_of(source, split) for source in sources}
+    chosen = {source.name: load_split(source, split) for source in sources}
     for level in wanted:
         between = levels is None and 0 < level < len(chain.links)
         cap = limit if limit is not None else recipe.evaluation.sample if between else recipe.evaluation.limit
-        cut = {name: draw(found, cap, zlib.crc32(name.encode())) for name, found in chosen.items()}
+        cut = {
+            name: sample_dialogues(found, cap, zlib.crc32(name.encode())) for name, found in chosen.items()
+        }
         _level(recipe, chain, level, sources, cut, split, again, say)
     for source in sources:
         _majority(recipe, root, source, chosen[source.name], split)
     return [row for row in results.read(root) if row.split == split]
 
 
-def _sources(recipe: Recipe, datasets: Sequence[str], split: str, say: Say) -> list[Source]:
+def _sources(recipe: Recipe, datasets: Sequence[str], split: str, say: Say) -> list[DatasetConfig]:
     """Return the datasets to measure: those that are named, or all that have the split."""
-    known = {source.name: source for source in recipe.sources()}
+    known = {source.name: source for source in recipe.datasets}
     for name in datasets:
         if name not in known:
             raise InputError(
@@ -93,9 +95,9 @@ def _sources(recipe: Recipe, datasets: Sequence[str], split: str, say: Say) -> l
             )
     if datasets:
         return [known[name] for name in known if name in datasets]
-    there = [source for source in known.values() if splits_of(source)[split]]
+    there = [source for source in known.values() if load_splits(source)[split]]
     if not there:
-        examples_of(next(iter(known.values())), split)  # says what is missing
+        load_split(next(iter(known.values())), split)  # says what is missing
     for name in known.keys() - {source.name for source in there}:
         say(f"  {name} has no {split} split: left out")
     return there
@@ -105,7 +107,7 @@ def _level(
     recipe: Recipe,
     chain: Chain,
     level: int,
-    sources: Sequence[Source],
+    sources: Sequence[DatasetConfig],
     examples: dict[str, list[Example]],
     split: str,
     again: bool,
@@ -162,24 +164,28 @@ def predict(model: Any, encoder: Encoder, examples: Sequence[Example], row_token
     return pl.DataFrame(columns, schema_overrides=text)
 
 
-def rows_of(recipe: Recipe, level: int, source: Source, split: str, table: pl.DataFrame) -> list[Result]:
+def rows_of(
+    recipe: Recipe, level: int, source: DatasetConfig, split: str, table: pl.DataFrame
+) -> list[Result]:
     """Return the result rows of a table of predictions, the main metric first."""
     task = task_of(source)
     probabilities = table.select([f"p_{label}" for label in task.labels]).to_numpy()
     return _results(recipe, level, source, split, answers_of(task, table["gold"].to_list(), probabilities))
 
 
-def _majority(recipe: Recipe, root: Path, source: Source, examples: Sequence[Example], split: str) -> None:
+def _majority(
+    recipe: Recipe, root: Path, source: DatasetConfig, examples: Sequence[Example], split: str
+) -> None:
     """Add the rows of always answering the most frequent label of the training split."""
     task = task_of(source)
-    counts = Counter(task.canonical_label(str(example.label)) for example in pool_of(source))
+    counts = Counter(task.canonical_label(str(example.label)) for example in training_pool(source))
     always = np.zeros((len(examples), len(task.labels)))
     always[:, max(range(len(task.labels)), key=lambda i: counts[task.labels[i]])] = 1.0
     answers = answers_of(task, [str(example.label) for example in examples], always)
     results.add(root, _results(recipe, MAJORITY, source, split, answers))
 
 
-def _results(recipe: Recipe, level: int, source: Source, split: str, answers: Answers) -> list[Result]:
+def _results(recipe: Recipe, level: int, source: DatasetConfig, split: str, answers: Answers) -> list[Result]:
     return [
         Result(recipe.name, recipe.seed, level, source.name, split, metric, round(value, 4), n)
         for metric, (value, n) in measure(answers, metrics_of(source)).items()
@@ -189,7 +195,7 @@ def _results(recipe: Recipe, level: int, source: Source, split: str, answers: An
 def matrix(root: Path, rows: Sequence[Result]) -> list[list[str]]:
     """Return the forgetting matrix of a run's rows, header first."""
     recipe, chain = read_run(root)
-    mains = {source.name: metrics_of(source)[0] for source in recipe.sources()}
+    mains = {source.name: metrics_of(source)[0] for source in recipe.datasets}
     names = {MAJORITY: "majority", 0: "untuned"}
     names |= {number: f"after {link.name}" for number, link in enumerate(chain.links, 1)}
     return results.forgetting_matrix(rows, mains, names)
@@ -199,11 +205,11 @@ def shown(root: Path, split: str, count: int) -> list[dict[str, Any]]:
     """Return some predictions of the last level with their texts, `count` a dataset, spread over it."""
     recipe, chain = read_run(root)
     rows = []
-    for source in recipe.sources():
+    for source in recipe.datasets:
         table = predictions.load(root, predictions.path_of(root, len(chain.links), source.name, split))
         if table is None:
             continue
-        by_id = {example.id: example for example in examples_of(source, split)}
+        by_id = {example.id: example for example in load_split(source, split)}
         for row in table[:: max(1, len(table) // count)][:count].iter_rows(named=True):
             chances = {name[2:]: p for name, p in row.items() if name.startswith("p_")}
             text = by_id[row["id"]].utterance.line()

@@ -28,9 +28,9 @@ from gsa.evaluation.metrics import answers_of, measure
 from gsa.evaluation.results import Result
 from gsa.experiments import baseline_models as learners
 from gsa.locking import folder_lock
+from gsa.recipes.datasets import load_split, load_splits, metrics_of, task_of, training_examples
 from gsa.recipes.loader import STORED_RECIPE, load_recipe
-from gsa.recipes.schema import Recipe, Source
-from gsa.recipes.sources import examples_of, metrics_of, splits_of, task_of, training_examples
+from gsa.recipes.schema import DatasetConfig, Recipe
 from gsa.report.measured_run import CHOSEN
 
 Say = Callable[[str], None]
@@ -84,7 +84,7 @@ def measure_baselines(
     `every_fold` measures datasets that have folds on each of them. Raises InputError for an unknown name, a
     missing extra, or folders that hold baselines of other data.
     """
-    known = [source.name for source in recipe.sources()]
+    known = [source.name for source in recipe.datasets]
     _check("baseline", names, list(BASELINES))
     _check("dataset", datasets, known)
     folders = []
@@ -110,9 +110,9 @@ def _check(what: str, names: Sequence[str], known: Sequence[str]) -> None:
             raise InputError(f"{what} '{name}'{suggest(name, known)}: expected one of {', '.join(known)}")
 
 
-def _folds(recipe: Recipe, names: Sequence[str], every: bool) -> list[tuple[int, list[Source]]]:
+def _folds(recipe: Recipe, names: Sequence[str], every: bool) -> list[tuple[int, list[DatasetConfig]]]:
     """Return each fold with its datasets: the recipe's own, or all folds of those that have some."""
-    sources = [source for source in recipe.sources() if source.name in names]
+    sources = [source for source in recipe.datasets if source.name in names]
     count = {s.name: 1 if s.path else get(s.name).folds_for(s.protocol) for s in sources}
     if not every:
         return [(max(source.fold for source in sources), sources)]
@@ -127,20 +127,20 @@ def _folds(recipe: Recipe, names: Sequence[str], every: bool) -> list[tuple[int,
 def _claim(recipe: Recipe, root: Path) -> None:
     """Raise InputError if a folder holds baselines of other datasets, caps or protocols than a recipe's."""
     stored = root / STORED_RECIPE
-    if stored.is_file() and load_recipe(stored).sources() != recipe.sources():
+    if stored.is_file() and load_recipe(stored).datasets != recipe.datasets:
         raise InputError(f"'{root}' holds baselines of other data: expected the same, or another --out")
 
 
 def _measure(
-    recipe: Recipe, root: Path, run: str, answer: Answer, source: Source, split: str, say: Say
+    recipe: Recipe, root: Path, run: str, answer: Answer, source: DatasetConfig, split: str, say: Say
 ) -> None:
     task, metrics = task_of(source), metrics_of(source)
-    test = examples_of(source, split)
+    test = load_split(source, split)
     file = predictions.path_of(root, LEVEL, source.name, split)
     table, chosen = predictions.load(root, file), None
     if table is None or table["id"].to_list() != [example.id for example in test]:
         train = training_examples(source, recipe.seed)
-        splits = splits_of(source)
+        splits = load_splits(source)
         # A few-shot set without a train split draws from dev; otherwise ids of two splits may be alike.
         taken = set() if splits["train"] else {example.id for example in train}
         dev = [example for example in splits["dev"] if example.id not in taken]

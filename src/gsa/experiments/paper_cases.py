@@ -14,8 +14,8 @@ from gsa.data.types import Dialogue, Example, Utterance
 from gsa.datasets.catalogue import load
 from gsa.errors import InputError
 from gsa.model.scoring import score
-from gsa.recipes.schema import Recipe, Source
-from gsa.recipes.sources import task_of
+from gsa.recipes.datasets import task_of
+from gsa.recipes.schema import DatasetConfig, Recipe
 from gsa.report.paper import CASE_IN_TRAINING
 from gsa.report.paper_cases import Asked, store
 
@@ -65,6 +65,6 @@ def _first(say: Callable[[str], None]) -> list[Example]:
         return []
 
 
-def _source(recipe: Recipe, dataset: str) -> Source:
-    known = {source.name: source for source in recipe.sources()}
-    return known.get(dataset, Source(name=dataset))
+def _source(recipe: Recipe, dataset: str) -> DatasetConfig:
+    known = {source.name: source for source in recipe.datasets}
+    return known.get(dataset, DatasetConfig(name=dataset))

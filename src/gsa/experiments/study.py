@@ -169,7 +169,7 @@ def _measure(arm: Arm, root: Path, chain: Chain, say: Say) -> None:
     """Measure the final model, and the first link if it is an arm, on all; others on the sample."""
     recipe, last = arm.recipe, len(arm.recipe.levels)
     sample, whole = recipe.evaluation.sample, recipe.evaluation.limit
-    few_shot = any(source.per_class for source in recipe.sources(every=True))
+    few_shot = recipe.few_shot
     if few_shot:
         evaluate(root, [0], limit=sample, say=say)
     else:
@@ -189,7 +189,7 @@ def _share_untuned(arm: Arm, root: Path, chain: Chain, say: Say) -> None:
     base = {"base": chain.base, "layout": arm.recipe.layout.model_dump(mode="json")}
     if (shared / BASE).is_file() and from_checked_json((shared / BASE).read_text(encoding="utf-8")) != base:
         raise InputError(f"'{shared}' is of another backbone or layout: expected another --out")
-    names = [source.name for source in arm.recipe.sources()]
+    names = [source.name for source in arm.recipe.datasets]
     _copy(shared, root, 0, names, split)
     rows = evaluate(root, [0], limit=arm.recipe.evaluation.sample, say=say)
     write_atomic(shared / BASE, to_checked_json(base))
@@ -214,7 +214,7 @@ def _keep_first(arm: Arm, root: Path) -> None:
     note = from_checked_json((root / NOTE).read_text(encoding="utf-8"))
     data = {key: found for key, found in note["data"].items() if key.startswith(f"{level.name}/")}
     steps = (root / LOG).read_text(encoding="utf-8").splitlines(keepends=True)
-    names = [source.name for source in arm.recipe.sources()]
+    names = [source.name for source in arm.recipe.datasets]
     with atomic_path(arm.out / f"{arm.first}-s{arm.recipe.seed}") as draft:
         write_atomic(draft / STORED_RECIPE, with_checksum_line(recipe.toml()))
         write_atomic(draft / NOTE, to_checked_json({**note, "data": data}))

@@ -13,8 +13,8 @@ from typing import Any
 from gsa.data.encoder import Encoder
 from gsa.data.task import Task
 from gsa.data.types import Dialogue, Utterance
+from gsa.recipes.datasets import task_of, tasks_of
 from gsa.recipes.schema import Recipe
-from gsa.recipes.sources import task_of, tasks_of
 
 TEXT = Dialogue("", (Utterance("The soup was cold and nobody cared."),))
 TALK = Dialogue(

@@ -10,9 +10,9 @@ from gsa.data.layout import Layout
 from gsa.data.task import TASKS
 from gsa.errors import InputError
 from gsa.prediction.predictor import Predictor
+from gsa.recipes.datasets import tasks_of
 from gsa.recipes.loader import STORED_RECIPE, load_recipe
 from gsa.recipes.schema import Backbone
-from gsa.recipes.sources import tasks_of
 
 
 def load(source: str | Path | None = None, level: int | None = None, device: str = "") -> Predictor:

@@ -10,9 +10,10 @@ from itertools import groupby
 from threading import Lock
 from typing import Any, overload
 
-from gsa.data.encoder import Encoder, Known, Prompt
+from gsa.data.encoder import Encoder, Prompt
 from gsa.data.layout import Layout
 from gsa.data.task import EMOTION, SARCASM, SENTIMENT, TASKS, Task
+from gsa.data.token_counts import TokenCountCache
 from gsa.data.types import Dialogue, Example, Prediction
 from gsa.errors import InputError, suggest
 from gsa.model.backbone import LoadedModel
@@ -50,7 +51,7 @@ class Predictor:
         """Its tokenizer; not to be changed."""
         self._row_tokens = row_tokens
         self._encoders: dict[tuple[Any, ...], Encoder] = {}
-        self._known = Known()
+        self._token_counts = TokenCountCache(self.tokenizer)
         self._lock = Lock()
 
     def of(self, loaded: LoadedModel) -> "Predictor":
@@ -185,7 +186,9 @@ class Predictor:
 
     def _encoder(self, task: Task) -> Encoder:
         key = _key(task)
-        found = self._encoders.pop(key, None) or Encoder(self.tokenizer, self.layout, task, self._known)
+        found = self._encoders.pop(key, None) or Encoder(
+            self.tokenizer, self.layout, task, self._token_counts
+        )
         self._encoders[key] = found  # as the youngest
         if len(self._encoders) > ENCODERS:
             del self._encoders[next(iter(self._encoders))]

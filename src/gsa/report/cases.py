@@ -12,7 +12,7 @@ import numpy as np
 from gsa.datasets.catalogue import load
 from gsa.errors import InputError
 from gsa.evaluation.predicted import Predicted
-from gsa.recipes.sources import splits_of
+from gsa.recipes.datasets import load_splits
 from gsa.report.comparison import reference_of
 from gsa.report.measured_run import Run
 from gsa.report.paper import CASE_IN_TRAINING
@@ -131,7 +131,7 @@ def with_texts(tallies: Sequence[Tally], arms: Arms, split: str) -> list[str]:
     for tally in tallies:
         try:
             source = sources.get(tally.dataset)
-            splits: Any = splits_of(source) if source else load(tally.dataset)
+            splits: Any = load_splits(source) if source else load(tally.dataset)
             texts = {example.id: example.utterance.line() for example in splits[split]}
         except InputError as error:
             texts = {}

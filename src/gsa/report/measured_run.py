@@ -17,8 +17,8 @@ from gsa.evaluation import predictions
 from gsa.evaluation.metrics import answers_of, measure
 from gsa.evaluation.predicted import Predicted, pooled
 from gsa.evaluation.results import Result
-from gsa.recipes.schema import Recipe, Source
-from gsa.recipes.sources import OWN_METRICS, metrics_of, task_of
+from gsa.recipes.datasets import DEFAULT_METRICS, metrics_of, task_of
+from gsa.recipes.schema import DatasetConfig, Recipe
 
 NOTE, CHOSEN = "run.json", "chosen.json"
 """What runs, and baselines, say of themselves."""
@@ -42,9 +42,9 @@ class Run:
     )
 
     @cached_property
-    def sources(self) -> dict[str, Source]:
+    def sources(self) -> dict[str, DatasetConfig]:
         """The recipe's datasets by name."""
-        return {source.name: source for source in self.recipe.sources()} if self.recipe else {}
+        return {source.name: source for source in self.recipe.datasets} if self.recipe else {}
 
     @property
     def datasets(self) -> tuple[str, ...]:
@@ -83,7 +83,7 @@ class Run:
     @property
     def few_shot(self) -> bool:
         """Whether a level was tuned on a few examples a class."""
-        return any(source.per_class for source in self.recipe.sources(every=True)) if self.recipe else False
+        return self.recipe.few_shot if self.recipe else False
 
     def learned(self, dataset: str) -> int | None:
         """Return the number of the first level that was tuned on a dataset, None if none was.
@@ -165,14 +165,14 @@ class Run:
         return Predicted(tuple(table["id"].to_list()), answers)
 
 
-def main_metric(dataset: str, source: Source | None = None) -> str:
+def main_metric(dataset: str, source: DatasetConfig | None = None) -> str:
     """Return the name of a dataset's main metric."""
     if source:
         return metrics_of(source)[0]
-    return CATALOGUE[dataset].metrics[0] if dataset in CATALOGUE else OWN_METRICS[0]
+    return CATALOGUE[dataset].metrics[0] if dataset in CATALOGUE else DEFAULT_METRICS[0]
 
 
-def _task(dataset: str, source: Source | None, labels: tuple[str, ...]) -> Task:
+def _task(dataset: str, source: DatasetConfig | None, labels: tuple[str, ...]) -> Task:
     """Return the task that these labels are the answers of."""
     known = [task_of(source)] if source else []
     if dataset in CATALOGUE:

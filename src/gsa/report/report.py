@@ -15,7 +15,7 @@ from pathlib import Path
 import similarity
 
 from gsa.atomic_io import atomic_path, write_atomic
-from gsa.datasets.catalogue import absence, data_root, get
+from gsa.datasets.catalogue import data_root, get, missing_message
 from gsa.errors import InputError
 from gsa.report import (
     cases,
@@ -131,8 +131,8 @@ def missing(runs: Sequence[Run]) -> list[str]:
     used = {id(run) for mine in by_arm(runs).values() for run in mine}
     for name in BENCHMARK:
         if not any(name in run.datasets for run in runs):
-            here = not absence(get(name), data_root())
-            how = get(name).obtain or f"gsa data fetch {name}"
+            here = not missing_message(get(name), data_root())
+            how = get(name).manual_download or f"gsa data fetch {name}"
             why = "its files are here, no run has measured it" if here else f"its files are not here: {how}"
             found.append(f"{title_of(name)}: no rows: {why}.")
     for run in runs:

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from gsa.data.encoder import Encoder, Prompt
+from gsa.recipes.datasets import task_of, training_examples
 from gsa.recipes.schema import Level, Recipe
-from gsa.recipes.sources import task_of, training_examples
 from gsa.trie.packing import Group, PackedRow, group, pack
 
 

@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig
 
 from gsa.chain.base import load_config
 from gsa.chain.chain import fresh_link
-from gsa.datasets.catalogue import absence, data_root, get
+from gsa.datasets.catalogue import data_root, get, missing_message
 from gsa.errors import InputError
 from gsa.model import smollm2
 from gsa.model.backbone import refuse_unsuitable
@@ -95,7 +95,7 @@ def make_plan(recipe: Recipe) -> Plan:
 
 def _present(level: Level, notes: list[str]) -> Level:
     """Return a level without the benchmark's datasets whose files are not here, noting them."""
-    gaps = {s.name: absence(get(s.name), data_root()) for s in level.datasets if not s.path}
+    gaps = {s.name: missing_message(get(s.name), data_root()) for s in level.datasets if not s.path}
     missing = {name: sentence for name, sentence in gaps.items() if sentence}
     if len(missing) == len(level.datasets):
         raise InputError(f"level '{level.name}': {next(iter(missing.values()))}")

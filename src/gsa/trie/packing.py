@@ -12,13 +12,14 @@ from itertools import groupby
 
 import numpy as np
 
-from gsa.data.encoder import Ids, Prompt, shared
+from gsa.data.encoder import Prompt, common_prefix_length
+from gsa.data.token_counts import TokenIds
 from gsa.trie.trie import Array, TokenTrie, size
 
 Group = Sequence[Prompt]
 
 
-def branches(prompt: Prompt, score: bool) -> list[Ids]:
+def branches(prompt: Prompt, score: bool) -> list[TokenIds]:
     """Return the token sequences that a prompt needs: the last answer token is predicted, never read."""
     if score:
         return [prompt.ids + answer[:-1] for answer in prompt.answers]
@@ -81,10 +82,10 @@ def pack(groups: Iterable[Group], budget: int, score: bool) -> list[PackedRow]:
     rows: list[PackedRow] = []
     filling: list[Prompt] = []
     filled = 0
-    first: Ids = ()
+    first: TokenIds = ()
     for part in (part for g in groups for part in split(g, budget, score)):
         cost = size([b for p in part for b in branches(p, score)])
-        saved = shared(first, part[0].ids) if filling else 0
+        saved = common_prefix_length(first, part[0].ids) if filling else 0
         if filling and filled + cost - saved > budget:
             rows.append(PackedRow(tuple(filling), score))
             filling, filled, saved = [], 0, 0
