@@ -117,7 +117,7 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=1)
     options = parser.parse_args()
     words = ["serve", "--port", "0", *(["--model", options.model] if options.model else [])]
-    command = [sys.executable, "-c", "import gsa.cli; gsa.cli.main()", *words]
+    command = [sys.executable, "-c", "from gsa.cli.main import main; main()", *words]
     environment = {name: value for name, value in os.environ.items() if name != "GSA_TOKEN"}
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment

@@ -27,16 +27,13 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import httpx2  # noqa: E402
 import torch  # noqa: E402
 from hostility import ask, requests, signed  # noqa: E402
-from tiny import byte_tokenizer, tiny_llama  # noqa: E402
 
 from gsa.data.layout import Layout  # noqa: E402
-from gsa.model.backbone import LoadedModel  # noqa: E402
-from gsa.prediction.predictor import Predictor  # noqa: E402
-from gsa.serving.app import NO_PAGE, make_service  # noqa: E402
+from gsa.serving.app import make_service  # noqa: E402
 from gsa.serving.limits import Limits  # noqa: E402
-from gsa.serving.server import bound  # noqa: E402
+from gsa.serving.server import bind  # noqa: E402
 from gsa.serving.shutdown import Server  # noqa: E402
-from gsa.trie import attention  # noqa: E402
+from serving import tiny_random_predictor  # noqa: E402
 
 PROBE = {"turns": ["They lost my luggage again.", {"speaker": "Desk", "text": "I am so sorry!"}]}
 TOKEN = "s3cret"
@@ -49,21 +46,18 @@ class Target:
     """A server in a thread of its own."""
 
     def __init__(self) -> None:
-        model = tiny_llama().requires_grad_(False)
-        model.set_attn_implementation(attention.NAME)
-        predictor = Predictor(LoadedModel(model, byte_tokenizer(), "tiny"), Layout(), row_tokens=800)
-        self.listener = bound("127.0.0.1", 0)
+        predictor = tiny_random_predictor(Layout())
+        self.listener = bind("127.0.0.1", 0)
         self.address = self.listener.getsockname()
         self.url = "http://{}:{}".format(*self.address)
         ready = threading.Event()
         self.folder = tempfile.TemporaryDirectory()
-        page: Any = NO_PAGE
+        page: Any = None
         if importlib.util.find_spec("gradio"):
-            from gsa.web.app import make_page
-            from gsa.web.levels import Levels
+            from gsa.web.app import WebPage
 
-            page = make_page(predictor, Levels(predictor, self.folder.name), "tiny")
-        self.service = make_service(predictor, Limits(seconds=5), TOKEN, page)
+            page = WebPage(predictor, self.folder.name)
+        self.service = make_service(predictor, Limits(timeout=5), TOKEN, page)
         self.server = Server(self.service, 10, ready.set)
         self.thread = threading.Thread(target=self.server.run, args=([self.listener],))
         self.thread.start()
@@ -139,13 +133,13 @@ def main() -> None:
         share = 0 if options.without_schemathesis else options.requests // 5
         seen = own(target, options.requests - share, options.seed, expected)
         theirs = from_the_specification(target, share, options.seed, expected) if share else 0
-        same, alive, counted = target.probe() == expected, target.service.worker.alive, target.counts()
+        same, alive, counted = target.probe() == expected, target.service.scheduler.alive, target.counts()
     finally:
         target.stop()
     failed = [status for status in (*seen, *counted) if status.startswith("5")]
     row = {
         "own": options.requests - share, "schemathesis": theirs, "own_statuses": dict(sorted(seen.items())),
-        "counted": counted, "probe_same": same, "worker_alive": alive, "server_errors": len(failed),
+        "counted": counted, "probe_same": same, "scheduler_alive": alive, "server_errors": len(failed),
         "seconds": round(time.monotonic() - began),
     }  # fmt: skip
     print(json.dumps(row, indent=2))

@@ -92,7 +92,7 @@ def served(step: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
         servers[0].should_exit = True
         thread.join(30)
         monkeypatch.setattr(Server, "run", run)
-        for name in ("gsa.server", "uvicorn"):
+        for name in ("gsa.serving", "uvicorn"):
             logging.getLogger(name).handlers = []
 
 

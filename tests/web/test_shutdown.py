@@ -24,13 +24,13 @@ def test_the_folder_of_files_goes_with_the_process(
 ) -> None:
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         pytest.skip("SIGHUP is ignored here")
-    command = [sys.executable, "-c", "import gsa.cli; gsa.cli.main()", "serve", "--model", str(tuned)]
+    command = [sys.executable, "-c", "from gsa.cli.main import main; main()", "serve", "--model", str(tuned)]
     env = {**os.environ, "TMPDIR": str(tmp_path), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     log = tmp_path / "log"
     with (
         log.open("w") as errors,
         subprocess.Popen(
-            [*command, "--port", "0"], stdout=subprocess.PIPE, stderr=errors, text=True, env=env
+            [*command, "--port", "0", "--limit", "drain=2"], stdout=subprocess.PIPE, stderr=errors, text=True, env=env
         ) as process,
     ):
         try:

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,10 @@ from gsa.cli.data import Json, data
 from gsa.cli.study import Overrides, RecipePath, RunPath, say, study
 from gsa.errors import InputError, memory_is_short
 from gsa.signals import Stopped, handle_signals
+
+if TYPE_CHECKING:
+    from gsa.prediction.predictor import Predictor
+    from gsa.serving.page import Page
 
 app = typer.Typer(
     help="One language model, tuned level by level, that does all of sentiment.",
@@ -167,10 +171,18 @@ def serve(
     page: Annotated[bool, typer.Option(help="The web page at /, where the extra `web` is installed.")] = True,
 ) -> None:
     """Answer over HTTP until stopped: the web page, /v1/sentiment, /v1/emotion, /v1/sarcasm, /v1/classify."""
-    from gsa.serving.server import Options
-    from gsa.serving.server import serve as run
+    from importlib.util import find_spec
 
-    run(Options(model, level, host, port, token_file, limit or [], page), say)
+    from gsa.serving import server
+
+    options = server.Options(model, level, host, port, token_file, limit or [])
+    server.serve(options, _make_page if page and find_spec("gradio") else None)
+
+
+def _make_page(predictor: "Predictor", source: str | None, level: int | None) -> "Page":
+    from gsa.web.app import WebPage
+
+    return WebPage(predictor, source, level)
 
 
 @app.command()

@@ -1,18 +1,21 @@
-"""The page's door, without the page: what is let in, from whom, how much."""
+"""Access to the page, without the page: which requests, from whom, how much."""
 
 import base64
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
-from gsa.serving import middleware as gate
+from gsa.data.types import Prediction
+from gsa.serving import middleware
 from gsa.serving.app import NO_PAGE, make_service
 from gsa.serving.limits import Limits
-from gsa.serving.page_access import HEADERS, Page, password
-from serving import Held
+from gsa.serving.page import HEADERS, MountedPage, basic_password
+from gsa.serving.scheduler import QueryGroup, Scheduler, predict_groups
+from serving import ControlledPredictor
 
 TOKEN = "s3cret"
 
@@ -25,15 +28,30 @@ async def shown(scope: Any, receive: Any, send: Any) -> None:
 
 
 @pytest.fixture
-def page(tmp_path: Path) -> Page:
+def page(tmp_path: Path) -> MountedPage:
     folder = tmp_path / "page"
     folder.mkdir()
     (folder / "made.csv").write_text("text\n")
-    return Page(shown, folder, contextlib.nullcontext)
+    return MountedPage(shown, folder, contextlib.nullcontext)
 
 
-def client_of(predictor: Held, page: Page, token: str = "", **limits: Any) -> TestClient:
-    service = make_service(predictor, Limits(**limits), token, lambda worker, limits: page)
+class StubPage:
+    """A page that is mounted as it is given."""
+
+    def __init__(self, predictor: ControlledPredictor, mounted: MountedPage) -> None:
+        self._predictor, self._mounted = predictor, mounted
+
+    def predict(self, groups: Sequence[QueryGroup]) -> list[list[Prediction]]:
+        return predict_groups(self._predictor, groups)
+
+    def mount(self, scheduler: Scheduler, limits: Limits) -> MountedPage:
+        return self._mounted
+
+
+def client_of(
+    predictor: ControlledPredictor, page: MountedPage, token: str = "", **limits: Any
+) -> TestClient:
+    service = make_service(predictor, Limits(**limits), token, StubPage(predictor, page))
     return TestClient(service.app)
 
 
@@ -41,7 +59,7 @@ def basic(words: str) -> dict[str, str]:
     return {"authorization": f"Basic {base64.b64encode(words.encode()).decode()}"}
 
 
-def test_only_what_the_page_asks_for_reaches_it(predictor: Held, page: Page) -> None:
+def test_only_what_the_page_asks_for_reaches_it(predictor: ControlledPredictor, page: MountedPage) -> None:
     made = page.folder / "made.csv"
     with client_of(predictor, page) as client:
         for path in ("/", "/config", "/theme.css", "/assets/index.js", f"/gradio_api/file={made}"):
@@ -64,14 +82,18 @@ def test_only_what_the_page_asks_for_reaches_it(predictor: Held, page: Page) -> 
         assert "content-security-policy" not in client.get("/health").headers
 
 
-def test_a_link_out_of_the_folder_is_not_followed(predictor: Held, page: Page, tmp_path: Path) -> None:
+def test_a_link_out_of_the_folder_is_not_followed(
+    predictor: ControlledPredictor, page: MountedPage, tmp_path: Path
+) -> None:
     (tmp_path / "secret").write_text("secret")
     (page.folder / "link").symlink_to(tmp_path / "secret")
     with client_of(predictor, page) as client:
         assert client.get(f"/gradio_api/file={page.folder / 'link'}").status_code == 404
 
 
-def test_the_token_is_the_password_that_browsers_ask_for(predictor: Held, page: Page) -> None:
+def test_the_token_is_the_password_that_browsers_ask_for(
+    predictor: ControlledPredictor, page: MountedPage
+) -> None:
     with client_of(predictor, page, TOKEN) as client:
         for headers in ({}, basic("any:wrong"), basic("any"), {"authorization": f"Bearer {TOKEN}"},
                         {"authorization": "Basic %%%"}):  # fmt: skip
@@ -84,7 +106,9 @@ def test_the_token_is_the_password_that_browsers_ask_for(predictor: Held, page: 
         assert client.post("/v1/sentiment", json={"text": "a"}, headers=basic(f":{TOKEN}")).status_code == 401
 
 
-def test_another_site_cannot_press_the_pages_buttons(predictor: Held, page: Page) -> None:
+def test_another_site_cannot_press_the_pages_buttons(
+    predictor: ControlledPredictor, page: MountedPage
+) -> None:
     with client_of(predictor, page) as client:
         for site, status in {"cross-site": 403, "same-site": 403, "same-origin": 200, "none": 200}.items():
             answer = client.post("/gradio_api/queue/join", json={}, headers={"sec-fetch-site": site})
@@ -93,8 +117,10 @@ def test_another_site_cannot_press_the_pages_buttons(predictor: Held, page: Page
         assert client.post("/gradio_api/queue/join", content="{}", headers=text).status_code == 415
 
 
-def test_what_is_sent_is_bounded(predictor: Held, page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    with client_of(predictor, page, body=100, upload=1000, kept=3000) as client:
+def test_what_is_sent_is_bounded(
+    predictor: ControlledPredictor, page: MountedPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with client_of(predictor, page, body=100, upload=1000, storage=3000) as client:
         assert client.post("/gradio_api/queue/join", json="x" * 90).status_code == 200
         assert client.post("/gradio_api/queue/join", json="x" * 110).status_code == 413
 
@@ -109,21 +135,13 @@ def test_what_is_sent_is_bounded(predictor: Held, page: Page, monkeypatch: pytes
         (page.folder / "more").mkdir()
         (page.folder / "more" / "large").write_bytes(b"x" * 2500)
         status, text = send(10)
-        assert (status, "too many files are here already" in text) == (429, True)
+        assert (status, "the server holds too many files" in text) == (429, True)
         (page.folder / "more" / "large").unlink()
-        monkeypatch.setattr(gate, "UPLOADS", 0)
+        monkeypatch.setattr(middleware, "MAX_UPLOADS", 0)
         assert send(10)[0] == 429
 
 
-def test_stopping_refuses_the_page_too(predictor: Held, page: Page) -> None:
-    service = make_service(predictor, Limits(), "", lambda worker, limits: page)
-    with TestClient(service.app) as client:
-        service.worker.close()
-        answer = client.post("/gradio_api/queue/join", json={})
-        assert (answer.status_code, answer.json()["error"]) == (503, "the server is stopping")
-
-
-def test_the_page_is_counted_as_one(predictor: Held, page: Page) -> None:
+def test_the_page_is_counted_as_one(predictor: ControlledPredictor, page: MountedPage) -> None:
     with client_of(predictor, page) as client:
         client.get("/assets/index.js")
         client.get("/")
@@ -131,21 +149,20 @@ def test_the_page_is_counted_as_one(predictor: Held, page: Page) -> None:
         assert 'gsa_requests_total{path="page",status="200"} 2.0' in text
 
 
-def test_without_a_page_its_place_says_why(predictor: Held) -> None:
-    for given, says in ((), NO_PAGE), (("install it",), "install it"):
-        with TestClient(make_service(predictor, Limits(), "", *given).app) as client:
-            answer = client.get("/")
-            assert (answer.status_code, answer.text) == (404, f"{says}\n")
-            assert client.get("/gradio_api/queue/data").status_code == 404
-            assert "/" not in client.get("/openapi.json").json()["paths"]
+def test_without_a_page_its_place_says_why(predictor: ControlledPredictor) -> None:
+    with TestClient(make_service(predictor).app) as client:
+        answer = client.get("/")
+        assert (answer.status_code, answer.text) == (404, f"{NO_PAGE}\n")
+        assert client.get("/gradio_api/queue/data").status_code == 404
+        assert "/" not in client.get("/openapi.json").json()["paths"]
 
 
 @pytest.mark.parametrize(
-    ("header", "found"),
+    ("header", "expected"),
     [
         (b"", b""), (b"Basic", b""), (b"Bearer eDp5", b""), (b"Basic eDp5", b"y"), (b"basic eDp5", b"y"),
         (b"Basic eHk=", b""), (b"Basic \xff", b""), (b"Basic eDp5Onp6", b"y:zz"),
     ],
 )  # fmt: skip
-def test_a_password_is_what_follows_the_first_colon(header: bytes, found: bytes) -> None:
-    assert password(header) == found
+def test_a_password_is_what_follows_the_first_colon(header: bytes, expected: bytes) -> None:
+    assert basic_password(header) == expected
