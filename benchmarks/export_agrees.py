@@ -20,7 +20,7 @@ from pathlib import Path
 from transformers.utils import logging
 
 import gsa
-from gsa.chain.run_folder import read_run, run_to_read
+from gsa.chain.run_folder import RunFolder
 from gsa.data.encoder import Encoder
 from gsa.data.task import Task
 from gsa.data.types import Example
@@ -47,7 +47,7 @@ def script(run: Path, kind: str, work: Path) -> Callable[..., list[float]]:
 
 def asked(run: Path, model: Predictor, count: int, skip: int) -> list[Asked]:
     """Return examples of every dataset of the run whose labels the predictor uses, in turn."""
-    recipe, _ = read_run(run_to_read(run))
+    recipe, _ = RunFolder.find(run).read()
     tasks = tasks_of(recipe)
     pools = []
     for source in recipe.datasets:
@@ -70,7 +70,7 @@ def main() -> None:
     logging.disable_progress_bar()
     with tempfile.TemporaryDirectory() as scratch:
         probabilities = script(
-            run_to_read(options.run).resolve(), options.format, options.work or Path(scratch)
+            RunFolder.find(options.run).root.resolve(), options.format, options.work or Path(scratch)
         )
         model = gsa.load(options.run)
         mine = asked(options.run, model, options.count, options.skip)

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from gsa.chain.base import load_base
-from gsa.chain.chain import fresh_link
+from gsa.chain.lora import fresh_link
 from gsa.data.encoder import Encoder, Prompt
 from gsa.data.layout import Layout
 from gsa.data.selection import group_by_dialogue

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gsa.chain.chain import fresh_link
+from gsa.chain.lora import fresh_link
 from gsa.model.scoring import Loss, PackedBatch
 from gsa.recipes.schema import Lora
 from gsa.trie.packing import PackedRow

@@ -19,9 +19,10 @@ from gradients import gradient, probe
 from numpy.typing import NDArray
 from similarity import GOLD, GRADIENT, LINK, OWN_LOSS, SHUFFLED, At, Similarity
 
+from gsa.chain.base import load_chain
 from gsa.chain.chain import Chain
 from gsa.chain.link import LinkWeights
-from gsa.chain.run_folder import read_run
+from gsa.chain.run_folder import RunFolder
 from gsa.data.encoder import Encoder, Prompt
 from gsa.data.selection import group_by_dialogue, sample_dialogues
 from gsa.data.types import Example
@@ -59,7 +60,7 @@ def measure(
     for each dataset. `shuffled` takes gradients with shuffled labels too. Raises InputError for names and
     levels that the run does not have, a damaged run, or fewer than two datasets with two training dialogues.
     """
-    recipe, chain = read_run(root)
+    recipe, chain = RunFolder(root).read()
     wanted = list(levels) or sorted({0, len(chain.links)})
     for level in wanted:
         chain.check_level(level)
@@ -119,7 +120,7 @@ def in_parts(examples: Sequence[Example], most: int) -> list[list[Example]]:
 
 def _gram(recipe: Recipe, chain: Chain, at: At, parts: Parts, say: Say) -> NDArray[np.float64]:
     """Return inner products of all parts' gradients, (draws, parts, parts), datasets one after another."""
-    loaded = chain.load(recipe.backbone, at.level)
+    loaded = load_chain(chain, recipe.backbone, at.level)
     probed = probe(loaded.model, recipe.lora, DRAWS, recipe.seed)
     found = []
     for source in (source for source in recipe.datasets if source.name in parts):

@@ -65,11 +65,12 @@ def tune(
 
         print(terminal.plan(wanted, make_plan(wanted)))
         return
+    from gsa.training.run import summary
     from gsa.training.run import tune as run
 
     root = out or Path("runs") / wanted.name
-    print(wanted.toml())
-    run(wanted, root, say)
+    print(summary(wanted))
+    run(wanted, root)
     print(f"the chain is in {root}; measure it with: gsa eval {root}")
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from gsa.atomic_io import atomic_path, sha256
+from gsa.atomic_io import atomic_path
+from gsa.checksums import sha256
 from gsa.datasets.catalogue import data_root, get
 from gsa.datasets.dataset import DataFile, Dataset
 from gsa.errors import InputError

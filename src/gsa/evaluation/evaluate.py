@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from gsa.chain.base import load_chain
 from gsa.chain.chain import Chain
-from gsa.chain.run_folder import read_run
+from gsa.chain.run_folder import RunFolder
 from gsa.data.encoder import Encoder
 from gsa.data.selection import sample_dialogues
 from gsa.data.types import Example
@@ -50,7 +51,7 @@ def evaluate(
     is the recipe's. Raises InputError for names and levels that the run does not have, for a damaged run,
     and for one that another process measures.
     """
-    recipe, chain = read_run(root)
+    recipe, chain = RunFolder(root).read()
     with folder_lock(root, "eval"):
         return _evaluate(recipe, chain, levels, datasets, split, limit, again, say)
 
@@ -118,7 +119,7 @@ def _level(
         s.name: None if again else _stored(chain.root, files[s.name], examples[s.name], say) for s in sources
     }
     missing = any(table is None for table in kept.values())
-    loaded = chain.load(recipe.backbone, level) if missing else None
+    loaded = load_chain(chain, recipe.backbone, level) if missing else None
     for source in sources:
         table, speed = kept[source.name], "kept"
         if table is None:
@@ -194,7 +195,7 @@ def _results(recipe: Recipe, level: int, source: DatasetConfig, split: str, answ
 
 def matrix(root: Path, rows: Sequence[Result]) -> list[list[str]]:
     """Return the forgetting matrix of a run's rows, header first."""
-    recipe, chain = read_run(root)
+    recipe, chain = RunFolder(root).read()
     mains = {source.name: metrics_of(source)[0] for source in recipe.datasets}
     names = {MAJORITY: "majority", 0: "untuned"}
     names |= {number: f"after {link.name}" for number, link in enumerate(chain.links, 1)}
@@ -203,7 +204,7 @@ def matrix(root: Path, rows: Sequence[Result]) -> list[list[str]]:
 
 def shown(root: Path, split: str, count: int) -> list[dict[str, Any]]:
     """Return some predictions of the last level with their texts, `count` a dataset, spread over it."""
-    recipe, chain = read_run(root)
+    recipe, chain = RunFolder(root).read()
     rows = []
     for source in recipe.datasets:
         table = predictions.load(root, predictions.path_of(root, len(chain.links), source.name, split))

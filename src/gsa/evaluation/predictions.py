@@ -10,7 +10,8 @@ from pathlib import Path
 
 import polars as pl
 
-from gsa.atomic_io import atomic_path, sha256, write_atomic
+from gsa.atomic_io import atomic_path, write_atomic
+from gsa.checksums import sha256
 
 FOLDER, SUMS = "predictions", "SHA256SUMS"
 

@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from gsa.atomic_io import with_checksum_line, write_atomic
+from gsa.atomic_io import write_atomic
 from gsa.data.task import Task
 from gsa.data.types import Example
 from gsa.datasets.catalogue import get
@@ -149,7 +149,7 @@ def _measure(
         if found is None:
             return
         table, chosen = _table(task, test, found[0]), found[1]
-        write_atomic(root / STORED_RECIPE, with_checksum_line(recipe.toml()))
+        write_atomic(root / STORED_RECIPE, recipe.toml())
         predictions.store(root, file, table)
         _note(root, source.name, {"trained on": len(train), **chosen})
     chances = table.select([f"p_{label}" for label in task.labels]).to_numpy()

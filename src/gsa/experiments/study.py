@@ -14,19 +14,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gsa.atomic_io import atomic_path, from_checked_json, to_checked_json, with_checksum_line, write_atomic
+from gsa.atomic_io import atomic_path, write_atomic
 from gsa.chain.chain import Chain
-from gsa.chain.manifest import LOG
+from gsa.chain.run_folder import RunFolder
+from gsa.checksums import from_checked_json, to_checked_json
 from gsa.errors import InputError, suggest
 from gsa.evaluation import predictions, results
 from gsa.evaluation.evaluate import evaluate
 from gsa.locking import BusyError, folder_lock
-from gsa.recipes.loader import STORED_RECIPE, load_recipe
+from gsa.recipes.loader import load_recipe
 from gsa.recipes.schema import Recipe
-from gsa.training.run import NOTE, tune
+from gsa.training.run import tune
 
 Say = Callable[[str], None]
-KEPT = (results.FILE, STORED_RECIPE, NOTE, LOG)
 UNTUNED, BASE = "untuned", "base.json"
 
 
@@ -113,7 +113,7 @@ def plan(
 
 def _same_recipe(arm: Arm) -> None:
     """Raise InputError if the results that are there were made by another recipe."""
-    stored = load_recipe(arm.out / arm.name / STORED_RECIPE)
+    stored = load_recipe(RunFolder(arm.out / arm.name).recipe_file)
     for key in ("backbone", "layout", "lora", "training", "levels", "evaluation"):
         if getattr(stored, key) != getattr(arm.recipe, key):
             raise InputError(
@@ -154,14 +154,15 @@ def _run(arm: Arm, say: Say) -> None:
     with folder_lock(root, "study"):
         if arm.done:
             return
-        chain = tune(arm.recipe, root, say)
+        chain = tune(arm.recipe, root)
         _measure(arm, root, chain, say)
         if arm.first:
             _keep_first(arm, root)
         with atomic_path(arm.out / arm.name) as draft:
-            shutil.copytree(root / predictions.FOLDER, draft / predictions.FOLDER)
-            for name in KEPT:
-                shutil.copyfile(root / name, draft / name)
+            run = RunFolder(root)
+            shutil.copytree(run.predictions_folder, RunFolder(draft).predictions_folder)
+            for file in (run.results_file, run.recipe_file, run.metadata_file, run.log_file):
+                shutil.copyfile(file, draft / file.name)
         say(f"{arm.name}: in {arm.out}")
 
 
@@ -211,14 +212,16 @@ def _keep_first(arm: Arm, root: Path) -> None:
     """Store what the first link gives as an arm of its own."""
     level = arm.recipe.levels[0]
     recipe = arm.recipe.model_copy(update={"name": arm.first, "levels": (level,)})
-    note = from_checked_json((root / NOTE).read_text(encoding="utf-8"))
+    run = RunFolder(root)
+    note = from_checked_json(run.metadata_file.read_text(encoding="utf-8"))
     data = {key: found for key, found in note["data"].items() if key.startswith(f"{level.name}/")}
-    steps = (root / LOG).read_text(encoding="utf-8").splitlines(keepends=True)
+    steps = run.log_file.read_text(encoding="utf-8").splitlines(keepends=True)
     names = [source.name for source in arm.recipe.datasets]
     with atomic_path(arm.out / f"{arm.first}-s{arm.recipe.seed}") as draft:
-        write_atomic(draft / STORED_RECIPE, with_checksum_line(recipe.toml()))
-        write_atomic(draft / NOTE, to_checked_json({**note, "data": data}))
-        write_atomic(draft / LOG, "".join(step for step in steps if json.loads(step)["level"] == 1))
+        kept = RunFolder(draft)
+        write_atomic(kept.recipe_file, recipe.toml())
+        write_atomic(kept.metadata_file, to_checked_json({**note, "data": data}))
+        write_atomic(kept.log_file, "".join(step for step in steps if json.loads(step)["level"] == 1))
         for number in (0, 1):
             _copy(root, draft, number, names, recipe.evaluation.split)
         rows = [row for row in results.read(root) if row.level <= 1]

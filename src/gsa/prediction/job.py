@@ -16,7 +16,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
-from gsa.atomic_io import atomic_path, sha256, write_atomic
+from gsa.atomic_io import atomic_path, write_atomic
+from gsa.checksums import sha256
 from gsa.data.task import Task
 from gsa.data.types import Dialogue, Example, Prediction, Utterance
 from gsa.errors import InputError

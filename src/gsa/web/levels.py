@@ -11,9 +11,9 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from gsa.chain.base import load_chain
 from gsa.chain.chain import Chain
-from gsa.chain.manifest import MANIFEST
-from gsa.chain.run_folder import read_run
+from gsa.chain.run_folder import RunFolder
 from gsa.data.types import Prediction
 from gsa.errors import InputError, memory_is_short
 from gsa.model.backbone import LoadedModel
@@ -29,7 +29,7 @@ class Levels:
         """`source` and `level` are those that `served` was loaded from; reads the chain, no weights."""
         self.served = served
         self._root = folder_of(source)
-        self._chain = Chain.read(self._root) if (self._root / MANIFEST).is_file() else None
+        self._chain = Chain.read(self._root) if RunFolder(self._root).is_run() else None
         links = self._chain.links if self._chain else ()
         self.names = ["untuned", *(f"after {link.name}" for link in links)] if links else []
         """Of the levels from 0 on; empty where the model is no chain."""
@@ -74,10 +74,10 @@ class Levels:
         return [predictions[index] for index in range(len(groups))]
 
     def _load_predictors(self, chain: Chain) -> list[Predictor]:
-        recipe, _ = read_run(self._root)
+        recipe, _ = RunFolder(self._root).read()
         links = chain.link_weights()
         layers = sorted({name for link in links for name in link.pairs})
-        merged = chain.load(recipe.backbone, 0)
+        merged = load_chain(chain, recipe.backbone, 0)
         predictors = []
         for level in range(len(links) + 1):
             if level:
