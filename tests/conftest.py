@@ -1,7 +1,9 @@
 """What tests share: tiny backbones, a tiny recipe and its finished run."""
 
+import logging
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach for the network
@@ -82,7 +84,7 @@ def tuned(recipe_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from gsa.training.run import tune
 
     root = tmp_path_factory.mktemp("runs") / "tiny"
-    tune(load_recipe(recipe_file), root, lambda _: None)
+    tune(load_recipe(recipe_file), root)
     return root
 
 
@@ -101,6 +103,15 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
         return code, out.out, out.err
 
     return call
+
+
+@pytest.fixture(autouse=True)
+def plain_logging() -> Iterator[None]:
+    """Undo what a command set, so that `caplog` sees messages whatever test ran before."""
+    yield
+    logger = logging.getLogger("gsa")
+    logger.handlers, logger.propagate = [], True
+    logger.setLevel(logging.NOTSET)
 
 
 @pytest.fixture

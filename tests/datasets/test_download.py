@@ -6,7 +6,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from gsa.atomic_io import sha256
+from gsa.checksums import sha256
 from gsa.datasets import catalogue, sst2
 from gsa.datasets.catalogue import CATALOGUE, load
 from gsa.datasets.dataset import DataFile

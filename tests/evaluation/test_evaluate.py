@@ -1,6 +1,7 @@
 """Evaluation of a run: predictions and rows on disk, the forgetting matrix, nothing computed twice."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,8 @@ import polars as pl
 import pytest
 from sklearn.metrics import f1_score
 
-from gsa.atomic_io import with_checksum_line, without_checksum_line
+from gsa.chain.chain import Chain
+from gsa.checksums import sha256
 from gsa.errors import InputError
 from gsa.evaluation import evaluate as measuring
 from gsa.evaluation.evaluate import MAJORITY, evaluate, matrix, shown
@@ -79,11 +81,12 @@ def test_datasets_without_the_split_are_left_out_in_words(measured: Path, tmp_pa
     own.mkdir()
     (own / "train.jsonl").write_text('{"text": "a", "label": "x"}\n{"text": "b", "label": "y"}\n')
     copy = Path(shutil.copytree(measured, tmp_path / "run"))
-    recipe = without_checksum_line((copy / "recipe.toml").read_text())
+    recipe = (copy / "recipe.toml").read_text()
     source = f'name = "own"\npath = "{own.as_posix()}"\ntask = "sentiment"\nlabels = ["x", "y"]\n'
     (copy / "recipe.toml").write_text(
-        with_checksum_line(recipe.replace("[evaluation]", f"[[levels.datasets]]\n{source}[evaluation]"))
+        recipe.replace("[evaluation]", f"[[levels.datasets]]\n{source}[evaluation]")
     )
+    replace(Chain.read(copy), recipe=sha256(copy / "recipe.toml")).write()
     said: list[str] = []
     evaluate(copy, levels=[0], say=said.append)
     assert "  own has no test split: left out" in said
@@ -138,7 +141,7 @@ def test_two_classes_with_a_merged_neutral_have_both_conventions(tiny_folder: Pa
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GSA_DATA", str(fixtures))
-        tune(load_recipe(path), tmp_path / "run", lambda _: None)
+        tune(load_recipe(path), tmp_path / "run")
         rows = evaluate(tmp_path / "run", levels=[1], say=lambda _: None)
     found = {row.metric: row.n for row in rows if row.level == 1}
     assert found["acc2_non0"] == 2

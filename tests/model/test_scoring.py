@@ -7,7 +7,7 @@ import torch
 from tiny import tiny_llama
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from gsa.chain.chain import fresh_link
+from gsa.chain.lora import fresh_link
 from gsa.data.encoder import Encoder, Prompt
 from gsa.data.layout import Layout
 from gsa.data.task import EMOTION, SARCASM

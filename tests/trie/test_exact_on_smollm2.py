@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from gsa.chain.base import load_base
-from gsa.chain.chain import fresh_link
+from gsa.chain.lora import fresh_link
 from gsa.data.encoder import Encoder
 from gsa.data.selection import group_by_dialogue
 from gsa.data.task import EMOTION

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from gsa.chain.chain import Chain
-from gsa.chain.run_folder import SHIPPED, SHIPPED_NAME, RunFolder
+from gsa.chain.run_folder import SHIPPED_NAME, RunFolder
 from gsa.errors import InputError
 from gsa.model import backbone as backbones
 from gsa.model.backbone import LoadedModel
@@ -72,13 +72,7 @@ def base_name(backbone: Backbone) -> str:
 
 def _run_of(name: str) -> RunFolder | None:
     """Return the run that a backbone's name means, None for a model."""
-    run = shipped_run() if name == SHIPPED_NAME else RunFolder.find(name)
+    run = RunFolder.shipped() if name == SHIPPED_NAME else RunFolder.find(name)
+    if name == SHIPPED_NAME and not run.is_run():
+        raise InputError(f"backbone '{name}': the shipped model is not in this installation")
     return run if run.is_run() else None
-
-
-def shipped_run() -> RunFolder:
-    """Return the run of the shipped model; raises InputError if this installation lacks it."""
-    run = RunFolder(SHIPPED)
-    if not run.is_run():
-        raise InputError(f"backbone '{SHIPPED_NAME}': the shipped model is not in this installation")
-    return run

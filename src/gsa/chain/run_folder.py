@@ -39,10 +39,15 @@ class RunFolder:
     root: Path
 
     @classmethod
+    def shipped(cls) -> "RunFolder":
+        """Return the run of the shipped model, which an installation may lack."""
+        return cls(SHIPPED)
+
+    @classmethod
     def find(cls, name: str | Path) -> "RunFolder":
         """Return the run of a path, or the shipped model's where its name is given and no folder has it."""
         path = Path(name).expanduser()
-        return cls(SHIPPED if str(name) == SHIPPED_NAME and not path.is_dir() else path)
+        return cls.shipped() if str(name) == SHIPPED_NAME and not path.is_dir() else cls(path)
 
     @property
     def recipe_file(self) -> Path:

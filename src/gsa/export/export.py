@@ -21,7 +21,7 @@ from gsa.atomic_io import atomic_path
 from gsa.chain.base import base_name, load_chain, load_config
 from gsa.chain.chain import Chain, Link
 from gsa.chain.link import CONFIG, PREFIX, WEIGHTS, LinkWeights
-from gsa.chain.run_folder import SHIPPED, RunFolder
+from gsa.chain.run_folder import RunFolder
 from gsa.checksums import checksums, sha256
 from gsa.errors import InputError, suggest
 from gsa.export.model_card import Exported, card
@@ -144,7 +144,7 @@ def _readme(recipe: Recipe, chain: Chain, level: int | None, kind: str, tokenize
     about = ""
     if _is_shipped(chain, level):
         about = ABOUT
-        shutil.copyfile(SHIPPED / "README.md", out / about)
+        shutil.copyfile(RunFolder.shipped().root / "README.md", out / about)
     below = base_name(recipe.backbone)
     exported = Exported(
         recipe=recipe,
@@ -162,9 +162,10 @@ def _readme(recipe: Recipe, chain: Chain, level: int | None, kind: str, tokenize
 def _is_shipped(chain: Chain, level: int | None) -> bool:
     """Return whether links are those of the shipped model, wherever they are stored."""
     weights = [link.sha256 for link in chain.links[:level]]
-    if not weights or not RunFolder(SHIPPED).is_run():
+    shipped = RunFolder.shipped()
+    if not weights or not shipped.is_run():
         return False
-    return weights == [link.sha256 for link in Chain.read(SHIPPED).links[: len(weights)]]
+    return weights == [link.sha256 for link in Chain.read(shipped.root).links[: len(weights)]]
 
 
 KINDS = {"merged": _merged, "adapter": _adapter, "gguf": _gguf, "chain": _chain}

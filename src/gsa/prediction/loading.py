@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from gsa.chain.base import load_base, load_chain
-from gsa.chain.run_folder import SHIPPED, SHIPPED_NAME, RunFolder
+from gsa.chain.run_folder import SHIPPED_NAME, RunFolder
 from gsa.data.layout import Layout
 from gsa.data.task import TASKS
 from gsa.errors import InputError
@@ -55,12 +55,12 @@ def folder_of(source: str | Path | None) -> Path:
     """Return where a source would be on disk; raises InputError if it is the shipped model and not here."""
     if source is not None and str(source) != SHIPPED_NAME:
         return Path(source).expanduser()
-    if not RunFolder(SHIPPED).is_run():
+    if not RunFolder.shipped().is_run():
         raise InputError(
             "the shipped model GSA-135M is not in this installation: expected a run folder made by "
             "`gsa tune`, a model folder or a Hugging Face id instead, such as smollm2-135m (untuned)"
         )
-    return SHIPPED
+    return RunFolder.shipped().root
 
 
 def _load_run(run: RunFolder, level: int | None, device: str, dtype: str) -> Predictor:
