@@ -16,6 +16,8 @@ from gsa.errors import InputError
 from gsa.evaluation.metrics import Answers, measure
 
 FILE, CRC = "results.jsonl", "crc32"
+SETTINGS = "chosen.json"
+"""What a baseline was trained on, and the settings chosen on dev, by dataset."""
 MAJORITY = -1
 """The level of rows of the majority baseline, which has no model."""
 Row = TypeVar("Row")
