@@ -1,4 +1,4 @@
-"""The commands of experiments: baselines, studies, similarities, the report; parse and call, nothing else."""
+"""The commands of experiments: baselines, studies, the report; parse and call, nothing else."""
 
 import json
 from pathlib import Path
@@ -71,32 +71,6 @@ def run_study(
     changed = [*(overrides or []), *([f"backbone.name={json.dumps(backbone)}"] if backbone else [])]
     made = run(plan(folder, out, work, parse_seeds(seeds), arm or [], changed, name), say)
     print(f"{len(made)} arms and seeds measured; tables and figures: gsa report {out}")
-
-
-@study.command()
-def similarity(
-    run: RunPath,
-    level: Annotated[
-        list[int] | None, typer.Option(help="Links to merge, 0 is untuned; untuned and last if not given.")
-    ] = None,
-    dataset: Annotated[
-        list[str] | None, typer.Option(help="Only these; all of the recipe if not given.")
-    ] = None,
-    examples: Annotated[int, typer.Option(min=2, help="Training examples a dataset.")] = 200,
-    loss: Annotated[str, typer.Option(help="answer or labels; the recipe's if not given.")] = "",
-    shuffled: Annotated[bool, typer.Option("--shuffled", help="With shuffled labels too.")] = False,
-    out: Annotated[Path | None, typer.Option(help="Folder of the rows; the run if not given.")] = None,
-    again: Annotated[bool, typer.Option(help="Compute what is already there once more.")] = False,
-) -> None:
-    """Measure how alike the datasets' gradients and the links' updates are: the paper's figure 3."""
-    from probing import measure
-    from similarity import shown
-
-    from gsa.cli import format as terminal
-
-    rows = measure(run, level or [], dataset or [], examples, loss, shuffled, out, again, say)
-    for title, table in shown(rows):
-        print(terminal.text(table, title))
 
 
 @study.command()

@@ -1,6 +1,6 @@
-"""What the paper prints (Hou, Shen, Lu: Progressive Tuning), as data: published, not measured here.
+"""Numbers of tables 1 and 3 to 5 of the paper (Hou, Shen, Lu: Progressive Tuning); nothing measured here.
 
-Sizes are those that the paper states. Percent, unless said otherwise.
+Sizes are those that the paper states. Percent, unless stated otherwise.
 """
 
 from dataclasses import dataclass
@@ -101,9 +101,6 @@ TABLE_5 = (
 )
 TABLE_5_RATIO = dict(zip(FEW_SHOT, (0.03, 0.07, 0.18, 0.01), strict=True))
 """Few-shot examples over training examples."""
-
-CASE_IN_TRAINING = ("mosi", "I5y0__X72p0_10")
-"""The paper's first case of table 6: its sentence is this example of MOSI's training split."""
 
 
 def margins() -> dict[str, float]:
