@@ -37,6 +37,7 @@ hostile: .venv-hostile/done
 report: setup
 	$(BIN)/gsa report results/study results/study-baselines --overlaps results/overlaps.json --out results/report/study
 	$(BIN)/gsa report results/gsa-135m results/gsa-135m-folds results/baselines results/few-shot --overlaps results/overlaps.json --out results/report/gsa-135m
+	$(BIN)/python research/gradient_similarity report results/gsa-135m --out results/report/gradient-similarity
 
 check: setup lint types
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-fail-under=95

@@ -67,6 +67,11 @@ class Classifications:
     dialogues: Classes | None = None
     """Number of each example's dialogue, shape (examples,); None where that is not known."""
 
+    def __post_init__(self) -> None:
+        """Raise ValueError unless there are examples, and every model has a class for each of them."""
+        if self.predicted.shape != (len(self.predicted), len(self.gold)) or not len(self.gold):
+            raise ValueError(f"expected classes of {len(self.gold)} > 0 examples, found {self.predicted.shape}")
+
     def observed_scores(self) -> Numbers:
         """Return the score of each model; shape (models,)."""
         counts = [confusion(self.gold, predicted, self.labels) for predicted in self.predicted]

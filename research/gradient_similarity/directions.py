@@ -1,4 +1,4 @@
-"""How alike directions are: arrays in, cosines and principal angles out, beside what chance gives."""
+"""Similarity of directions: arrays in, cosines and principal angles out, with their values by chance."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Numbers = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Overlap:
-    """Two subspaces of one space."""
+    """Overlap of two subspaces of one space."""
 
     shared: float
     """Mean squared cosine of the principal angles: 1 for equal subspaces, 0 for orthogonal ones."""
@@ -25,26 +25,24 @@ class Overlap:
     """The mean of `angle` over random subspaces of these ranks: of 20 seeded draws."""
 
 
-def overlap(first: Numbers, second: Numbers) -> Overlap | None:
-    """Compare the spaces that the columns of two matrices span, (d, r) and (d, s); None if one spans none."""
+def subspace_overlap(first: Numbers, second: Numbers) -> Overlap | None:
+    """Return the overlap of two column spaces, (d, r) and (d, s); None if a matrix is zero."""
     ranks = [int(np.linalg.matrix_rank(matrix)) for matrix in (first, second)]
     if not min(ranks):
         return None
-    angles = subspace_angles(first, second)
-    d = len(first)
-    return Overlap(
-        float(np.mean(np.cos(angles) ** 2)),
-        float(np.degrees(angles.min())),
-        max(ranks) / d,
-        _chance_angle(d, *ranks),
-    )
+    angles, d = subspace_angles(first, second), len(first)
+    shared, angle = float(np.mean(np.cos(angles) ** 2)), float(np.degrees(angles.min()))
+    return Overlap(shared, angle, max(ranks) / d, _chance_angle(d, *ranks))
 
 
 @cache
-def _chance_angle(d: int, rank: int, other: int) -> float:
+def _chance_angle(d: int, first_rank: int, second_rank: int) -> float:
     rng = np.random.default_rng(0)
-    drawn = [subspace_angles(rng.normal(size=(d, rank)), rng.normal(size=(d, other))) for _ in range(20)]
-    return float(np.degrees(np.mean([angles.min() for angles in drawn])))
+    angles = [
+        subspace_angles(rng.normal(size=(d, first_rank)), rng.normal(size=(d, second_rank)))
+        for _ in range(20)
+    ]
+    return float(np.degrees(np.mean([drawn.min() for drawn in angles])))
 
 
 def product_cosine(first: tuple[Numbers, Numbers], second: tuple[Numbers, Numbers]) -> float | None:
@@ -62,28 +60,28 @@ def product_cosine(first: tuple[Numbers, Numbers], second: tuple[Numbers, Number
 
 @dataclass(frozen=True)
 class Cosine:
-    """How alike the mean gradients of two samples are; None where noise leaves nothing to say."""
+    """Cosine of the mean gradients of two samples; None where noise hides it."""
 
     value: float | None = None
     """Cosine of the two means as they are."""
     corrected: float | None = None
     """The same without the noise of small samples, which only ever lowers it; may leave -1 to 1."""
     error: float | None = None
-    """Standard error of `corrected`, by leaving out one part after the other."""
+    """Standard error of `corrected`, from leaving out one part at a time."""
 
 
-def halves(gram: Numbers, mine: Sequence[int]) -> float | None:
+def halves_cosine(gram: Numbers, parts: Sequence[int]) -> float | None:
     """Return the cosine of the means of the first and the second half of a sample's parts.
 
-    `gram` (draws, parts, parts) has the inner products of the parts of all samples, `mine` names the parts
-    of one. This is as alike as two samples of one dataset are: the ceiling of other cosines of that size.
+    `gram` (draws, parts, parts) has the inner products of the parts of all samples; `parts` are the indices
+    of one sample's. This is the cosine of two samples of one dataset: the ceiling for others of that size.
     """
-    middle = (len(mine) + 1) // 2
-    return _mean(_raw(gram, mine[:middle], mine[middle:]))
+    middle = (len(parts) + 1) // 2
+    return _mean(_raw(gram, parts[:middle], parts[middle:]))
 
 
 def cosine(gram: Numbers, first: Sequence[int], second: Sequence[int]) -> Cosine:
-    """Compare two samples, each the numbers of its parts in `gram` (draws, parts, parts).
+    """Return the cosine of two samples, given by the indices of their parts in `gram` (draws, parts, parts).
 
     The correction takes each mean's squared length from products of different parts, whose noise is
     independent, instead of from the mean itself.
@@ -107,26 +105,26 @@ def _block(gram: Numbers, first: Sequence[int], second: Sequence[int]) -> Number
 
 
 def _raw(gram: Numbers, first: Sequence[int], second: Sequence[int]) -> Numbers:
-    lengths = [_block(gram, each, each).mean((1, 2)) for each in (first, second)]
+    lengths = [_block(gram, sample, sample).mean((1, 2)) for sample in (first, second)]
     return _ratio(_block(gram, first, second).mean((1, 2)), *lengths)
 
 
 def _corrected(gram: Numbers, first: Sequence[int], second: Sequence[int]) -> Numbers:
     lengths = []
-    for each in (first, second):
-        block, n = _block(gram, each, each), len(each)
-        apart = block.sum((1, 2)) - np.trace(block, axis1=1, axis2=2)
-        lengths.append(apart / (n * (n - 1)) if n > 1 else np.zeros(len(gram)))
+    for sample in (first, second):
+        block, n = _block(gram, sample, sample), len(sample)
+        off_diagonal = block.sum((1, 2)) - np.trace(block, axis1=1, axis2=2)
+        lengths.append(off_diagonal / (n * (n - 1)) if n > 1 else np.zeros(len(gram)))
     return _ratio(_block(gram, first, second).mean((1, 2)), *lengths)
 
 
 def _ratio(product: Numbers, first: Numbers, second: Numbers) -> Numbers:
     """Return product / sqrt(first * second), nan where a squared length is not positive."""
-    whole = (first > 0) & (second > 0)
-    below = np.sqrt(np.where(whole, first * second, 1.0))
-    return np.asarray(np.where(whole, product / below, np.nan))
+    positive = (first > 0) & (second > 0)
+    norm = np.sqrt(np.where(positive, first * second, 1.0))
+    return np.asarray(np.where(positive, product / norm, np.nan))
 
 
 def _mean(values: Numbers) -> float | None:
-    """Return the mean over draws; None unless all of them are numbers."""
+    """Return the mean over draws; None if one of them is nan."""
     return float(values.mean()) if np.isfinite(values).all() else None
