@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
-import similarity
+from gradient_similarity import rows as similarity
 from tiny import tiny_bert
 
 from gsa.cli import main as cli

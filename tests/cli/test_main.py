@@ -18,7 +18,6 @@ COMMANDS = (
     ["baselines"],
     ["study"],
     ["report"],
-    ["similarity"],
     ["cases"],
     ["predict"],
     ["serve"],
@@ -65,7 +64,7 @@ def test_the_listed_commands_are_all_there_is(run) -> None:
     names = {command.callback.__name__ for command in cli.app.registered_commands}
     assert names == {"tune", "evaluate", "predict", "serve", "export", "show"}
     experiments = {command.callback.__name__ for command in cli.study.registered_commands}
-    assert experiments == {"baselines", "run_study", "similarity", "cases", "report"}
+    assert experiments == {"baselines", "run_study", "cases", "report"}
     below = {command.callback.__name__ for command in cli.data.registered_commands}
     assert below == {"data_list", "fetch", "stats", "overlaps"}
     assert run("--version") == (0, f"gsa {gsa.__version__}\n", "")
@@ -103,14 +102,6 @@ def test_report_from_the_shell(run, tmp_path: Path) -> None:
     code, _, err = run("report", tmp_path / "report")
     assert (code, err.count("\n")) == (2, 1)
     assert "no results.jsonl" in err
-
-
-def test_similarity_from_the_shell(run, tuned: Path, tmp_path: Path) -> None:
-    code, out, _ = run("similarity", tuned, "--level", 0, "--examples", 6, "--out", tmp_path)
-    assert code == 0
-    assert "sampler-sarcasm, 6 examples" in out
-    assert "SA and ERC" in out
-    assert (tmp_path / "similarity.jsonl").is_file()
 
 
 def test_cases_from_the_shell(run, tuned: Path, tmp_path: Path) -> None:

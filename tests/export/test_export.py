@@ -20,7 +20,7 @@ from gsa.chain.run_folder import RunFolder
 from gsa.checksums import sha256
 from gsa.datasets.catalogue import load
 from gsa.errors import InputError
-from gsa.evaluation.evaluate import evaluate
+from gsa.evaluation.evaluate import Evaluator
 from gsa.export.export import export, stacked
 from gsa.model.hf_logging import quiet_libraries
 
@@ -152,7 +152,7 @@ def test_a_chain_is_half_as_large_and_says_the_same(tuned: Path, tmp_path: Path)
         assert {tensor.dtype for tensor in tensors.values()} == {torch.float16}
         assert (folder / "adapter_model.safetensors").stat().st_mode & 0o044, "others may read it"
         assert gsa.load(out, level=level)
-    assert evaluate(out, levels=[1], datasets=["sampler-sentiment"], limit=4)
+    assert Evaluator(out).evaluate([1], ["sampler-sentiment"], limit=4)
 
 
 def test_a_damaged_link_or_a_weight_beyond_16_bits_is_refused(tuned: Path, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from gsa.checksums import sha256
 from gsa.data.task import EMOTION, SENTIMENT
 from gsa.datasets.catalogue import load
 from gsa.errors import InputError
-from gsa.evaluation.evaluate import evaluate
+from gsa.evaluation.evaluate import Evaluator
 from gsa.export.export import export
 from gsa.export.model_card import prompt
 from gsa.model import smollm2
@@ -116,8 +116,8 @@ def test_the_shipped_model_is_exported_by_its_name(
     assert (out / "GSA-135M.md").read_text() == "licences and limits"
     assert "[GSA-135M](GSA-135M.md)" in (out / "README.md").read_text()
     assert (front(out)["license"], front(out)["library_name"]) == ("apache-2.0", "gsa-llm")
-    with pytest.raises(InputError, match="the shipped model's folder is never written to: expected a run"):
-        evaluate(Path("gsa-135m"))
+    with pytest.raises(InputError, match="nothing is written into the shipped model: expected a run, or the"):
+        Evaluator(Path("gsa-135m"))
     assert not Path("gsa-135m").exists()
     shutil.copytree(tuned, "gsa-135m")
     assert RunFolder(Path("gsa-135m")).read()[1].root == Path("gsa-135m"), "a folder of that name is meant"

@@ -2,8 +2,21 @@
 
 from pathlib import Path
 
+from study import write_run
+
 from gsa.datasets.catalogue import load
-from gsa.report.cases import Case, Disagreement, disagreement, find_disagreements, table_6, with_texts
+from gsa.evaluation import paper_cases
+from gsa.evaluation.paper_cases import CaseAnswer
+from gsa.report.cases import (
+    Case,
+    Disagreement,
+    disagreement,
+    find_disagreements,
+    paper_cases_table,
+    table_6,
+    with_texts,
+)
+from gsa.report.runs import by_arm, read_runs
 
 FIXTURES = Path(__file__).parents[1] / "datasets" / "fixtures"
 
@@ -66,3 +79,12 @@ def test_texts_are_looked_up_where_they_are_read(monkeypatch, tmp_path):
     lines = with_texts(entries, {}, "test")
     assert lines[0].startswith("meld: no texts: dataset 'meld': expected")
     assert lines[1] == f"meld {example.id} (joy): "
+
+
+def test_the_table_counts_the_seeds_that_are_right(tmp_path):
+    for seed, chance in ((0, 0.75), (1, 0.25)):
+        root = write_run(tmp_path / f"a-s{seed}", "a", seed, {"SD": ["mustard"]})
+        given = {"sarcastic": 1 - chance, "non-sarcastic": chance}
+        paper_cases.write(root, [CaseAnswer("a", seed, 1, "mustard", "own", "non-sarcastic", given)])
+    table = paper_cases_table(by_arm(read_runs([tmp_path])))
+    assert table.rows == [["a", "after SD", "mustard own", "non-sarcastic", "1 of 2", "0.50"]]

@@ -114,8 +114,8 @@ def test_a_new_report_takes_the_place_of_the_old_and_of_nothing_else(study, tmp_
     make_report([study / "progressive-s0"], out, resamples=100)
     assert not (out / "tables" / "differences.csv").exists()
     (out / "report.md").unlink()
-    with pytest.raises(InputError, match="is there and is no report: expected a new or empty folder"):
+    with pytest.raises(InputError, match="exists and is not a report: expected a new or empty folder"):
         make_report([study], out, resamples=100)
-    with pytest.raises(InputError, match="is there and is no report"):
+    with pytest.raises(InputError, match="exists and is not a report"):
         make_report([study], study, resamples=100)
     assert (study / "progressive-s0" / "results.jsonl").is_file()

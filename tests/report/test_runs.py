@@ -178,7 +178,7 @@ def test_seeds_of_one_name_must_have_one_recipe(tmp_path):
         "backbone": text.replace("[[levels]]", '[backbone]\nname = "models/b"\n[[levels]]', 1),
     }.items():
         recipe.write_text(changed)
-        with pytest.raises(InputError, match=f"arm 'a': the recipes in .* differ in {key}: expected one"):
+        with pytest.raises(InputError, match=rf"the recipes in .* differ in {key}: expected one"):
             read_runs([tmp_path])
 
 
@@ -198,7 +198,7 @@ def test_baselines_of_other_data_are_not_seeds_of_one(tmp_path):
         source = f'datasets = [{{ name = "meld", limit = {limit} }}]'
         level = f'[[levels]]\nname = "ERC"\nlearning_rate = 1e-3\n{source}\n'
         (root / "recipe.toml").write_text(f'name = "data"\nseed = {seed}\n{level}')
-    with pytest.raises(InputError, match="arm 'tfidf': the recipes in .* differ in datasets"):
+    with pytest.raises(InputError, match=r"arm 'tfidf': the recipes in .* differ in datasets"):
         read_runs([tmp_path])
 
 

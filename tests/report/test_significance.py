@@ -91,7 +91,7 @@ def test_the_samples_do_not_depend_on_the_chunks(monkeypatch):
 
 
 def test_samples_of_many_examples_take_little_memory():
-    """TweetEval's emoji task: 50,000 examples, 20 labels, two arms of three seeds; 10 GB as a dense matrix."""
+    """TweetEval's emoji task: 50,000 examples, 20 labels, two arms of three seeds; 10 GB if dense."""
     gold, _ = invented(50_000, 20, 0.3, 1)
     predicted = np.stack([invented(50_000, 20, 0.3, seed)[1] for seed in range(6)])
     models = Classifications(gold, predicted, 20, "macro_f1")
