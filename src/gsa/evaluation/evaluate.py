@@ -90,7 +90,7 @@ class Evaluator:
         for level in levels or ():
             self.chain.check_level(level)
         with folder_lock(self.root, "eval"):
-            self._remove_stale_results()
+            results.read(self.root)  # raises InputError for damaged rows before anything is computed
             sources = self._sources(datasets, split)
             examples = {source.name: examples_of(source, split) for source in sources}
             plan = [
@@ -105,7 +105,7 @@ class Evaluator:
             self._model = None
             for source in sources:
                 self._add_majority(source, split, examples[source.name])
-            return [row for row in results.read(self.root) if row.split == split]
+            return [row for row in self._remove_stale_results() if row.split == split]
 
     def forgetting_matrix(self, rows: Sequence[Result]) -> list[list[str]]:
         """Return the table of every dataset's main metric after every level, header first."""
@@ -216,13 +216,14 @@ class Evaluator:
         layout = self.recipe.layout.model_dump(mode="json")
         return digest([self.chain.identity(level), self.recipe.backbone.dtype, layout])
 
-    def _remove_stale_results(self) -> None:
-        """Drop the rows of another recipe, and those whose predictions are of other weights or missing."""
+    def _remove_stale_results(self) -> list[Result]:
+        """Return the rows of this recipe whose predictions are of the present weights; drop the others."""
         rows = results.read(self.root)
         current = [row for row in rows if self._is_current(row)]
         if len(current) < len(rows):
             logger.info("%s: %d results of other weights dropped", self.root, len(rows) - len(current))
             results.write(self.root, current)
+        return current
 
     def _is_current(self, row: Result) -> bool:
         if (row.run, row.seed) != (self.recipe.name, self.recipe.seed) or row.level > len(self.chain.links):

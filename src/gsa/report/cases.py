@@ -94,17 +94,17 @@ def find_disagreements(arms: Arms, limit: int = 3) -> list[Disagreement]:
     name = reference_arm(arms)
     run = arms[name][0]
     last = run, run.last
-    found = []
+    entries = []
     if run.last > 1:
         titles = name, f"{name} {run.level_title(1)}"
         own = [dataset for dataset in run.datasets if run.learned_at(dataset) == 1]
-        found += [disagreement((last, (run, 1)), titles, dataset, limit) for dataset in own]
+        entries += [disagreement((last, (run, 1)), titles, dataset, limit) for dataset in own]
     for arm, runs in arms.items():
         same_seed = [other for other in runs if other.seed == run.seed]
         if arm != name and runs[0].strategy == MULTI_TASK and not runs[0].few_shot and same_seed:
             models = last, (same_seed[0], same_seed[0].last)
-            found += [disagreement(models, (name, arm), dataset, limit) for dataset in run.datasets]
-    return [entry for entry in found if entry is not None]
+            entries += [disagreement(models, (name, arm), dataset, limit) for dataset in run.datasets]
+    return [entry for entry in entries if entry is not None]
 
 
 def table_6(disagreements: Sequence[Disagreement]) -> Table:

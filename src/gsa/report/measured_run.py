@@ -82,7 +82,7 @@ class MeasuredRun:
 
     @cached_property
     def strategy(self) -> str:
-        """`progressive` (levels of ascending tasks), `multi-task` or `single-task` (one level); else empty."""
+        """`progressive` (levels of ascending tasks), `multi-task`, `single-task` (one level), or empty."""
         tasks = [[task_of(s) for s in level.datasets] for level in self.recipe.levels] if self.recipe else []
         if len(tasks) == 1:
             return MULTI_TASK if len({task.name for task in tasks[0]}) > 1 else SINGLE_TASK
@@ -108,7 +108,7 @@ class MeasuredRun:
             return self.arm
         if level <= 0:
             return "majority" if level == MAJORITY else "untuned"
-        names = [each.name for each in self.recipe.levels] if self.recipe else []
+        names = [link.name for link in self.recipe.levels] if self.recipe else []
         return f"after {names[level - 1]}" if level <= len(names) else f"after level {level}"
 
     def metric(self, dataset: str) -> str:

@@ -70,7 +70,8 @@ class Classifications:
     def __post_init__(self) -> None:
         """Raise ValueError unless there are examples, and every model has a class for each of them."""
         if self.predicted.shape != (len(self.predicted), len(self.gold)) or not len(self.gold):
-            raise ValueError(f"expected classes of {len(self.gold)} > 0 examples, found {self.predicted.shape}")
+            n, shape = len(self.gold), self.predicted.shape
+            raise ValueError(f"expected the classes of {n} > 0 examples, found the shape {shape}")
 
     def observed_scores(self) -> Numbers:
         """Return the score of each model; shape (models,)."""
