@@ -7,9 +7,9 @@ import pytest
 import torch
 from gradient_similarity import measure
 from gradient_similarity import rows as stored
-from gradient_stored.measure import Options, compare_links, level_of, measure_run, split_dialogues
-from gradient_stored.report import gradient_matrix
-from gradient_stored.rows import Condition
+from gradient_similarity.measure import Options, compare_links, level_of, measure_run, split_dialogues
+from gradient_similarity.report import gradient_matrix
+from gradient_similarity.rows import Condition
 
 from gsa.chain.link import LinkWeights
 from gsa.datasets.catalogue import load

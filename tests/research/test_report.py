@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from gradient_similarity import rows as stored
-from gradient_stored.report import blank_noise, gradient_matrix, make_report, text_matrices
-from gradient_stored.rows import Condition, Similarity
+from gradient_similarity.report import blank_noise, gradient_matrix, make_report, text_matrices
+from gradient_similarity.rows import Condition, Similarity
 
 from gsa.errors import InputError
 from gsa.evaluation.results import write_rows
