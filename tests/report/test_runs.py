@@ -97,8 +97,10 @@ def test_a_folder_of_runs_and_a_run_are_both_taken(study):
 
 
 def test_folds_that_end_at_different_levels_are_no_arm(tmp_path):
-    write_run(tmp_path / "a", "a", 0, {"SA": ["sst2"], "SD": ["mustard"]})
-    write_run(tmp_path / "a-fold1", "a-fold1", 0, {"SD": ["mustard"]})
+    for name in ("a", "a-fold1"):
+        write_run(tmp_path / name, name, 0, {"SA": ["sst2"], "SD": ["mustard"]})
+    rows = results.read(tmp_path / "a-fold1")
+    results.write(tmp_path / "a-fold1", [row for row in rows if row.level < 2])
     with pytest.raises(InputError, match=r"arm 'a': its folds end at level 1 in .*a-fold1', level 2 in"):
         read_runs([tmp_path])
 
