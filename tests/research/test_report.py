@@ -1,4 +1,4 @@
-"""Rows of similarities, and what the report makes of them."""
+"""The report of the study, made of invented rows and of the committed ones."""
 
 import shutil
 import subprocess
@@ -13,7 +13,6 @@ from gradient_similarity.report import blank_noise, gradient_matrix, make_report
 from gradient_similarity.rows import Condition, Similarity
 
 from gsa.errors import InputError
-from gsa.evaluation.results import write_rows
 
 ROW = Similarity(
     "progressive", 0, 3, "gradient", "recipe", "sst2", "meld", "gold", "cosine", 0.2, None, 0.0, 50
@@ -39,31 +38,6 @@ def probed(study: Path, tmp_path: Path) -> Path:
     for seed in (0, 1):
         stored.add(root / f"progressive-s{seed}", rows_of(seed))
     return root
-
-
-def test_rows_come_back_and_take_the_place_of_their_like(tmp_path: Path) -> None:
-    assert stored.read(tmp_path) == []
-    stored.add(tmp_path, rows_of(0))
-    stored.add(tmp_path, [replace(ROW, value=None)])
-    found = stored.read(tmp_path)
-    assert found == [replace(row, value=None) if row == ROW else row for row in rows_of(0)]
-
-
-@pytest.mark.parametrize("change", [('"n": 50', '"n": 51'), ('"n": 50', '"m": 50'), ("0.2", '"many"')])
-def test_a_damaged_row_is_refused_in_words(tmp_path: Path, change: tuple[str, str]) -> None:
-    stored.add(tmp_path, [ROW])
-    file = tmp_path / stored.FILE
-    file.write_text(file.read_text().replace(*change))
-    with pytest.raises(
-        InputError, match=r"similarity.jsonl line 1: not a result row: .*gradient_similarity measure. makes"
-    ):
-        stored.read(tmp_path)
-
-
-def test_a_number_that_is_none_is_refused(tmp_path: Path) -> None:
-    write_rows(tmp_path / stored.FILE, [{**vars(ROW), "value": "many"}])
-    with pytest.raises(InputError, match="is not a number"):
-        stored.read(tmp_path)
 
 
 def test_the_matrix_has_cosines_below_and_corrected_ones_above() -> None:
