@@ -20,17 +20,18 @@ from gradient_similarity import rows as stored
 from gradient_similarity.directions import Cosine, cosine, halves_cosine, product_cosine, subspace_overlap
 from gradient_similarity.gradients import mean_gradient, with_fresh_links
 from gradient_similarity.rows import GOLD, GRADIENT, LINK, RECIPE_LOSS, SHUFFLED, Condition, Similarity
+from gsa.chain.base import load_chain
 from gsa.chain.chain import Chain
 from gsa.chain.link import LinkWeights
-from gsa.chain.run_folder import read_run
+from gsa.chain.run_folder import RunFolder
 from gsa.data.encoder import Encoder, Prompt
-from gsa.data.selection import dialogues, draw
+from gsa.data.selection import group_by_dialogue, sample_dialogues
 from gsa.data.types import Example
 from gsa.errors import InputError, suggest
 from gsa.locking import folder_lock
 from gsa.model.scoring import LOSSES, loss_of
-from gsa.recipes.schema import Level, Recipe, Source
-from gsa.recipes.sources import task_of, training_examples
+from gsa.recipes.datasets import task_of, training_examples
+from gsa.recipes.schema import DatasetConfig, Level, Recipe
 from gsa.training.dataset import balanced
 from gsa.trie.packing import PackedRow, group, pack
 
@@ -67,7 +68,7 @@ def measure_run(
     Raises InputError for names and levels that the run does not have, a damaged run, or fewer than two
     datasets with two training dialogues.
     """
-    recipe, chain = read_run(root)
+    recipe, chain = RunFolder(root).read()
     levels = list(options.levels) or sorted({0, len(chain.links)})
     for level in levels:
         chain.check_level(level)
@@ -93,7 +94,7 @@ def measure_run(
 
 def _parts(recipe: Recipe, options: Options) -> Parts:
     """Return each dataset's examples in parts."""
-    known = {source.name: source for source in recipe.sources()}
+    known = {source.name: source for source in recipe.datasets}
     for name in options.datasets:
         if name not in known:
             raise InputError(
@@ -102,7 +103,9 @@ def _parts(recipe: Recipe, options: Options) -> Parts:
     by_dataset: Parts = {}
     for name in (name for name in known if not options.datasets or name in options.datasets):
         examples = training_examples(known[name], recipe.seed)
-        parts = split_dialogues(draw(examples, options.examples, zlib.crc32(name.encode())), PARTS)
+        parts = split_dialogues(
+            sample_dialogues(examples, options.examples, zlib.crc32(name.encode())), PARTS
+        )
         if len(parts) > 1:
             by_dataset[name] = parts
         else:
@@ -117,7 +120,7 @@ def _parts(recipe: Recipe, options: Options) -> Parts:
 
 def split_dialogues(examples: Sequence[Example], limit: int) -> list[list[Example]]:
     """Return at most `limit` parts of whole dialogues; each dialogue goes to the smallest part so far."""
-    groups = dialogues(examples)
+    groups = group_by_dialogue(examples)
     parts: list[list[Example]] = [[] for _ in range(min(limit, len(groups)))]
     for dialogue in groups:
         min(parts, key=len).extend(dialogue)
@@ -126,10 +129,10 @@ def split_dialogues(examples: Sequence[Example], limit: int) -> list[list[Exampl
 
 def _gram(recipe: Recipe, chain: Chain, condition: Condition, parts: Parts) -> Gram:
     """Return inner products of all parts' gradients, (draws, parts, parts), datasets one after another."""
-    loaded = chain.load(recipe.backbone, condition.level)
+    loaded = load_chain(chain, recipe.backbone, condition.level)
     model = with_fresh_links(loaded.model, recipe.lora, DRAWS, recipe.seed)
     gradients = []
-    for source in (source for source in recipe.sources() if source.name in parts):
+    for source in (source for source in recipe.datasets if source.name in parts):
         encoder = Encoder(loaded.tokenizer, recipe.layout, task_of(source))
         prompts = [encoder.encode(part) for part in parts[source.name]]
         if condition.part == SHUFFLED:
@@ -149,7 +152,7 @@ def _gram(recipe: Recipe, chain: Chain, condition: Condition, parts: Parts) -> G
     return np.stack([(matrix @ matrix.T).numpy() for matrix in by_draw])
 
 
-def level_of(recipe: Recipe, source: Source) -> Level:
+def level_of(recipe: Recipe, source: DatasetConfig) -> Level:
     """Return the first level that is tuned on a dataset."""
     return next(level for level in recipe.levels if source.name in [s.name for s in level.datasets])
 

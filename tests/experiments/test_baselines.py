@@ -81,7 +81,7 @@ def test_training_reads_the_capped_examples_and_dev_only_chooses(recipe, tmp_pat
     )
     measure_baselines(recipe, tmp_path / "out", ["majority"])
     data = seen[0]
-    expected = training_examples(Source(name="sampler-sentiment", limit=120), 0)
+    expected = training_examples(DatasetConfig(name="sampler-sentiment", limit=120), 0)
     assert [e.id for e in data.train] == [e.id for e in expected]
     ids = [{e.id for e in part} for part in (data.train, data.dev, data.test)]
     assert ids[0]

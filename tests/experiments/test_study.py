@@ -12,7 +12,7 @@ from gsa.evaluation.evaluate import Evaluator
 from gsa.evaluation.predictions import PredictionStore
 from gsa.experiments.study import StudyPlan, run_study
 from gsa.locking import folder_lock
-from gsa.recipes.loader import load_recipe, seeds_of
+from gsa.recipes.loader import load_recipe, parse_seeds
 from gsa.report.report import make_report
 from gsa.report.runs import by_arm, read_runs
 
@@ -207,7 +207,7 @@ def test_the_recipes_of_the_study_read_the_same_examples() -> None:
     assert set(arms) == {"progressive", "reverse", "multitask", "erc-only"}
     assert arms["progressive"].first_link_arm == "sa-only"
     assert arms["reverse"].first_link_arm == "sd-only"
-    read = {name: {(s.name, s.limit) for s in arm.recipe.sources()} for name, arm in arms.items()}
+    read = {name: {(s.name, s.limit) for s in arm.recipe.datasets} for name, arm in arms.items()}
     assert read["progressive"] == read["reverse"] == read["multitask"]
     assert read["erc-only"] < read["progressive"]
     levels = arms["progressive"].recipe.levels

@@ -108,7 +108,7 @@ def test_the_same_dataset_twice_has_one_direction(tiny_folder: Path, tmp_path: P
     text = TWICE.format(backbone=tiny_folder.as_posix(), sources=", ".join(kinds), first=kinds[0])
     (tmp_path / "twice.toml").write_text(text)
     recipe = load_recipe(tmp_path / "twice.toml")
-    assert level_of(recipe, recipe.sources()[0]).loss == "answer", "of the level that learns it first"
+    assert level_of(recipe, recipe.datasets[0]).loss == "answer", "of the level that learns it first"
     tune(recipe, tmp_path / "run")
     rows = measure_run(tmp_path / "run", Options([0]))
     assert stored.mean(rows, first="a", second="b", measure="cosine") == pytest.approx(1, abs=1e-5)

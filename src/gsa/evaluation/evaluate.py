@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from gsa.chain.run_folder import read_run
+from gsa.chain.base import load_chain
+from gsa.chain.run_folder import RunFolder
 from gsa.data.encoder import Encoder
 from gsa.data.selection import sample_dialogues
 from gsa.data.types import Example
@@ -38,8 +39,8 @@ from gsa.locking import folder_lock
 from gsa.model.backbone import LoadedModel
 from gsa.model.scoring import score
 from gsa.progress import Progress
-from gsa.recipes.schema import Source
-from gsa.recipes.sources import examples_of, metrics_of, pool_of, splits_of, task_of
+from gsa.recipes.datasets import load_split, load_splits, metrics_of, task_of, training_pool
+from gsa.recipes.schema import DatasetConfig
 
 logger = logging.getLogger(__name__)
 SPLITS = ("train", "dev", "test")
@@ -50,7 +51,7 @@ class _Measurement:
     """One level's model on the examples of one dataset."""
 
     level: int
-    source: Source
+    source: DatasetConfig
     split: str
     examples: list[Example]
 
@@ -66,7 +67,7 @@ class Evaluator:
     def __init__(self, root: Path) -> None:
         """Read the run; raises InputError if `root` is not a run or is damaged."""
         self.root = root
-        self.recipe, self.chain = read_run(root)
+        self.recipe, self.chain = RunFolder(root).read()
         self.predictions = PredictionStore(root)
         self._model: tuple[int, LoadedModel] | None = None
 
@@ -92,9 +93,9 @@ class Evaluator:
         with folder_lock(self.root, "eval"):
             results.read(self.root)  # raises InputError for damaged rows before anything is computed
             sources = self._sources(datasets, split)
-            examples = {source.name: examples_of(source, split) for source in sources}
+            examples = {source.name: load_split(source, split) for source in sources}
             plan = [
-                _Measurement(level, source, split, draw(examples[source.name], cap, _seed(source)))
+                _Measurement(level, source, split, _sample(source, examples[source.name], cap))
                 for level, cap in self._caps(levels, limit).items()
                 for source in sources
             ]
@@ -109,7 +110,7 @@ class Evaluator:
 
     def forgetting_matrix(self, rows: Sequence[Result]) -> list[list[str]]:
         """Return the table of every dataset's main metric after every level, header first."""
-        metrics = {source.name: metrics_of(source)[0] for source in self.recipe.sources()}
+        metrics = {source.name: metrics_of(source)[0] for source in self.recipe.datasets}
         titles = {MAJORITY: "majority", 0: "untuned"}
         titles |= {number: f"after {link.name}" for number, link in enumerate(self.chain.links, 1)}
         return results.forgetting_matrix(rows, metrics, titles)
@@ -117,11 +118,11 @@ class Evaluator:
     def sample_predictions(self, split: str, count: int) -> list[dict[str, Any]]:
         """Return `count` predictions of the last level per dataset with their texts, spread over it."""
         samples = []
-        for source in self.recipe.sources():
+        for source in self.recipe.datasets:
             table = self.predictions.load(len(self.chain.links), source.name, split)
             if table is None:
                 continue
-            texts = {example.id: example.utterance.line() for example in examples_of(source, split)}
+            texts = {example.id: example.utterance.line() for example in load_split(source, split)}
             table = table.filter(pl.col("id").is_in(list(texts)))
             for row in table[:: max(1, len(table) // count)][:count].iter_rows(named=True):
                 probabilities = {
@@ -133,9 +134,9 @@ class Evaluator:
                 samples.append({**shown, **row})
         return samples
 
-    def _sources(self, datasets: Sequence[str], split: str) -> list[Source]:
+    def _sources(self, datasets: Sequence[str], split: str) -> list[DatasetConfig]:
         """Return the datasets to measure: those that are named, or all that have the split."""
-        known = {source.name: source for source in self.recipe.sources()}
+        known = {source.name: source for source in self.recipe.datasets}
         for name in datasets:
             if name not in known:
                 raise InputError(
@@ -144,9 +145,9 @@ class Evaluator:
                 )
         if datasets:
             return [known[name] for name in known if name in datasets]
-        sources = [source for source in known.values() if splits_of(source)[split]]
+        sources = [source for source in known.values() if load_splits(source)[split]]
         if not sources:
-            examples_of(next(iter(known.values())), split)  # raises the InputError that says what is missing
+            load_split(next(iter(known.values())), split)  # raises the InputError that says what is missing
         for name in known.keys() - {source.name for source in sources}:
             logger.info("%s has no %s split: left out", name, split)
         return sources
@@ -208,7 +209,7 @@ class Evaluator:
         """Return the model of a level; one model is in memory at a time."""
         if self._model is None or self._model[0] != level:
             self._model = None
-            self._model = level, self.chain.load(self.recipe.backbone, level)
+            self._model = level, load_chain(self.chain, self.recipe.backbone, level)
         return self._model[1]
 
     def _model_digest(self, level: int) -> str:
@@ -231,15 +232,17 @@ class Evaluator:
         stored = self.predictions.fingerprint(row.level, row.dataset, row.split)
         return row.level == MAJORITY or stored.startswith(self._model_digest(row.level))
 
-    def _add_majority(self, source: Source, split: str, examples: Sequence[Example]) -> None:
+    def _add_majority(self, source: DatasetConfig, split: str, examples: Sequence[Example]) -> None:
         """Add the rows of always answering the most frequent label of the training split."""
         task = task_of(source)
-        majority = majority_class(task, [str(example.label) for example in pool_of(source)])
+        majority = majority_class(task, [str(example.label) for example in training_pool(source)])
         probabilities = np.eye(len(task.labels))[[majority] * len(examples)]
         answers = answers_of(task, [str(example.label) for example in examples], probabilities)
         self._add_results((MAJORITY, source.name, split), source, answers)
 
-    def _add_results(self, key: tuple[int, str, str], source: Source, answers: Answers) -> list[Result]:
+    def _add_results(
+        self, key: tuple[int, str, str], source: DatasetConfig, answers: Answers
+    ) -> list[Result]:
         """Store and return the rows of one level on one dataset."""
         level, dataset, split = key
         run = {"run": self.recipe.name, "seed": self.recipe.seed, "level": level}
@@ -248,6 +251,6 @@ class Evaluator:
         return rows
 
 
-def _seed(source: Source) -> int:
-    """Return the seed that draws a dataset's sample, the same in every run."""
-    return zlib.crc32(source.name.encode())
+def _sample(source: DatasetConfig, examples: list[Example], cap: int) -> list[Example]:
+    """Return at most `cap` examples (0 for all), the same of a dataset in every run."""
+    return sample_dialogues(examples, cap, zlib.crc32(source.name.encode()))

@@ -4,7 +4,7 @@
     run/predictions/SHA256SUMS                      a line per file, as sha256sum writes and checks it
 
 A table that differs from its checksum is never opened. The fingerprint of what a table was computed from
-stands in a comment line of SHA256SUMS, which sha256sum ignores; both change in one atomic write.
+is a comment line of SHA256SUMS before the checksum, ignored by sha256sum; both change in one atomic write.
 """
 
 import hashlib
@@ -18,15 +18,16 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from gsa.atomic_io import atomic_path, sha256, write_atomic
+from gsa.atomic_io import atomic_path, write_atomic
+from gsa.chain.run_folder import RunFolder
+from gsa.checksums import SUMS, read_sums, sha256
 from gsa.data.task import Task
 from gsa.data.types import Example
 from gsa.evaluation.metrics import Answers, answers_of
 
-FOLDER, SUMS = "predictions", "SHA256SUMS"
 PROBABILITY = "p_"
 """Prefix of the probability columns."""
-_FINGERPRINT = "# fingerprint "
+FINGERPRINT = "# fingerprint "
 
 
 class PredictionStore:
@@ -34,12 +35,12 @@ class PredictionStore:
 
     def __init__(self, root: Path) -> None:
         """`root` is the folder of the run."""
-        self.root = root
-        self.folder = root / FOLDER
+        self.run = RunFolder(root)
+        self.folder = self.run.predictions_folder
 
     def path(self, level: int, dataset: str, split: str) -> Path:
         """Return the file of one level's predictions on one split of a dataset."""
-        return self.folder / f"level-{level}" / f"{dataset}-{split}.parquet"
+        return self.run.predictions_file(level, dataset, split)
 
     def load(self, level: int, dataset: str, split: str) -> pl.DataFrame | None:
         """Return a stored table; None where it is missing or not as it was stored."""
@@ -49,13 +50,13 @@ class PredictionStore:
     def is_intact(self, path: Path) -> bool:
         """Return whether a file is there and has the checksum that was stored with it."""
         try:
-            return sha256(path) == self._entries().get(self._name(path))
+            return sha256(path) == read_sums(self.folder).get(self._name(path))
         except OSError:
             return False
 
     def fingerprint(self, level: int, dataset: str, split: str) -> str:
         """Return the fingerprint stored with a table; empty where there is none."""
-        return self._entries().get(_FINGERPRINT + self._name(self.path(level, dataset, split)), "")
+        return self._fingerprints().get(self._name(self.path(level, dataset, split)), "")
 
     def store(self, level: int, dataset: str, split: str, table: pl.DataFrame, fingerprint: str = "") -> None:
         """Write a table, its checksum and the fingerprint of what it was computed from."""
@@ -72,28 +73,23 @@ class PredictionStore:
 
     def _record(self, path: Path, fingerprint: str) -> None:
         name = self._name(path)
-        entries = {**self._entries(), name: sha256(path), _FINGERPRINT + name: fingerprint}
+        sums = {**read_sums(self.folder), name: sha256(path)}
+        fingerprints = {**self._fingerprints(), name: fingerprint}
         lines = []
-        for key in sorted(key for key in entries if not key.startswith(_FINGERPRINT)):
-            if comment := entries.get(_FINGERPRINT + key):
-                lines.append(f"{_FINGERPRINT}{comment}  {key}\n")
-            lines.append(f"{entries[key]}  {key}\n")
+        for key, checksum in sorted(sums.items()):
+            if fingerprints.get(key):
+                lines.append(f"{FINGERPRINT}{fingerprints[key]}  {key}\n")
+            lines.append(f"{checksum}  {key}\n")
         write_atomic(self.folder / SUMS, "".join(lines))
 
-    def _entries(self) -> dict[str, str]:
-        """Return checksums by name, and fingerprints by the comment prefix and name."""
+    def _fingerprints(self) -> dict[str, str]:
+        """Return the fingerprints by file name."""
         try:
             text = (self.folder / SUMS).read_bytes().decode("utf-8", "replace")
         except OSError:
             return {}
-        entries = {}
-        for line in text.split("\n"):
-            value, separator, name = line.partition("  ")
-            if separator and value.startswith(_FINGERPRINT):
-                entries[_FINGERPRINT + name] = value.removeprefix(_FINGERPRINT)
-            elif separator:
-                entries[name] = value
-        return entries
+        lines = [line.removeprefix(FINGERPRINT) for line in text.split("\n") if line.startswith(FINGERPRINT)]
+        return {name: value for value, _, name in (line.partition("  ") for line in lines)}
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self.folder).as_posix()

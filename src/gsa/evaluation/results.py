@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gsa.atomic_io import write_atomic
+from gsa.chain.run_folder import RunFolder
 from gsa.errors import InputError
 from gsa.evaluation.metrics import Answers, measure
 
-FILE, CRC = "results.jsonl", "crc32"
+FILE, CRC = RunFolder(Path()).results_file.name, "crc32"
 SETTINGS = "chosen.json"
 """What a baseline was trained on, and the settings chosen on dev, by dataset."""
 MAJORITY = -1
@@ -51,7 +52,7 @@ def results_of(answers: Answers, metrics: Sequence[str], **key: Any) -> list[Res
 def read(root: Path) -> list[Result]:
     """Return a run's rows; raises InputError at a line that is not a row, or not as it was stored."""
     remedy = "without the file, gsa eval makes its rows anew from the predictions"
-    return read_rows(root / FILE, _result, remedy)
+    return read_rows(RunFolder(root).results_file, _result, remedy)
 
 
 def _result(content: dict[str, Any]) -> Result:
@@ -63,7 +64,7 @@ def _result(content: dict[str, Any]) -> Result:
 
 def write(root: Path, rows: Iterable[Result]) -> None:
     """Store rows in place of all rows of a run."""
-    write_rows(root / FILE, [asdict(row) for row in rows])
+    write_rows(RunFolder(root).results_file, [asdict(row) for row in rows])
 
 
 def add(root: Path, rows: Sequence[Result]) -> None:

@@ -31,8 +31,7 @@ from gsa.experiments.baseline_models import Probabilities
 from gsa.locking import folder_lock
 from gsa.recipes.datasets import load_split, load_splits, metrics_of, task_of, training_examples
 from gsa.recipes.loader import STORED_RECIPE, load_recipe
-from gsa.recipes.schema import Recipe, Source
-from gsa.recipes.sources import examples_of, metrics_of, splits_of, task_of, training_examples
+from gsa.recipes.schema import DatasetConfig, Recipe
 
 logger = logging.getLogger(__name__)
 LEVEL = 0
@@ -85,7 +84,7 @@ def measure_baselines(
     `every_fold` measures datasets that have folds on each of them. Raises InputError for an unknown name, a
     missing extra, or folders that hold baselines of other data.
     """
-    known = [source.name for source in recipe.sources()]
+    known = [source.name for source in recipe.datasets]
     _check_names("baseline", names, list(BASELINES))
     _check_names("dataset", datasets, known)
     folders = []
@@ -109,9 +108,9 @@ def _check_names(kind: str, names: Sequence[str], known: Sequence[str]) -> None:
             raise InputError(f"{kind} '{name}'{suggest(name, known)}: expected one of {', '.join(known)}")
 
 
-def _folds(recipe: Recipe, names: Sequence[str], every_fold: bool) -> list[tuple[int, list[Source]]]:
+def _folds(recipe: Recipe, names: Sequence[str], every_fold: bool) -> list[tuple[int, list[DatasetConfig]]]:
     """Return each fold with its datasets: the recipe's own fold, or all folds of those that have several."""
-    sources = [source for source in recipe.sources() if source.name in names]
+    sources = [source for source in recipe.datasets if source.name in names]
     counts = {s.name: 1 if s.path else get(s.name).folds_for(s.protocol) for s in sources}
     if not every_fold:
         return [(max(source.fold for source in sources), sources)]
@@ -135,7 +134,7 @@ def _check_recipe(recipe: Recipe, root: Path) -> None:
         raise InputError(f"'{root}' holds baselines of other data: expected the same, or another --out")
 
 
-def _measure(recipe: Recipe, root: Path, name: str, source: Source, split: str) -> None:
+def _measure(recipe: Recipe, root: Path, name: str, source: DatasetConfig, split: str) -> None:
     """Add the rows of one baseline on one dataset, from stored predictions where they are still valid."""
     data, store = _data(recipe, source, split), PredictionStore(root)
     fingerprint = examples_digest(data.task, data.train, data.dev, data.test)
@@ -146,7 +145,7 @@ def _measure(recipe: Recipe, root: Path, name: str, source: Source, split: str) 
             return
         probabilities, settings = answer
         table = to_table(data.task, data.test, probabilities)
-        write_atomic(root / STORED_RECIPE, with_checksum_line(recipe.toml()))
+        write_atomic(root / STORED_RECIPE, recipe.toml())
         store.store(LEVEL, source.name, split, table, fingerprint)
         _store_settings(root, source.name, {"trained on": len(data.train), **settings})
         status = ", ".join(f"{key} {value}" for key, value in settings.items())
@@ -158,12 +157,12 @@ def _measure(recipe: Recipe, root: Path, name: str, source: Source, split: str) 
     logger.info("%-20s %-10s %s %.1f  n=%d  %s", run, source.name, main.metric, main.value, main.n, status)
 
 
-def _data(recipe: Recipe, source: Source, split: str) -> BaselineData:
+def _data(recipe: Recipe, source: DatasetConfig, split: str) -> BaselineData:
     """Read the splits of a dataset; dev has no example that a few-shot training set was drawn from."""
     test, train, splits = (
-        examples_of(source, split),
+        load_split(source, split),
         training_examples(source, recipe.seed),
-        splits_of(source),
+        load_splits(source),
     )
     # A few-shot dataset without a train split draws from dev; otherwise ids of two splits may be the same.
     drawn = set() if splits["train"] else {example.id for example in train}

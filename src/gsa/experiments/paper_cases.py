@@ -16,8 +16,8 @@ from gsa.datasets.catalogue import load
 from gsa.errors import InputError
 from gsa.evaluation.paper_cases import CASE_IN_TRAINING, CaseAnswer, write
 from gsa.model.scoring import score
-from gsa.recipes.schema import Recipe, Source
-from gsa.recipes.sources import task_of
+from gsa.recipes.datasets import task_of
+from gsa.recipes.schema import DatasetConfig, Recipe
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ def answer_cases(root: Path, out: Path | None = None) -> list[CaseAnswer]:
 
     Raises InputError for a damaged run. A case whose data is missing is left out with a warning.
     """
-    recipe, chain = read_run(root)
+    recipe, chain = RunFolder(root).read()
     examples = [*_first_case(), SECOND_CASE]
     rows = []
     for level in range(len(chain.links) + 1):

@@ -20,7 +20,7 @@ from gsa.chain.chain import Chain
 from gsa.chain.run_folder import RunFolder
 from gsa.checksums import from_checked_json, to_checked_json
 from gsa.errors import InputError, suggest
-from gsa.evaluation import predictions, results
+from gsa.evaluation import results
 from gsa.evaluation.evaluate import Evaluator
 from gsa.evaluation.predictions import PredictionStore
 from gsa.locking import BusyError, folder_lock
@@ -29,7 +29,6 @@ from gsa.recipes.schema import Recipe
 from gsa.training.run import tune
 
 logger = logging.getLogger(__name__)
-COPIED_FILES = (results.FILE, STORED_RECIPE, NOTE, LOG)
 UNTUNED, BASE = "untuned", "base.json"
 
 
@@ -56,7 +55,7 @@ class Arm:
     @property
     def is_done(self) -> bool:
         """Whether its results are complete."""
-        return (self.results / results.FILE).is_file()
+        return RunFolder(self.results).results_file.is_file()
 
 
 @dataclass(frozen=True)
@@ -130,7 +129,7 @@ def run_study(arms: Sequence[Arm]) -> list[Path]:
 
 def _check_same_recipe(arm: Arm) -> None:
     """Raise InputError if the results that are there were made by another recipe."""
-    stored = load_recipe(arm.results / STORED_RECIPE)
+    stored = load_recipe(RunFolder(arm.results).recipe_file)
     for key in ("backbone", "layout", "lora", "training", "levels", "evaluation"):
         if getattr(stored, key) != getattr(arm.recipe, key):
             raise InputError(
@@ -173,9 +172,10 @@ def _run(arm: Arm) -> None:
         if arm.first_link_arm:
             _store_first_link(arm, root)
         with atomic_path(arm.results) as draft:
-            shutil.copytree(root / predictions.FOLDER, draft / predictions.FOLDER)
-            for name in COPIED_FILES:
-                shutil.copyfile(root / name, draft / name)
+            run = RunFolder(root)
+            shutil.copytree(run.predictions_folder, RunFolder(draft).predictions_folder)
+            for file in (run.results_file, run.recipe_file, run.metadata_file, run.log_file):
+                shutil.copyfile(file, draft / file.name)
         logger.info("%s: results are in %s", arm.name, arm.out)
 
 
@@ -184,12 +184,12 @@ def _evaluate(arm: Arm, root: Path, chain: Chain) -> None:
     recipe, last = arm.recipe, len(arm.recipe.levels)
     sample, limit = recipe.evaluation.sample, recipe.evaluation.limit
     evaluator = Evaluator(root)
-    if any(source.per_class for source in recipe.sources(every=True)):
+    if recipe.few_shot:
         evaluator.evaluate([0], limit=sample)
     else:
         with folder_lock(arm.out / f"{UNTUNED}-s0", "study", wait=True):
             _evaluate_untuned(arm, evaluator, chain)
-    sampled = {level: [source.name for source in recipe.sources()] for level in range(1, last)}
+    sampled = {level: [source.name for source in recipe.datasets] for level in range(1, last)}
     if arm.first_link_arm:
         own = [source.name for source in recipe.levels[0].datasets]
         evaluator.evaluate([1], own, limit=limit)
@@ -207,7 +207,7 @@ def _evaluate_untuned(arm: Arm, evaluator: Evaluator, chain: Chain) -> None:
     base = {"base": chain.base, "layout": recipe.layout.model_dump(mode="json")}
     if (root / BASE).is_file() and from_checked_json((root / BASE).read_text(encoding="utf-8")) != base:
         raise InputError(f"'{root}' is of another backbone or layout: expected another --out")
-    names = [source.name for source in recipe.sources()]
+    names = [source.name for source in recipe.datasets]
     for name in names:
         if evaluator.predictions.load(0, name, split) is None:
             shared.copy_to(evaluator.predictions, 0, name, split)
@@ -222,16 +222,18 @@ def _store_first_link(arm: Arm, root: Path) -> None:
     """Store the results of the first link as an arm of its own."""
     level = arm.recipe.levels[0]
     recipe = arm.recipe.model_copy(update={"name": arm.first_link_arm, "levels": (level,)})
-    note = from_checked_json((root / NOTE).read_text(encoding="utf-8"))
-    data = {key: value for key, value in note["data"].items() if key.startswith(f"{level.name}/")}
-    steps = (root / LOG).read_text(encoding="utf-8").splitlines(keepends=True)
+    run = RunFolder(root)
+    metadata = from_checked_json(run.metadata_file.read_text(encoding="utf-8"))
+    data = {key: value for key, value in metadata["data"].items() if key.startswith(f"{level.name}/")}
+    steps = run.log_file.read_text(encoding="utf-8").splitlines(keepends=True)
     rows = [row for row in results.read(root) if row.level <= 1]
     with atomic_path(arm.out / f"{arm.first_link_arm}-s{arm.recipe.seed}") as draft:
-        write_atomic(draft / STORED_RECIPE, with_checksum_line(recipe.toml()))
-        write_atomic(draft / NOTE, to_checked_json({**note, "data": data}))
-        write_atomic(draft / LOG, "".join(step for step in steps if json.loads(step)["level"] == 1))
+        copy = RunFolder(draft)
+        write_atomic(copy.recipe_file, recipe.toml())
+        write_atomic(copy.metadata_file, to_checked_json({**metadata, "data": data}))
+        write_atomic(copy.log_file, "".join(step for step in steps if json.loads(step)["level"] == 1))
         for number in (0, 1):
-            for source in arm.recipe.sources():
+            for source in arm.recipe.datasets:
                 key = number, source.name, recipe.evaluation.split
                 PredictionStore(root).copy_to(PredictionStore(draft), *key)
         results.add(draft, [replace(row, run=arm.first_link_arm) for row in rows])

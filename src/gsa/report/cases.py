@@ -14,7 +14,7 @@ from gsa.errors import InputError
 from gsa.evaluation import paper_cases
 from gsa.evaluation.paper_cases import CASE_IN_TRAINING
 from gsa.evaluation.predictions import Predictions
-from gsa.recipes.sources import splits_of
+from gsa.recipes.datasets import load_splits
 from gsa.report.comparison import RunAtLevel, reference_arm
 from gsa.report.measured_run import MULTI_TASK
 from gsa.report.tables import Arms, Table
@@ -133,7 +133,7 @@ def with_texts(disagreements: Sequence[Disagreement], arms: Arms, split: str) ->
     for entry in disagreements:
         try:
             source = sources.get(entry.dataset)
-            splits: Any = splits_of(source) if source else load(entry.dataset)
+            splits: Any = load_splits(source) if source else load(entry.dataset)
             texts = {example.id: example.utterance.line() for example in splits[split]}
         except InputError as error:
             texts = {}

@@ -14,8 +14,8 @@ from gsa.errors import InputError
 from gsa.evaluation.metrics import measure
 from gsa.evaluation.predictions import Predictions, PredictionStore, concatenate, labels_of, to_answers
 from gsa.evaluation.results import MAJORITY, SETTINGS, Result
-from gsa.recipes.schema import Recipe, Source
-from gsa.recipes.sources import OWN_METRICS, metrics_of, task_of
+from gsa.recipes.datasets import DEFAULT_METRICS, metrics_of, task_of
+from gsa.recipes.schema import DatasetConfig, Recipe
 
 NOTE = "run.json"
 """What a run was made from; a constant of its own, since training imports torch."""
@@ -78,7 +78,7 @@ class MeasuredRun:
     @property
     def few_shot(self) -> bool:
         """Whether a level was tuned on a few examples per class."""
-        return any(source.per_class for source in self.recipe.sources(every=True)) if self.recipe else False
+        return self.recipe.few_shot if self.recipe else False
 
     @cached_property
     def strategy(self) -> str:
@@ -170,14 +170,14 @@ class MeasuredRun:
         return Predictions(tuple(table["id"].to_list()), to_answers(task, table))
 
 
-def main_metric(dataset: str, source: Source | None = None) -> str:
+def main_metric(dataset: str, source: DatasetConfig | None = None) -> str:
     """Return the name of a dataset's main metric; `source` is the recipe's entry, if there is one."""
     if source:
         return metrics_of(source)[0]
     return CATALOGUE[dataset].metrics[0] if dataset in CATALOGUE else DEFAULT_METRICS[0]
 
 
-def _task(dataset: str, source: Source | None, labels: tuple[str, ...]) -> Task:
+def _task(dataset: str, source: DatasetConfig | None, labels: tuple[str, ...]) -> Task:
     """Return the task whose labels these are."""
     known = [task_of(source)] if source else []
     if dataset in CATALOGUE:

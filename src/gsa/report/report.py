@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gsa.atomic_io import atomic_path, write_atomic
-from gsa.datasets.catalogue import absence, data_root, get
+from gsa.datasets.catalogue import data_root, get, missing_message
 from gsa.datasets.overlaps import Overlaps
 from gsa.errors import InputError
 from gsa.report import cases, comparison, curves, figures, tables
@@ -145,8 +145,8 @@ def missing(runs: Sequence[MeasuredRun]) -> list[str]:
     sentences = []
     for name in BENCHMARK:
         if not any(name in run.datasets for run in runs):
-            present = not absence(get(name), data_root())
-            how = get(name).obtain or f"gsa data fetch {name}"
+            present = not missing_message(get(name), data_root())
+            how = get(name).manual_download or f"gsa data fetch {name}"
             why = (
                 "its files are here, no run has measured it" if present else f"its files are not here: {how}"
             )

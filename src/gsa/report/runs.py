@@ -70,7 +70,7 @@ def _settings(run: MeasuredRun) -> dict[str, Any]:
     recipe = run.recipe
     if recipe is None:
         stored = run.root / STORED_RECIPE
-        sources = load_recipe(stored).sources() if stored.is_file() else []
+        sources = load_recipe(stored).datasets if stored.is_file() else []
         return {"datasets": [source.model_dump(exclude={"fold", "balance"}) for source in sources]}
     levels = []
     for level in recipe.levels:
