@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ import polars as pl
 import pytest
 from sklearn.metrics import f1_score
 
+from gsa.chain.chain import Chain
+from gsa.checksums import sha256
 from gsa.errors import InputError
 from gsa.evaluation import evaluate as module
 from gsa.evaluation import results
@@ -175,6 +178,7 @@ def test_datasets_without_the_split_are_left_out_in_words(copy: Path, tmp_path: 
     (copy / "recipe.toml").write_text(
         recipe.replace("[evaluation]", f"[[levels.datasets]]\n{source}[evaluation]")
     )
+    replace(Chain.read(copy), recipe=sha256(copy / "recipe.toml")).write()
     with caplog.at_level(logging.INFO):
         Evaluator(copy).evaluate([0])
     assert "own has no test split: left out" in caplog.messages

@@ -116,7 +116,7 @@ def test_the_shipped_model_is_exported_by_its_name(
     assert (out / "GSA-135M.md").read_text() == "licences and limits"
     assert "[GSA-135M](GSA-135M.md)" in (out / "README.md").read_text()
     assert (front(out)["license"], front(out)["library_name"]) == ("apache-2.0", "gsa-llm")
-    with pytest.raises(InputError, match="nothing is written into the shipped model: expected a run, or the"):
+    with pytest.raises(InputError, match="the shipped model's folder is never written to: expected a run"):
         Evaluator(Path("gsa-135m"))
     assert not Path("gsa-135m").exists()
     shutil.copytree(tuned, "gsa-135m")

@@ -21,7 +21,6 @@ from gsa.chain.run_folder import RunFolder
 from gsa.checksums import checksums, from_checked_json, to_checked_json
 from gsa.errors import InputError
 from gsa.evaluation.evaluate import Evaluator
-from gsa.model import validation as trust
 from gsa.model.backbone import refuse_unsuitable
 from gsa.model.validation import check_adapter, tensor_shapes
 from gsa.recipes.loader import load_recipe
@@ -173,7 +172,8 @@ def test_a_link_out_of_the_run_is_refused(run: Path, tmp_path: Path, where: str)
         place.unlink(missing_ok=True)
         (outside / "moved").write_text("mine")
     place.symlink_to(outside / "moved")
-    for work in (lambda: Evaluator(run).evaluate(), lambda: load_run(run), lambda: read_run(run)):
+    folder = RunFolder(run)
+    for work in (lambda: Evaluator(run).evaluate(), folder.load, folder.read):
         with pytest.raises(InputError, match=r"is a link to .* outside"):
             work()
     recipe = load_recipe(run / "recipe.toml")
