@@ -10,6 +10,7 @@ import pytest
 from sklearn.metrics import f1_score
 from tiny import tiny_bert
 
+from gsa.checksums import SUMS, checksums, format_sums
 from gsa.data.types import Dialogue, Example, Utterance
 from gsa.datasets.catalogue import CATALOGUE
 from gsa.errors import InputError
@@ -37,7 +38,10 @@ datasets = [{ name = "sampler-sentiment", limit = 120 }, "sampler-emotion", "sam
 def minilm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A tiny random BERT in the model's place, and a cache of the test's own."""
     monkeypatch.setenv("GSA_CACHE", str(tmp_path / "cache"))
-    return tiny_bert(tmp_path / "cache" / "embeddings" / "minilm")
+    folder = tiny_bert(tmp_path / "cache" / "embeddings" / "minilm")
+    sums = checksums(folder, [file.name for file in folder.iterdir()])
+    (folder / SUMS).write_text(format_sums(sums))  # so it counts as unpacked
+    return folder
 
 
 @pytest.fixture
