@@ -141,7 +141,8 @@ def main() -> None:
         target.stop()
     failed = [status for status in (*seen, *counted) if status.startswith("5")]
     row = {
-        "own": options.requests - share, "schemathesis": generated, "own_statuses": dict(sorted(seen.items())),
+        "own": options.requests - share, "schemathesis": generated,
+        "own_statuses": dict(sorted(seen.items())),
         "counted": counted, "probe_same": same, "scheduler_alive": alive, "server_errors": len(failed),
         "seconds": round(time.monotonic() - began),
     }  # fmt: skip

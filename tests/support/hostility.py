@@ -214,7 +214,7 @@ def _page_event(dice: random.Random) -> bytes:
         kind = "Content-Type: multipart/form-data; boundary=x"
         parts = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.csv"\r\n\r\na\r\n--x--\r\n'
         return http("POST", "/gradio_api/upload", scramble(parts, dice), kind)
-    mutated = dump(wound(body, dice) if dice.random() < 0.8 else body, dice)
+    mutated = dump(mutate(body, dice) if dice.random() < 0.8 else body, dice)
     return post(f"/gradio_api/{path}", scramble(mutated, dice) if dice.random() < 0.3 else mutated)
 
 
