@@ -18,7 +18,7 @@ def test_no_hostile_request_breaks_the_server(serving) -> None:
     with httpx2.Client() as client:
         expected = client.post(f"{url}/v1/emotion", json=PROBE).json()
         for i, request in enumerate(hostility.requests(500, seed=1)):
-            statuses = hostility.ask((host, port), request)
+            statuses = hostility.send((host, port), request)
             assert all(status < 500 for status in statuses), (statuses, request[:300])
             seen.update(statuses or [0])
             if i % 50 == 0:

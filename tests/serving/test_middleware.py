@@ -129,7 +129,7 @@ def test_an_exception_before_the_answer_is_a_500_and_one_after_it_ends_it() -> N
     assert ask([part(b"{}", False)], inner=inner)[:2] == (200, b"")
 
 
-def test_other_paths_pass_and_are_not_told() -> None:
+def test_other_paths_pass_and_are_not_logged() -> None:
     status, _, metrics = ask([part(b"{}", False)], [], path="/a/name")
     assert status == 200
     assert counted(metrics, 200, "other") == 1

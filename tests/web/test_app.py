@@ -85,13 +85,14 @@ def test_a_conversation_is_labelled_turn_by_turn_in_one_call(
     client: TestClient, tuned_predictor: ControlledPredictor
 ) -> None:
     text = examples.CONVERSATIONS["a new flat"]
-    plot, shown = data_of(press(client, "talk-go", text, ["sarcasm", "emotion"]))
+    plot, legend, shown = data_of(press(client, "talk-go", text, ["sarcasm", "emotion"]))
     turns = [dict(zip(("speaker", "text"), line.split(": ", 1), strict=True)) for line in text.splitlines()]
     expected = tuned_predictor._predictor.emotions(turns)
     assert shown.count('class="gsa-turn') == len(turns) == 9
     for prediction in expected:
         assert f"<bdi>{prediction.label}</bdi>" in shown
     assert plot["visible"]
+    assert legend.count("gsa-chip") == 7 + 1
     assert len(plot["value"]["data"]) == 9 * (7 + 1)
     assert [len(call) for call in tuned_predictor.calls] == [18]
 

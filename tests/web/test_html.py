@@ -59,7 +59,7 @@ def test_no_text_of_a_user_becomes_markup(text: str) -> None:
     own = Prediction(text, {text: 0.6, "b": 0.4})
     turns = [Utterance(text, text), Utterance("b")]
     known = {"p", "li", "ol", "span", "bdi", "div", "small", "em"}
-    for markup in (html.note(text), html.conversation(turns, {text: [own, own]})):
+    for markup in (html.note(text), html.conversation(turns, {text: [own, own]}), html.legend([text, "b"])):
         elements = Elements(markup)
         assert set(elements.tags) <= known
         assert {name for name, _ in elements.attributes} <= {"class", "dir"}
@@ -76,8 +76,8 @@ def test_a_probability_is_never_rounded_to_certainty(probability: float, expecte
 
 
 def test_labels_of_ones_own_have_colors_too() -> None:
-    chances = {f"label {i}": 1 / 12 for i in range(12)}
-    classes = [html.color_class(Prediction(label, chances)) for label in chances]
+    labels = [f"label {i}" for i in range(12)]
+    classes = [html.color_class(label, labels) for label in labels]
     assert classes[:8] == [f"gsa-c{i}" for i in range(8)]
     assert classes[8:] == classes[:4]
 

@@ -30,7 +30,11 @@ def test_the_folder_of_files_goes_with_the_process(
     with (
         log.open("w") as errors,
         subprocess.Popen(
-            [*command, "--port", "0", "--limit", "drain=2"], stdout=subprocess.PIPE, stderr=errors, text=True, env=env
+            [*command, "--port", "0", "--limit", "drain=2"],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env=env,
         ) as process,
     ):
         try:

@@ -32,7 +32,13 @@ MAX_KEYS = 16
 """Keys of an object; more than any has, so that thousands of unknown ones do not give an error each."""
 INPUTS = ("text", "texts", "turns", "conversations")
 """Keys of a request that hold what is labelled."""
-ABSENT: Any = Field(default=None, json_schema_extra=lambda schema: schema.pop("default"))
+
+
+def _drop_default(schema: dict[str, Any]) -> None:
+    del schema["default"]
+
+
+ABSENT: Any = Field(default=None, json_schema_extra=_drop_default)
 """A key that may be left out, but is never null."""
 TEXT = "The zip broke on the second day."
 CONVERSATION: list[Any] = [

@@ -32,9 +32,17 @@ def percent(probability: float) -> str:
     return f"{100 * probability:.1f}%"
 
 
-def color_class(prediction: Prediction) -> str:
-    """Return the CSS class of the label's color."""
-    label, labels = prediction.label, list(prediction.probabilities)
+def legend(labels: Sequence[str]) -> str:
+    """Return labels in their colors."""
+    chips = (
+        f'<span class="gsa-chip {color_class(label, labels)}"><bdi>{escape(label)}</bdi></span>'
+        for label in labels
+    )
+    return f'<p class="gsa-legend">{" ".join(chips)}</p>'
+
+
+def color_class(label: str, labels: Sequence[str]) -> str:
+    """Return the CSS class of a label's color."""
     return f"gsa-{label}" if label in NAMED_COLORS else f"gsa-c{labels.index(label) % COLORS}"
 
 
@@ -48,7 +56,7 @@ def conversation(turns: Sequence[Utterance], predictions: Mapping[str, Sequence[
         name = f"<bdi>{escape(turn.speaker)}</bdi>" if turn.speaker else "<em>no name</em>"
         omitted = max(prediction.truncated.turns for prediction in labels)
         items.append(
-            f'<li class="gsa-turn {color_class(labels[0])}">'
+            f'<li class="gsa-turn {_color_of(labels[0])}">'
             f'<div class="gsa-head"><span class="gsa-note">{number}</span>'
             f'<span class="gsa-name">{name}</span>'
             f'<span class="gsa-chips">{"".join(map(_chip, labels))}</span></div>'
@@ -62,6 +70,10 @@ def _chip(prediction: Prediction) -> str:
     muted = " gsa-muted" if prediction.label == MUTED else ""
     share = percent(prediction.probabilities[prediction.label])
     return (
-        f'<span class="gsa-chip {color_class(prediction)}{muted}">'
+        f'<span class="gsa-chip {_color_of(prediction)}{muted}">'
         f"<bdi>{escape(prediction.label)}</bdi> <small>{escape(share)}</small></span>"
     )
+
+
+def _color_of(prediction: Prediction) -> str:
+    return color_class(prediction.label, list(prediction.probabilities))

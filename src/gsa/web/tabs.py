@@ -15,7 +15,7 @@ from gsa.prediction.readers import FORMATS
 from gsa.serving.schemas import MAX_TEXT
 from gsa.web import examples
 from gsa.web.handlers import SAME_FORMAT, Handlers, error_message
-from gsa.web.html import conversation, escape, note
+from gsa.web.html import conversation, escape, legend, note
 
 MAX_FILES = 2
 """Files that are labelled at a time; further ones wait."""
@@ -26,6 +26,9 @@ COLORS = {
     "anger": "#dc4040", "joy": "#d9931e", "sadness": "#4f7df0", "fear": "#a75bdc", "surprise": "#14a098",
     "sarcastic": "#e0559f", "disgust": "#75a32a",
 }  # fmt: skip
+"""Of the lines in the plot; the hues are those of page.css."""
+PALETTE = ("#4f7df0", "#22a050", "#dc4040", "#d9931e", "#a75bdc", "#14a098", "#e0559f", "#75a32a")
+"""Of labels without a color of their own, by their place in the list."""
 
 
 def header(handlers: Handlers, model: str) -> None:
@@ -67,18 +70,18 @@ def conversation_tab(handlers: Handlers) -> None:
                                   visible=len(tasks) > 1)  # fmt: skip
         button = gr.Button("Label every turn", variant="primary", elem_id="talk-go")
         plot = gr.LinePlot(label="Probability over the turns", x="turn", y="probability", color="label",
-                           color_map=COLORS, y_lim=[0, 1], x_axis_format="d", y_axis_format=".0%",
-                           tooltip="all", height=260, visible=False, elem_id="talk-plot")  # fmt: skip
+                           colors_in_legend=[], y_lim=[0, 1], x_axis_format="d", y_axis_format=".0%",
+                           tooltip="all", height=280, visible=False, elem_id="talk-plot")  # fmt: skip
+        plot_legend = gr.HTML(elem_id="talk-legend")
         output = gr.HTML(elem_id="talk-out", elem_classes="gsa-out")
 
-    async def label(pasted: str, chosen: list[str], request: gr.Request) -> tuple[Any, str]:
+    async def label(pasted: str, chosen: list[str], request: gr.Request) -> tuple[Any, str, str]:
         ordered = sorted(chosen, key=lambda name: (name not in preferred, tasks.index(name)))
         with _gradio_errors():
             turns, predictions = await handlers.label_conversation(pasted, ordered, _client(request))
-        series = gr.update(value=timeline(predictions), visible=len(turns) > 1)
-        return series, conversation(turns, predictions)
+        return *_plot(timeline(predictions)), conversation(turns, predictions)
 
-    button.click(label, [pasted, chosen], [plot, output], **EVENT)
+    button.click(label, [pasted, chosen], [plot, plot_legend, output], **EVENT)
 
 
 def file_tab(handlers: Handlers) -> None:
@@ -153,18 +156,30 @@ def compare_tab(handlers: Handlers) -> None:
     button.click(compare, [text, task], [target, *labels], **EVENT)
 
 
-def timeline(predictions: Mapping[str, Sequence[Prediction]]) -> pd.DataFrame:
-    """Return the probabilities over the turns, one row a turn and label.
+def timeline(predictions: Mapping[str, Sequence[Prediction]]) -> dict[str, list[float]]:
+    """Return by label its probability at each turn.
 
     Of the first task every label, of a further one with two labels the first.
     """
-    rows = []
+    series: dict[str, list[float]] = {}
     for position, answers in enumerate(predictions.values()):
         labels = list(answers[0].probabilities)
-        shown = labels if position == 0 else labels[:1] if len(labels) == 2 else []
-        for turn, answer in enumerate(answers, start=1):
-            rows += [(turn, label, answer.probabilities[label]) for label in shown]
-    return pd.DataFrame(rows, columns=["turn", "label", "probability"])
+        for label in labels if position == 0 else labels[:1] if len(labels) == 2 else []:
+            series.setdefault(label, [answer.probabilities[label] for answer in answers])
+    return series
+
+
+def _plot(series: Mapping[str, Sequence[float]]) -> tuple[Any, str]:
+    """Return the update of the plot, and its legend, which Gradio 6.31 leaves empty."""
+    rows = [
+        (turn, label, probability)
+        for label, values in series.items()
+        for turn, probability in enumerate(values, start=1)
+    ]
+    colors = {label: COLORS.get(label, PALETTE[i % len(PALETTE)]) for i, label in enumerate(series)}
+    frame = pd.DataFrame(rows, columns=["turn", "label", "probability"])
+    visible = len(rows) > len(series)
+    return gr.update(value=frame, color_map=colors, visible=visible), legend(list(series)) if visible else ""
 
 
 @contextmanager
