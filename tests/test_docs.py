@@ -17,9 +17,10 @@ import pytest
 from gradient_similarity import rows as similarity
 from tiny import tiny_bert
 
+from gsa.chain import run_folder
 from gsa.cli import main as cli
 from gsa.experiments import embeddings
-from gsa.model import backbone, smollm2
+from gsa.model import smollm2
 from gsa.recipes.loader import validate
 from gsa.recipes.schema import Recipe
 from gsa.serving.limits import Limits
@@ -116,8 +117,8 @@ def test_the_commands_of_the_pages_run_in_their_order(
     """With tiny models in the default backbone's and the shipped one's place, and invented files of data."""
     shipped = Path(shutil.copytree(tuned, tmp_path / "shipped"))
     (shipped / "README.md").write_text("its card")
-    monkeypatch.setattr(backbone, "SHIPPED", shipped)
-    monkeypatch.setattr(smollm2, "folder", lambda: tiny_folder)
+    monkeypatch.setattr(run_folder, "SHIPPED", shipped)
+    monkeypatch.setattr(smollm2, "folder", lambda weights=True: tiny_folder)
     monkeypatch.setattr(embeddings, "folder", lambda: tiny_bert(tmp_path / "bert"))
     monkeypatch.setenv("GSA_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("GSA_DATA", str(ROOT / "tests" / "datasets" / "fixtures"))

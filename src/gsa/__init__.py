@@ -21,7 +21,7 @@ def load(
     """Return a predictor; its `sentiment`, `emotions`, `sarcasm` and `classify` label texts.
 
     `source` is a run folder, a model folder or a Hugging Face id; None is the shipped model. `level` is how
-    many links of a run are merged: None is all, 0 the untuned backbone. `device` is torch's name of one; empty
+    many links of a run are merged: None is all, 0 the untuned backbone. `device` is a torch device; empty
     takes CUDA where there is one. `dtype` is the type of the weights: float32, bfloat16 or float16; empty is
     that of the recipe of a run or a merged export, and float32 for other models. Raises InputError where
     there is no such source, level or type.

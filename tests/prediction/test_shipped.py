@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import gsa
-from gsa.chain.base import SHIPPED
 from gsa.chain.chain import Chain
+from gsa.chain.run_folder import SHIPPED
 from gsa.prediction import shell
 from gsa.recipes.loader import load_recipe
 from gsa.report.runs import read_runs

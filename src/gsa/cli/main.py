@@ -8,7 +8,7 @@ import typer
 
 from gsa import __version__
 from gsa.cli.data import Json, data
-from gsa.cli.study import Overrides, RecipePath, RunPath, say, study
+from gsa.cli.study import Overrides, RecipePath, RunPath, study
 from gsa.errors import InputError, memory_is_short
 from gsa.signals import Stopped, handle_signals
 
