@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from gsa.datasets.catalogue import CATALOGUE
-from gsa.datasets.overlaps import words_of
+from gsa.datasets.overlaps import normalized_words
 from gsa.datasets.robustness import DATASETS, FOLDER, SIZES, Group, _toml, fill, generate
 from gsa.evaluation.behaviour import read_cases
 
@@ -24,7 +24,7 @@ def texts(task: str, seed: int = 0) -> list[str]:
 
 
 def sequences(text: str) -> set[tuple[str, ...]]:
-    words = words_of(text)
+    words = normalized_words(text)
     return {words[i : i + WORDS] for i in range(len(words) - WORDS + 1)}
 
 
@@ -70,7 +70,7 @@ def test_no_template_is_in_two_splits_of_a_task() -> None:
 
 def test_there_are_several_hundred_neutral_sentences() -> None:
     neutral = {
-        " ".join(words_of(example.utterance.text))
+        " ".join(normalized_words(example.utterance.text))
         for example in SPLITS["sentiment"]["train"]
         if example.label == "neutral"
     }
@@ -81,8 +81,8 @@ def test_there_are_several_hundred_neutral_sentences() -> None:
 def test_no_text_and_no_sequence_of_words_is_of_the_behavioural_set(seed: int) -> None:
     behavioural = [turn.text for case in read_cases() for turns in case.inputs for turn in turns]
     training = [text for task in SIZES for text in texts(task, seed)]
-    assert {words_of(text) or text for text in behavioural} & {
-        words_of(text) or text for text in training
+    assert {normalized_words(text) or text for text in behavioural} & {
+        normalized_words(text) or text for text in training
     } == set()
     held = set().union(*map(sequences, behavioural))
     shared = {sequence for text in training for sequence in sequences(text) & held}
@@ -107,6 +107,6 @@ def test_words_are_distinct_slots_are_known_and_articles_fit() -> None:
 def test_names_are_free_in_the_catalogue_or_theirs() -> None:
     for dataset in DATASETS:
         assert CATALOGUE.get(dataset.name, dataset) is dataset
-        assert not dataset.missing(FOLDER)
+        assert not dataset.missing_files(FOLDER)
         task = dataset.name.removeprefix("robustness-")
         assert dataset.read(FOLDER, "standard", 0) == SPLITS[task]

@@ -23,7 +23,7 @@ from typing import Any
 from gsa.data.augmentation import MAIL, NAMES, WRITING
 from gsa.data.task import TASKS
 from gsa.data.types import Dialogue, Example, Utterance
-from gsa.datasets.dataset import Dataset, Splits
+from gsa.datasets.dataset import DataFile, Dataset, Splits
 
 FOLDER = Path(str(files("gsa.datasets"))) / "robustness"
 SIZES: Mapping[str, tuple[int, int]] = {
@@ -149,10 +149,10 @@ def _dataset(task: str) -> Dataset:
         title=f"Robustness texts of {task} (by template)",
         task=TASKS[task],
         metrics=("weighted_f1", "accuracy", "macro_f1"),
-        files=("words.toml", f"{task}.toml"),
+        files=(DataFile("words.toml"), DataFile(f"{task}.toml")),
         read=partial(read, task),
         folder="robustness",
-        packaged=FOLDER,
+        package_folder=FOLDER,
         licence="that of this package",
         homepage="",
         citation="",
