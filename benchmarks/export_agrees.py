@@ -15,6 +15,7 @@ import re
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from transformers.utils import logging
@@ -53,7 +54,7 @@ def asked(run: Path, model: Predictor, count: int, skip: int) -> list[Asked]:
     for source in recipe.datasets:
         task = next((t for t in tasks.values() if t.labels == task_of(source).labels), None)
         if task:
-            pools.append([(task, example) for example in load_split(source, "test")])
+            pools.append([(task, replace(example, label=None)) for example in load_split(source, "test")])
     mixed = [pool[i] for i in range(max(map(len, pools))) for pool in pools if i < len(pool)]
     return mixed[skip : skip + count]
 
@@ -74,11 +75,10 @@ def main() -> None:
         )
         model = gsa.load(options.run)
         mine = asked(options.run, model, options.count, options.skip)
-        known = model.predict([Query(task, example.dialogue, example.target) for task, example in mine])
+        known = model.predict([example for _, example in mine], [task for task, _ in mine])
         began, agree, worst, counts = time.monotonic(), 0, 0.0, dict.fromkeys(model.tasks, 0)
         for (task, example), found in zip(mine, known, strict=True):
-            free = Example(example.id, example.dataset, example.dialogue, example.target)
-            (prompt,) = Encoder(model.tokenizer, model.layout, task).encode([free])
+            (prompt,) = Encoder(model.tokenizer, model.layout, task).encode([example])
             text = model.layout.prompt(task, example.dialogue, example.target, prompt.turns)
             chances = probabilities(text, [task.word(label) for label in task.labels])
             agree += task.labels[chances.index(max(chances))] == found.label

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import polars as pl
 
-from gsa.data.task import EMOTION, SENTIMENT
-from gsa.data.types import Prediction
+from gsa.data.task import EMOTION, SENTIMENT, Task
+from gsa.data.types import Example, Prediction
 from gsa.prediction.job import Job, Labelling, label_file
 from gsa.prediction.meter import Meter
 
@@ -26,9 +26,11 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def answer(queries: Sequence[Query], progress: Callable[[int], None] | None = None) -> list[Prediction]:
-    chances = {label: 1 / len(queries[0].task.labels) for label in queries[0].task.labels} if queries else {}
-    return [Prediction("neutral", chances) for _ in queries]
+def answer(
+    examples: Sequence[Example], task: Task, progress: Callable[[int], None] | None = None
+) -> list[Prediction]:
+    probabilities = {label: 1 / len(task.labels) for label in task.labels}
+    return [Prediction("neutral", probabilities) for _ in examples]
 
 
 def invent(path: Path, rows: int) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from gsa.errors import InputError
 
-FIXTURES = Path(__file__).parent / "datasets" / "fixtures"
+FIXTURES = Path(__file__).parents[1] / "datasets" / "fixtures"
 
 pytestmark = pytest.mark.usefixtures("fixtures")
 

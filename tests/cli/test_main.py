@@ -28,15 +28,13 @@ COMMANDS = (
     ["data", "stats"],
     ["data", "overlaps"],
 )
-FIXTURES = Path(__file__).parent / "datasets" / "fixtures"
-
 
 pytestmark = pytest.mark.usefixtures("fixtures")
 
 
 def test_the_face() -> None:
     assert gsa.__all__ == [
-        "Dialogue", "InputError", "Prediction", "Query", "Task", "Utterance", "__version__", "load",
+        "Dialogue", "Example", "InputError", "Prediction", "Task", "Utterance", "__version__", "load",
     ]  # fmt: skip
     assert all(hasattr(gsa, name) for name in gsa.__all__)
     assert gsa.__version__ == "0.1.0"
@@ -44,9 +42,9 @@ def test_the_face() -> None:
 
 def test_import_and_help_load_no_torch() -> None:
     code = (
-        "import sys, gsa.cli\n"
+        "import sys\nfrom gsa.cli import main as cli\n"
         "sys.argv = ['gsa', '--help']\n"
-        "try: gsa.cli.main()\n"
+        "try: cli.main()\n"
         "except SystemExit: pass\n"
         "assert not {'torch', 'transformers', 'polars', 'sklearn', 'peft'} & set(sys.modules), 'heavy'"
     )
@@ -149,7 +147,7 @@ def test_a_reader_that_has_enough_is_no_error() -> None:
     """As in `gsa predict ... | head`."""
     code = (
         "import sys\n"
-        "from gsa import cli\n"
+        "from gsa.cli import main as cli\n"
         "@cli.app.command()\n"
         "def flood():\n"
         "    sys.stdout.buffer.write(b'x' * 100_000)\n"

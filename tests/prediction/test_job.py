@@ -8,13 +8,13 @@ from typing import Any
 
 import polars as pl
 import pytest
-from jobs import QUIET, Fake, csv, read, shout, work
+from jobs import QUIET, Fake, csv, predict_by_length, read, work
 
-from gsa.data.task import EMOTION, SENTIMENT
-from gsa.data.types import Prediction
+from gsa.data.task import EMOTION, SENTIMENT, Task
+from gsa.data.types import Example, Prediction
 from gsa.errors import InputError
 from gsa.prediction import job as module
-from gsa.prediction.job import Count, Job, Labelling, label_file, label_stream, queries
+from gsa.prediction.job import Count, Job, Labelling, examples_of, label_file, label_stream
 from gsa.prediction.rows import Columns, Record
 
 
@@ -55,7 +55,7 @@ def test_killed_at_any_write_the_result_is_the_same(tmp_path: Path, monkeypatch:
     source, whole = csv(tmp_path, 9), tmp_path / "whole.csv"
     source.write_text(source.read_text() + "bad\n")
     label_file(work(source, "csv"), whole, size=4)
-    plain, left = module.write, 0
+    plain, left = module.write_atomic, 0
 
     def failing(path: Path, content: Any) -> None:
         nonlocal left
@@ -64,7 +64,7 @@ def test_killed_at_any_write_the_result_is_the_same(tmp_path: Path, monkeypatch:
             raise KeyboardInterrupt
         plain(path, content)
 
-    monkeypatch.setattr(module, "write", failing)
+    monkeypatch.setattr(module, "write_atomic", failing)
     for stop in range(12):
         out, left = tmp_path / f"out{stop}.csv", stop
         try:
@@ -164,11 +164,12 @@ def record(row: int, dialogue: str) -> Record:
 
 def test_turns_of_a_dialogue_are_read_together() -> None:
     records = [record(0, "a"), record(1, "a"), record(2, ""), record(3, ""), record(4, "b")]
-    asked = queries(records, EMOTION, speakers=True)
-    assert [len(query.dialogue.turns) for query in asked] == [2, 2, 1, 1, 1]
-    assert [query.target for query in asked] == [0, 1, 0, 0, 0]
-    assert asked[0].dialogue is asked[1].dialogue
-    assert [len(query.dialogue.turns) for query in queries(records, SENTIMENT, speakers=True)] == [1] * 5
+    examples = examples_of(records, EMOTION, speakers=True)
+    assert [len(example.dialogue.turns) for example in examples] == [2, 2, 1, 1, 1]
+    assert [example.target for example in examples] == [0, 1, 0, 0, 0]
+    assert examples[0].dialogue is examples[1].dialogue
+    sentences = examples_of(records, SENTIMENT, speakers=True)
+    assert [len(sentence.dialogue.turns) for sentence in sentences] == [1] * 5
 
 
 def test_speakers_are_read_where_tuning_read_them(tmp_path: Path) -> None:
@@ -176,9 +177,9 @@ def test_speakers_are_read_where_tuning_read_them(tmp_path: Path) -> None:
     path.write_text("text,speaker\nfine,Ana\n")
     heard: list[str] = []
 
-    def listen(queries: Sequence[Query], progress: Any = None) -> list[Prediction]:
-        heard.extend(query.dialogue.turns[0].line() for query in queries)
-        return [shout(query) for query in queries]
+    def listen(examples: Sequence[Example], task: Task, progress: Any = None) -> list[Prediction]:
+        heard.extend(example.dialogue.turns[0].line() for example in examples)
+        return [predict_by_length(example, task) for example in examples]
 
     for number, (task, columns) in enumerate(
         [(SENTIMENT, Columns()), (EMOTION, Columns()), (SENTIMENT, Columns(speaker="speaker"))]

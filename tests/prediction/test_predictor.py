@@ -16,7 +16,7 @@ from gsa.errors import InputError
 from gsa.model.backbone import LoadedModel, row_logits
 from gsa.model.scoring import score
 from gsa.prediction import predictor as module
-from gsa.prediction.inputs import dialogue
+from gsa.prediction.inputs import dialogue, example
 from gsa.prediction.predictor import Predictor
 
 TALK = [
@@ -82,7 +82,9 @@ def test_answers_are_those_of_evaluation(plain: Predictor, model: Any) -> None:
     )
     expected = score(model, prompts)
     for found, known in zip(plain.emotions(TALK), expected, strict=True):
-        assert list(found.probabilities.values()) == pytest.approx(list(known.probabilities), abs=1e-6)
+        assert list(found.probabilities.values()) == pytest.approx(
+            list(known.probabilities.values()), abs=1e-6
+        )
 
 
 def test_a_conversation_is_one_forward_pass(plain: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,25 +99,26 @@ def test_a_conversation_is_one_forward_pass(plain: Predictor, monkeypatch: pytes
     assert len(passes) == 1
 
 
-def test_queries_of_any_tasks_go_together(plain: Predictor) -> None:
+def test_examples_of_any_tasks_go_together(plain: Predictor) -> None:
     talk = dialogue(TALK)
     twin = dialogue(TALK[::-1])  # has the same id, and must not be taken for the other
-    asked = [
-        Query(EMOTION, talk, 2), Query(SENTIMENT, dialogue(TEXTS[1])), Query(EMOTION, twin, 2),
-        Query(SARCASM, talk, 1), Query(EMOTION, talk, 0), Query(SENTIMENT, dialogue(TEXTS[0])),
+    pairs = [
+        (EMOTION, talk, 2), (SENTIMENT, dialogue(TEXTS[1]), 0), (EMOTION, twin, 2), (SARCASM, talk, 1),
+        (EMOTION, talk, 0), (SENTIMENT, dialogue(TEXTS[0]), 0),
     ]  # fmt: skip
-    together = plain.predict(asked)
-    assert all(close(found, plain.predict([query])[0]) for found, query in zip(together, asked, strict=True))
+    examples, tasks = [example(*pair) for pair in pairs], [task for task, _, _ in pairs]
+    together = plain.predict(examples, tasks)
+    alone = [plain.predict([one], task)[0] for one, task in zip(examples, tasks, strict=True)]
+    assert all(close(a, b) for a, b in zip(together, alone, strict=True))
     assert len({found.label for found in together} | {tuple(f.probabilities) for f in together}) > 2
-    assert plain.predict([]) == []
+    assert plain.predict([], []) == []
 
 
 def test_long_lists_are_taken_in_parts(plain: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = plain.sentiment(TEXTS)
-    monkeypatch.setattr(module, "AT_ONCE", 2)
+    monkeypatch.setattr(module, "CHUNK", 2)
     told: list[int] = []
-    queries = [Query(SENTIMENT, dialogue(text)) for text in TEXTS]
-    parts = plain.predict(queries, told.append)
+    parts = plain.predict([example(SENTIMENT, dialogue(text)) for text in TEXTS], SENTIMENT, told.append)
     assert all(close(a, b) for a, b in zip(whole, parts, strict=True))
     assert told[-1] == 3
     assert told == sorted(told)
@@ -152,7 +155,7 @@ def test_a_question_of_ones_own_about_a_conversation(plain: Predictor) -> None:
     found = plain.classify("urgency", TALK, context=True, **own)
     assert isinstance(found, Prediction)
     task = gsa.Task("urgency", 4, own["instruction"], own["labels"])
-    assert close(found, plain.predict([gsa.Query(task, dialogue(TALK), 2)])[0])
+    assert close(found, plain.predict([example(task, dialogue(TALK), 2)], task)[0])
     assert not close(found, plain.classify("urgency", TALK[-1:], context=True, **own)), "it is read"
     assert len(plain.classify("urgency", [TALK, TALK], context=True, **own)) == 2
     assert len(plain.classify("urgency", TALK, **own)) == 3, "without it each turn is a text of its own"
