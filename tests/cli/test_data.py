@@ -56,5 +56,5 @@ def test_fetching_all_fails_where_one_that_can_be_downloaded_was_not(
     code, out, err = run("data", "fetch", "all")
     assert code == 2
     assert out.count("kept") > 3, "the samplers"
-    assert "left out   dataset 'mosi' cannot be downloaded" in err
-    assert "gsa: left out of all: sst2, mosei, meld, emorynlp, mustard, mustardpp, " in err
+    assert "skipped    dataset 'mosi' cannot be downloaded" in err
+    assert "gsa: not downloaded: sst2, mosei, meld, emorynlp, mustard, mustardpp, " in err

@@ -72,11 +72,15 @@ def test_tune_and_eval_from_the_shell(run, recipe_file: Path, tmp_path: Path) ->
     root = tmp_path / "run"
     short = ("--set", "levels.0.datasets.0.limit=4", "--set", "levels.1.datasets.0.limit=4",
              "--set", "levels.2.datasets.0.limit=2")  # fmt: skip
-    code, out, _ = run("tune", recipe_file, "--out", root, "--seed", 7, *short)
+    code, out, err = run("tune", recipe_file, "--out", root, "--seed", 7, *short)
     assert code == 0
-    assert "seed = 7" in out
-    assert "level 3 SD: sampler-sarcasm 2;" in out
-    assert f"gsa eval {root}" in out
+    assert f"LoRA rank 2, seed 7, run folder {root}\n" in err
+    assert next(line.split() for line in err.splitlines() if "sampler-emotion" in line) == [
+        "ERC", "sampler-emotion", "0.01", "1",
+    ]  # fmt: skip
+    assert "schedule" not in out + err, "the resolved recipe is in the run folder"
+    assert "level 3 SD: sampler-sarcasm 2;" in out + err
+    assert f"gsa eval {root}" in err
     code, out, err = run("eval", root, "--limit", 5, "--examples", 1)
     assert code == 0
     assert "after SD" in out
@@ -136,6 +140,45 @@ def test_predict_from_the_shell(run, tuned: Path, tmp_path: Path) -> None:
     assert (tmp_path / "out.parquet").is_file()
 
 
+QUIET = (
+    ["tune"], ["eval"], ["predict"], ["baselines"], ["study"], ["data", "fetch"], ["report"], ["export"],
+    ["serve"],
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("words", QUIET, ids=" ".join)
+def test_quiet_is_an_option_of_the_command(run, words: list[str]) -> None:
+    code, out, _ = run(*words, "--help")
+    assert code == 0
+    assert "--quiet" in out
+    assert "-q" in out
+
+
+def test_a_quiet_command_prints_its_result_alone(run, tuned: Path, tmp_path: Path) -> None:
+    table = tmp_path / "in.csv"
+    table.write_text("text\nfine\n")
+    words = ("predict", "sentiment", table, "--model", tuned)
+    code, out, err = run(*words)
+    assert (code, out.count("\n")) == (0, 2)
+    assert "in.csv: 1/1 rows" in err
+    assert "1 rows labelled" in err
+    assert run(*words, "--quiet") == (0, out, "")
+    assert run(*words, "-q") == (0, out, "")
+
+
+def test_predict_loads_no_peft(tuned: Path) -> None:
+    code = (
+        "import sys\n"
+        "from gsa.cli import main as cli\n"
+        f"sys.argv = ['gsa', 'predict', 'sentiment', 'It was fine.', '--model', {str(tuned)!r}]\n"
+        "try: cli.main()\n"
+        "except SystemExit as stop: assert not stop.code, stop.code\n"
+        "assert 'torch' in sys.modules\n"
+        "assert 'peft' not in sys.modules, 'slow to import, and for tuning and export alone'"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
 def test_export_from_the_shell(run, tuned: Path, tmp_path: Path) -> None:
     code, out, _ = run("export", tuned, "--format", "adapter", "--out", tmp_path / "adapter", "--level", 2)
     assert code == 0
@@ -183,7 +226,7 @@ def test_show_prints_what_the_model_reads(run, tiny_folder: Path) -> None:
 
 def test_a_disk_that_fails_is_one_sentence(run, recipe_file: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
-    code, _, err = run("tune", recipe_file, "--out", tmp_path / "file" / "run")
+    code, _, err = run("tune", recipe_file, "--out", tmp_path / "file" / "run", "--quiet")
     assert code == 2
     assert err.count("\n") == 1
     assert "file" in err

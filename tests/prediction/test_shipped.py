@@ -10,7 +10,7 @@ import pytest
 import gsa
 from gsa.chain.chain import Chain
 from gsa.chain.run_folder import SHIPPED
-from gsa.prediction import shell
+from gsa.cli.predict import PredictOptions, predict
 from gsa.recipes.loader import load_recipe
 from gsa.report.runs import read_runs
 
@@ -121,7 +121,7 @@ def test_the_pages_show_what_it_answers() -> None:
         (said,) = re.findall(pattern, (ROOT / name).read_text(encoding="utf-8"), re.M)
         assert float(said) == pytest.approx(found.probabilities["negative"], abs=1e-4), name
     page = (ROOT / "docs" / "predict.md").read_text(encoding="utf-8")
-    printed = shell.label("sentiment", "The zip broke on the second day.", shell.Options())
+    printed = predict("sentiment", "The zip broke on the second day.", PredictOptions())
     assert f"\n{printed}\n" in page
     (chat,) = re.findall(r"```json chat.jsonl\n(.*?)\n```", page, re.S)
     turns = json.loads(chat)["turns"]

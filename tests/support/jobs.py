@@ -9,11 +9,10 @@ import polars as pl
 
 from gsa.data.task import SENTIMENT, Task
 from gsa.data.types import Example, Prediction, Truncated
-from gsa.prediction.job import Job, Labelling
-from gsa.prediction.meter import Meter
-from gsa.prediction.readers import format_of
-
-QUIET = Meter("x", lambda _: None)
+from gsa.datasets.record_files import ReadOptions, format_of
+from gsa.datasets.records import Columns
+from gsa.prediction.job import JobConfig, LabelJob
+from gsa.progress import Progress
 
 
 def predict_by_length(example: Example, task: Task) -> Prediction:
@@ -32,17 +31,26 @@ class Fake:
         self.seen, self.most = 0, most
 
     def __call__(
-        self, examples: Sequence[Example], task: Task, progress: Callable[[int], None] | None = None
+        self, examples: Sequence[Example], tasks: Task, progress: Callable[[int], None] | None = None
     ) -> list[Prediction]:
         if self.seen + len(examples) > self.most:
             raise KeyboardInterrupt
         self.seen += len(examples)
-        return [predict_by_length(example, task) for example in examples]
+        return [predict_by_length(example, tasks) for example in examples]
 
 
-def work(path: Path, kind: str, fake: Any = None, task: Task = SENTIMENT, **more: Any) -> Labelling:
-    job = Job(path, format_of(path), task, identity={"base": "x"}, **more)
-    return Labelling(job, fake or Fake(), QUIET, kind)
+def make_job(
+    path: Path,
+    output_format: str,
+    predict: Any = None,
+    task: Task = SENTIMENT,
+    columns: Columns | None = None,
+    quotes: bool = True,
+    prefix: str = "",
+) -> LabelJob:
+    read = ReadOptions(format_of(path), columns or Columns(), quotes)
+    config = JobConfig(path, read, task, output_format, prefix, identity={"base": "x"})
+    return LabelJob(config, predict or Fake(), Progress("x"))
 
 
 def csv(folder: Path, n: int) -> Path:

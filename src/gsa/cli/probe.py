@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gsa.cli.options import Json, Level
+
 if TYPE_CHECKING:
     from gsa.evaluation.behaviour import Rate
 
@@ -21,16 +23,16 @@ def probe_model(
             metavar="[MODEL]", help="Run, model folder or Hugging Face id; the shipped one if not given."
         ),
     ] = None,
-    level: Annotated[int | None, typer.Option(min=0, help="Links to merge; all if not given.")] = None,
+    level: Level = None,
     held_out: Annotated[
         bool, typer.Option("--held-out", help="The held-out half too; for reports, never for a choice.")
     ] = False,
     out: Annotated[Path | None, typer.Option(help="File for predictions, one JSON line a case.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Ask a model the behavioural test set and print how many cases fail, kind by kind."""
     import gsa
-    from gsa.cli import format as terminal
+    from gsa.cli import format
     from gsa.evaluation.behaviour import failure_rates, read_cases, run_cases, write_outcomes
 
     cases = [case for case in read_cases() if held_out or not case.held_out]
@@ -41,7 +43,7 @@ def probe_model(
     if as_json:
         print(json.dumps([{**asdict(rate), "percent": round(rate.percent, 1)} for rate in rates]))
         return
-    print(terminal.text(table(rates), "Cases that fail (percent)"))
+    print(format.table(table(rates), "Cases that fail (percent)"))
 
 
 def table(rates: "list[Rate]") -> list[list[str]]:

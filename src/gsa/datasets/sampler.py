@@ -1,6 +1,6 @@
 """Samplers: a few invented sentences and dialogues for each level, for trials without a download.
 
-Format: ``{train,test}.jsonl`` in the format of users' own data (see ``records``). They ship with this
+Format: ``{train,test}.jsonl`` in the format of users' own data (see ``custom``). They ship with this
 package.
 
 The examples are sentences or dialogues; there is no dev split.
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gsa.data.task import TASKS
 from gsa.datasets.dataset import DataFile, Dataset, Splits
-from gsa.datasets.records import read_folder
+from gsa.datasets.custom import read_folder
 
 
 def read(level: str, folder: Path, protocol: str, fold: int) -> Splits:

@@ -83,7 +83,7 @@ class DatasetConfig(_Section):
     name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     """A name of `gsa data list`, or any name for a folder of your own."""
     path: str = ""
-    """Folder with train/dev/test .jsonl, .csv or .tsv files of your own."""
+    """Folder with train/dev/test .jsonl, .csv, .tsv or .parquet files of your own."""
     task: str = ""
     """For your own data: `sentiment`, `emotion`, `sarcasm`, or a new name with an `instruction`."""
     instruction: str = ""

@@ -7,54 +7,54 @@ from types import SimpleNamespace
 
 import pytest
 
+from gsa.cli import predict as module
+from gsa.cli.predict import PredictOptions, file_of, predict
+from gsa.datasets.records import Columns
 from gsa.errors import InputError
-from gsa.prediction import shell
-from gsa.prediction.rows import Columns
-from gsa.prediction.shell import Options, file_of, label
 
 
 @pytest.fixture
-def options(tuned: Path) -> Options:
-    return Options(model=str(tuned))
+def options(tuned: Path) -> PredictOptions:
+    return PredictOptions(model=str(tuned))
 
 
-def test_a_text_is_a_line_of_labels(options: Options) -> None:
-    said = label("sentiment", "It was fine.", options)
+def test_a_text_is_a_line_of_labels(options: PredictOptions) -> None:
+    said = predict("sentiment", "It was fine.", options)
     names, chances = said.split()[::2], [float(p) for p in said.split()[1::2]]
     assert set(names) == {"negative", "neutral", "positive"}
     assert chances == sorted(chances, reverse=True)
-    long = label("sentiment", "word " * 3000, options)
+    long = predict("sentiment", "word " * 3000, options)
     assert long.endswith("words were not read)")
 
 
 def test_a_text_as_json(tuned: Path) -> None:
-    said = json.loads(label("sarcasm", "Lovely.", Options(model=str(tuned), as_json=True, level=1)))
+    said = json.loads(predict("sarcasm", "Lovely.", PredictOptions(model=str(tuned), as_json=True, level=1)))
     assert set(said) == {"label", "probabilities", "truncated"}
     assert said["truncated"] == {"turns": 0, "words": 0}
 
 
 def test_a_conversation_to_standard_output(
-    options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    options: PredictOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     chat = tmp_path / "chat.jsonl"
     chat.write_text(json.dumps({"turns": [{"speaker": "Ana", "text": "Hi"}, {"text": "Oh no!"}]}) + "\nbad\n")
     out = io.BytesIO()
-    monkeypatch.setattr(shell.sys, "stdout", SimpleNamespace(buffer=out))
-    assert label("emotion", str(chat), options) == ""
+    monkeypatch.setattr(module.sys, "stdout", SimpleNamespace(buffer=out))
+    assert predict("emotion", str(chat), options) == ""
     rows = [json.loads(line) for line in out.getvalue().splitlines()]
     assert [row["turn"] for row in rows] == [1, 2]
     assert rows[1]["predicted"] in ("neutral", "joy", "surprise", "anger", "sadness", "disgust", "fear")
-    err = capsys.readouterr().err
-    assert "2 rows labelled" in err
-    assert "1 rejected (row 2: expected JSON" in err
-    assert "--rejects FILE keeps them" in err
+    message = caplog.messages[-1]
+    assert "2 rows labelled" in message
+    assert "1 rejected (row 2: expected JSON" in message
+    assert "--rejects FILE keeps them" in message
 
 
 def test_standard_input(tuned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = io.BytesIO()
-    monkeypatch.setattr(shell.sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"review\nfine\nbad\n")))
-    monkeypatch.setattr(shell.sys, "stdout", SimpleNamespace(buffer=out))
-    label("sentiment", "-", Options(model=str(tuned), columns=Columns("review"), kind="csv"))
+    monkeypatch.setattr(module.sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"review\nfine\nbad\n")))
+    monkeypatch.setattr(module.sys, "stdout", SimpleNamespace(buffer=out))
+    predict("sentiment", "-", PredictOptions(model=str(tuned), columns=Columns("review"), format="csv"))
     lines = out.getvalue().decode().splitlines()
     assert lines[0].startswith("review,predicted,")
     assert len(lines) == 3
@@ -80,7 +80,7 @@ def test_a_file_is_told_from_a_text(tmp_path: Path) -> None:
 def test_what_needs_no_model_is_said_before_it_is_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shell, "load", lambda *_: pytest.fail("nothing is to be loaded"))
+    monkeypatch.setattr(module, "load", lambda *_: pytest.fail("nothing is to be loaded"))
     path = tmp_path / "in.txt"
     path.write_text("text\n")
     table, there = tmp_path / "in.csv", tmp_path / "there.csv"
@@ -88,25 +88,33 @@ def test_what_needs_no_model_is_said_before_it_is_loaded(
     there.write_text("mine")
     (tmp_path / "empty.csv").write_text("")
     for source, options, says in (
-        (str(table), Options(), "found no column 'text': expected --text to be one of review"),
-        (str(tmp_path / "empty.csv"), Options(), "found an empty file"),
         (
             str(table),
-            Options(columns=Columns("review"), output=there),
-            "is there already: expected another --out",
+            PredictOptions(),
+            "found no column 'text': expected the text column to be",
+        ),
+        (str(tmp_path / "empty.csv"), PredictOptions(), "found an empty file"),
+        (
+            str(table),
+            PredictOptions(columns=Columns("review"), output=there),
+            "exists already: expected another --out",
         ),
         (
             str(table),
-            Options(columns=Columns("review"), rejects=there),
-            "there already: expected another --rej",
+            PredictOptions(columns=Columns("review"), rejects=there),
+            "exists already: expected another --rej",
         ),
-        (str(table), Options(columns=Columns("review"), rejects=table, again=True), "is the input"),
-        ("-", Options(rejects=there), "there already: expected another --rejects"),
-        ("fine", Options(output=tmp_path / "x.csv"), "--output: belongs to a file"),
-        (" ", Options(), "text: expected a text, found an empty one"),
-        (str(path), Options(), "expected one of csv, tsv, jsonl, parquet, found 'txt'"),
-        (str(path), Options(kind="csv", output=tmp_path / "x.xls"), "found 'xls'"),
+        (
+            str(table),
+            PredictOptions(columns=Columns("review"), rejects=table, overwrite=True),
+            "is the input",
+        ),
+        ("-", PredictOptions(rejects=there), "exists already: expected another --rejects"),
+        ("fine", PredictOptions(output=tmp_path / "x.csv"), "--output: expected a file as the input"),
+        (" ", PredictOptions(), "text: expected a text, found an empty one"),
+        (str(path), PredictOptions(), "expected one of csv, tsv, jsonl, parquet, found 'txt'"),
+        (str(path), PredictOptions(format="csv", output=tmp_path / "x.xls"), "found 'xls'"),
     ):
         with pytest.raises(InputError, match=says):
-            label("sentiment", source, options)
+            predict("sentiment", source, options)
     assert (there.read_text(), table.read_text()) == ("mine", "review\nfine\n")
