@@ -1,6 +1,8 @@
 """The predictor: the same answers alone and together, from one thread and from many."""
 
 import threading
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,7 @@ import pytest
 from tiny import byte_tokenizer
 
 import gsa
-from gsa.data.encoder import Encoder
+from gsa.data.encoder import Encoder, Prompt
 from gsa.data.layout import Layout
 from gsa.data.task import EMOTION, SARCASM, SENTIMENT, Task
 from gsa.data.types import Dialogue, Example, Prediction, Truncated, Utterance
@@ -212,3 +214,68 @@ def test_encoders_are_kept_but_not_forever(plain: Predictor, monkeypatch: pytest
         assert plain._encoder(SENTIMENT) is mine, "what is asked often is not made again"
     assert len(plain._encoders) == 2
     assert len(plain._token_counts.lines) == 1, "a line is counted once for all tasks"
+
+
+class CountingTokenizer:
+    """A tokenizer that counts how often it reads each text."""
+
+    def __init__(self) -> None:
+        self.texts: Counter[str] = Counter()
+        self._tokenizer = byte_tokenizer()
+
+    def __call__(self, texts: list[str], **options: Any) -> Any:
+        self.texts.update(texts)
+        return self._tokenizer(texts, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tokenizer, name)
+
+
+@pytest.fixture
+def encoding(model: Any, monkeypatch: pytest.MonkeyPatch) -> Predictor:
+    """A predictor that encodes and does not score."""
+
+    def score(model: Any, prompts: Sequence[Prompt], *_: Any) -> list[Prediction]:
+        return [Prediction("joy", {"joy": 1.0}) for _ in prompts]
+
+    monkeypatch.setattr(module, "score", score)
+    return Predictor(LoadedModel(model, CountingTokenizer(), "tiny"), Layout(max_tokens=600))
+
+
+def test_the_length_of_each_turn_is_counted_once(encoding: Predictor) -> None:
+    turns = [f"This is turn {number}." for number in range(200)]
+    encoding.emotions(turns)
+    assert [encoding.tokenizer.texts[turn] for turn in turns] == [1] * 200
+
+
+@pytest.mark.parametrize("interleaved", [False, True])
+def test_encoding_takes_time_linear_in_the_number_of_turns(
+    encoding: Predictor, interleaved: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = 0
+    line = Utterance.line
+
+    def count(self: Utterance) -> str:
+        nonlocal lines
+        lines += 1
+        return line(self)
+
+    monkeypatch.setattr(Utterance, "line", count)
+
+    def work(turns: int) -> tuple[int, int]:
+        """Return the lines made and the characters tokenised for two conversations."""
+        nonlocal lines
+        lines = 0
+        encoding.tokenizer.texts.clear()
+        pair = [dialogue([f"{name} {number:05}" for number in range(turns)]) for name in "ab"]
+        examples = [example(EMOTION, talk, target) for talk in pair for target in range(turns)]
+        if interleaved:
+            examples = [examples[i % 2 * turns + i // 2] for i in range(2 * turns)]
+        predictions = encoding.predict(examples, EMOTION)
+        assert len(predictions) == 2 * turns
+        return lines, sum(len(text) * n for text, n in encoding.tokenizer.texts.items())
+
+    work(10)  # the encoder is made
+    (short_lines, short_characters), (long_lines, long_characters) = work(300), work(600)
+    assert long_lines < 2.2 * short_lines
+    assert long_characters < 2.2 * short_characters
