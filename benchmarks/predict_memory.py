@@ -28,9 +28,9 @@ def peak() -> float:
 
 
 def answer(
-    examples: Sequence[Example], tasks: Task, progress: Callable[[int], None] | None = None
+    examples: Sequence[Example], task: Task, progress: Callable[[int], None] | None = None
 ) -> list[Prediction]:
-    probabilities = {label: 1 / len(tasks.labels) for label in tasks.labels}
+    probabilities = {label: 1 / len(task.labels) for label in task.labels}
     return [Prediction("neutral", probabilities) for _ in examples]
 
 

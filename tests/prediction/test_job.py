@@ -180,9 +180,9 @@ def test_speakers_are_read_where_tuning_read_them(tmp_path: Path) -> None:
     path.write_text("text,speaker\nfine,Ana\n")
     heard: list[str] = []
 
-    def listen(examples: Sequence[Example], tasks: Task, progress: Any = None) -> list[Prediction]:
+    def listen(examples: Sequence[Example], task: Task, progress: Any = None) -> list[Prediction]:
         heard.extend(example.dialogue.turns[0].line() for example in examples)
-        return [predict_by_length(example, tasks) for example in examples]
+        return [predict_by_length(example, task) for example in examples]
 
     for number, (task, columns) in enumerate(
         [(SENTIMENT, Columns()), (EMOTION, Columns()), (SENTIMENT, Columns(speaker="speaker"))]

@@ -31,12 +31,12 @@ class Fake:
         self.seen, self.most = 0, most
 
     def __call__(
-        self, examples: Sequence[Example], tasks: Task, progress: Callable[[int], None] | None = None
+        self, examples: Sequence[Example], task: Task, progress: Callable[[int], None] | None = None
     ) -> list[Prediction]:
         if self.seen + len(examples) > self.most:
             raise KeyboardInterrupt
         self.seen += len(examples)
-        return [predict_by_length(example, tasks) for example in examples]
+        return [predict_by_length(example, task) for example in examples]
 
 
 def make_job(

@@ -13,11 +13,13 @@ import pytest
 
 from gsa.data.task import SENTIMENT
 from gsa.data.types import Example
+from gsa.datasets.record_files import ReadOptions
+from gsa.datasets.records import Columns
 from gsa.errors import InputError
 from gsa.prediction.inputs import dialogue, example
-from gsa.prediction.job import Job, Labelling, label_file
-from gsa.prediction.meter import Meter
-from gsa.prediction.rows import Columns
+from gsa.prediction.job import JobConfig, LabelJob, label_file
+from gsa.prediction.parts import RowCounts
+from gsa.progress import Progress
 from gsa.serving.limits import Limits
 from gsa.serving.scheduler import QueryGroup, Request, Scheduler, SchedulerClosedError, predict_groups
 from gsa.web.files import FileProgress, FileRequest, label_upload, summary
@@ -73,7 +75,8 @@ def test_the_rows_are_those_of_the_command_line(
 
     end = run(FileRequest(source, task), scheduler, tmp_path / "page", look)[-1]
     expected = tmp_path / "expected.csv"
-    work = Labelling(Job(source, "csv", task), predictor._predictor.predict, Meter("", print), "csv")
+    config = JobConfig(source, ReadOptions("csv"), task, "csv")
+    work = LabelJob(config, predictor._predictor.predict, Progress("", disable=True))
     label_file(work, expected)
     assert shown["output"].splitlines()[0] == expected.read_text().splitlines()[0]
     assert [row["predicted"] for row in csv.DictReader(shown["output"].splitlines())] == [
@@ -242,7 +245,8 @@ def test_a_failure_of_the_model_is_passed_on(
 
 
 def test_one_row_is_one_row() -> None:
-    from gsa.prediction.job import Count
-
-    assert summary(Count(1)) == "1 row labelled, none rejected."
-    assert summary(Count(0, 1, "row 2: odd")) == "0 rows labelled, 1 rejected. The first of them: row 2: odd."
+    assert summary(RowCounts(1)) == "1 row labelled, none rejected."
+    assert (
+        summary(RowCounts(0, 1, "row 2: odd"))
+        == "0 rows labelled, 1 rejected. The first of them: row 2: odd."
+    )

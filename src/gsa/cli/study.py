@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gsa.cli.options import Datasets, Overrides, Overwrite, Quiet, RecipePath, RunPath, Seed
+from gsa.cli.options import Datasets, Overrides, Quiet, RecipePath, RunPath, Seed
 
 study = typer.Typer()
 

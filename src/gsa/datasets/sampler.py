@@ -11,8 +11,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from gsa.data.task import TASKS
-from gsa.datasets.dataset import DataFile, Dataset, Splits
 from gsa.datasets.custom import read_folder
+from gsa.datasets.dataset import DataFile, Dataset, Splits
 
 
 def read(level: str, folder: Path, protocol: str, fold: int) -> Splits:

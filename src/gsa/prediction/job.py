@@ -35,7 +35,7 @@ class Predict(Protocol):
     """The signature of `Predictor.predict`."""
 
     def __call__(
-        self, examples: Sequence[Example], tasks: Task, progress: Callable[[int], None] | None = None
+        self, examples: Sequence[Example], task: Task, progress: Callable[[int], None] | None = None, /
     ) -> list[Prediction]:
         """Return one Prediction an example, in order; `progress` is called with the number done."""
         ...

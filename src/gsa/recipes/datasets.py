@@ -7,8 +7,8 @@ from gsa.data.selection import sample_dialogues, sample_per_class
 from gsa.data.task import SENTIMENT, TASKS, Task
 from gsa.data.types import Example
 from gsa.datasets.catalogue import get, load
-from gsa.datasets.dataset import Splits
 from gsa.datasets.custom import read_folder
+from gsa.datasets.dataset import Splits
 from gsa.errors import InputError
 from gsa.recipes.schema import DatasetConfig, Recipe
 

@@ -8,18 +8,18 @@ import asyncio
 import re
 import shutil
 import tempfile
-import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 
 from gsa.data.task import Task
+from gsa.datasets.record_files import ReadOptions, format_of
+from gsa.datasets.records import Columns
 from gsa.errors import InputError
-from gsa.prediction.job import Count, Job, Labelling, label_file
-from gsa.prediction.meter import Meter
-from gsa.prediction.readers import format_of
-from gsa.prediction.rows import Columns
+from gsa.prediction.job import JobConfig, LabelJob, label_file
+from gsa.prediction.parts import RowCounts
+from gsa.progress import Progress
 from gsa.serving.limits import Limits
 from gsa.serving.scheduler import Scheduler
 from gsa.web.scheduler_client import FilePredictor
@@ -29,12 +29,12 @@ CHUNK = 64
 INTERVAL = 0.5
 """Seconds between two messages about the progress."""
 FIELDS = {
-    "expected --text to be": "expected 'Text column' to be",
-    "expected --speaker to be": "expected 'Speaker column' to be",
-    "expected --dialogue-id to be": "expected 'Conversation column' to be",
+    "expected the text column": "expected 'Text column'",
+    "expected the speaker column": "expected 'Speaker column'",
+    "expected the dialogue id column": "expected 'Conversation column'",
     "expected --prefix with other names for the labels": "expected it under another name",
 }
-"""What the command line calls its options, and the page its fields."""
+"""Phrases of error messages, and those with the names of the page's fields."""
 
 
 @dataclass(frozen=True)
@@ -55,19 +55,8 @@ class FileProgress:
     message: str
     output: Path | None = None
     rejects: Path | None = None
-    count: Count | None = None
+    count: RowCounts | None = None
     """Only at the end."""
-
-
-class _LastLine(Meter):
-    """Keeps the line about the progress for whoever asks."""
-
-    text = "reading the file"
-
-    def within(self, more: int) -> None:
-        """Take note of rows within a chunk."""
-        super().within(more)
-        self.text = self.line(self.rows + more, time.monotonic())
 
 
 async def label_upload(
@@ -77,15 +66,15 @@ async def label_upload(
 
     Raises InputError for a file that cannot be read, SchedulerClosedError where the server stops.
     """
-    cancelled, meter = Event(), _LastLine(request.source.name, lambda line: None)
+    cancelled, progress = Event(), Progress(request.source.name, disable=True)
     workspace = Path(tempfile.mkdtemp(prefix="labelled-", dir=folder))
     predictor = FilePredictor(scheduler, limits, client, cancelled)
-    labelling = asyncio.create_task(asyncio.to_thread(_label, request, predictor, meter, workspace))
+    labelling = asyncio.create_task(asyncio.to_thread(_label, request, predictor, progress, workspace))
     try:
         while not labelling.done():
             await asyncio.wait({labelling}, timeout=INTERVAL)
             if not labelling.done():
-                yield FileProgress(meter.text)
+                yield FileProgress(progress.line() if progress.completed else "reading the file")
         yield labelling.result()
     finally:
         cancelled.set()
@@ -95,15 +84,17 @@ async def label_upload(
         shutil.rmtree(workspace, ignore_errors=True)
 
 
-def _label(request: FileRequest, predictor: FilePredictor, meter: Meter, workspace: Path) -> FileProgress:
+def _label(
+    request: FileRequest, predictor: FilePredictor, progress: Progress, workspace: Path
+) -> FileProgress:
     try:
         input_format = format_of(request.source)
         output_format = request.output_format or input_format
         output = workspace / f"{request.source.stem}.labelled.{output_format}"
         rejects = workspace / f"{request.source.stem}.rejected.jsonl"
-        job = Job(request.source, input_format, request.task, request.columns)
-        labelling = Labelling(job, predictor.predict, meter, output_format)
-        count = label_file(labelling, output, rejects, size=CHUNK)
+        read = ReadOptions(input_format, request.columns)
+        config = JobConfig(request.source, read, request.task, output_format)
+        count = label_file(LabelJob(config, predictor.predict, progress), output, rejects, size=CHUNK)
     except InputError as error:
         raise InputError(in_page_terms(str(error), request.source)) from None
     return FileProgress(summary(count), output, rejects if count.rejected else None, count)
@@ -117,7 +108,7 @@ def in_page_terms(message: str, source: Path) -> str:
     return message
 
 
-def summary(count: Count) -> str:
+def summary(count: RowCounts) -> str:
     """Return what became of the rows, in one sentence."""
     rows = f"{count.labelled:,} row{'' if count.labelled == 1 else 's'} labelled"
     if not count.rejected:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from gsa.data.types import Prediction, Utterance
+from gsa.datasets.records import Columns
 from gsa.errors import InputError
-from gsa.prediction.rows import Columns
 from gsa.serving.limits import Limits
 from gsa.serving.requests import Body, ParsedRequest, parse_request
 from gsa.serving.scheduler import QueueFullError, Scheduler, SchedulerClosedError

@@ -86,7 +86,9 @@ class Levels:
                 predictors.append(self.served)
             else:
                 model = copy_sharing(self.served.model, layers, merged.model)
-                predictors.append(self.served.of(LoadedModel(model, merged.tokenizer, merged.identity)))
+                predictors.append(
+                    self.served.with_model(LoadedModel(model, merged.tokenizer, merged.identity))
+                )
         return predictors
 
 

@@ -11,7 +11,7 @@ import pandas as pd  # type: ignore[import-untyped]
 
 from gsa.data.task import EMOTION, SARCASM, SENTIMENT
 from gsa.data.types import Prediction
-from gsa.prediction.readers import FORMATS
+from gsa.datasets.record_files import FORMATS
 from gsa.serving.schemas import MAX_TEXT
 from gsa.web import examples
 from gsa.web.handlers import SAME_FORMAT, Handlers, error_message
