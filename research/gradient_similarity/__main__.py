@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gsa.cli import format as terminal
+from gsa.cli import format
 from gsa.errors import InputError
 from gsa.progress import configure_logging
 
@@ -35,7 +35,7 @@ def measure(
 
     options = Options(level or [], dataset or [], examples, loss, shuffled)
     for title, table in text_matrices(measure_run(run, options, out, overwrite)):
-        print(terminal.text(table, title))
+        print(format.table(table, title))
 
 
 @app.command()

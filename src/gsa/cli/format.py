@@ -72,16 +72,6 @@ def prompt(preview: "PromptPreview") -> str:
     )
 
 
-def summary(recipe: "Recipe", root: Path) -> str:
-    """Return what `gsa tune` prints before it starts."""
-    rows = [["level", "datasets", "learning rate", "epochs"]]
-    for level in recipe.levels:
-        names = ", ".join(source.name for source in level.datasets)
-        rows.append([level.name, names, f"{level.learning_rate:g}", f"{level.epochs:g}"])
-    backbone, rank = recipe.backbone.name, recipe.lora.rank
-    return table(rows, f"{recipe.name}: {backbone}, LoRA rank {rank}, seed {recipe.seed}, run folder {root}")
-
-
 def plan(recipe: "Recipe", plan: "Plan") -> str:
     """Return what `gsa tune --plan` prints."""
     rows = [["level", "examples", "tokens flat", "tokens shared", "ratio", "steps", "time"]]

@@ -1,6 +1,5 @@
 """The command `gsa`: parses and calls, nothing else; slow imports are made by the command that needs them."""
 
-import logging
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -29,8 +28,6 @@ from gsa.signals import Stopped, handle_signals
 if TYPE_CHECKING:
     from gsa.prediction.predictor import Predictor
     from gsa.serving.page import Page
-
-logger = logging.getLogger(__name__)
 
 app = typer.Typer(
     help="One language model, tuned level by level, that does all of sentiment.",
@@ -68,11 +65,11 @@ def tune(
     quiet: Quiet = False,
 ) -> None:
     """Tune a chain as a recipe says; the same command resumes a run that was stopped."""
-    from gsa.cli import format
     from gsa.recipes.loader import load_recipe
 
     resolved = load_recipe(recipe, overrides or [], seed)
     if plan:
+        from gsa.cli import format
         from gsa.training.plan import make_plan
 
         print(format.plan(resolved, make_plan(resolved)))
@@ -103,16 +100,18 @@ def evaluate(
 ) -> None:
     """Measure a run: scores, the forgetting matrix, predictions kept as Parquet."""
     from gsa.cli import format
-    from gsa.evaluation import evaluate as evaluation
+    from gsa.evaluation.evaluate import Evaluator
+    from gsa.evaluation.results import to_json_lines
 
-    rows = evaluation.evaluate(run, level, dataset or [], split, limit, overwrite, logger.info)
+    evaluator = Evaluator(run)
+    rows = evaluator.evaluate(level, dataset or [], split, limit, overwrite)
     if as_json:
-        print(evaluation.as_json(rows))
+        print(to_json_lines(rows))
         return
     title = "Main metric on every dataset after every level (percent)"
-    print(format.table(evaluation.matrix(run, rows), title))
+    print(format.table(evaluator.forgetting_matrix(rows), title))
     if examples:
-        print(format.predictions(evaluation.shown(run, rows[0].split, examples)))
+        print(format.predictions(evaluator.sample_predictions(rows[0].split, examples)))
 
 
 @app.command()

@@ -53,12 +53,12 @@ def run_study(
     quiet: Quiet = False,
 ) -> None:
     """Tune and measure a folder of recipes with several seeds; the same command resumes it."""
-    from gsa.experiments.study import plan
-    from gsa.experiments.study import study as run
+    from gsa.experiments.study import StudyPlan
+    from gsa.experiments.study import run_study as run
     from gsa.recipes.loader import parse_seeds
 
     changed = [*(overrides or []), *([f"backbone.name={json.dumps(backbone)}"] if backbone else [])]
-    runs = run(plan(folder, out, work, parse_seeds(seeds), arm or [], changed, name))
+    runs = run(StudyPlan(folder, out, work, parse_seeds(seeds), arm or [], changed, name).arms())
     print(f"{len(runs)} arms and seeds measured; tables and figures: gsa report {out}")
 
 
@@ -68,10 +68,10 @@ def cases(
     out: Annotated[Path | None, typer.Option(help="Folder of the rows; the run if not given.")] = None,
 ) -> None:
     """Ask a run the paper's two case studies at every level."""
-    from gsa.experiments.paper_cases import ask
-    from gsa.report.paper_cases import lines
+    from gsa.evaluation.paper_cases import lines
+    from gsa.experiments.paper_cases import answer_cases
 
-    print("\n".join(lines(ask(run, out))))
+    print("\n".join(lines(answer_cases(run, out))))
 
 
 @study.command()
@@ -82,20 +82,19 @@ def report(
     out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("runs/report"),
     split: Annotated[str, typer.Option(help="train, dev or test.")] = "test",
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap samples a comparison.")] = 10_000,
-    with_texts: Annotated[
+    print_texts: Annotated[
         bool, typer.Option("--cases", help="Print the cases with texts from the data.")
     ] = False,
     overlaps: Annotated[Path | None, typer.Option(help="A file of `gsa data overlaps --out`.")] = None,
     quiet: Quiet = False,
 ) -> None:
     """Make tables and figures of measured runs, beside the paper's rows: Markdown, CSV, PNG."""
-    from gsa.report import cases as report_cases
-    from gsa.report.report import PAGE
-    from gsa.report.report import report as make_report
+    from gsa.report.cases import with_texts
+    from gsa.report.report import PAGE, make_report
 
-    made = make_report(folders, out, split, resamples, overlaps=overlaps)
+    made = make_report(folders, out, split, resamples, overlaps)
     for sentence in made.absent:
         print(f"absent: {sentence}")
-    if with_texts:
-        print("\n".join(report_cases.with_texts(made.tallies, made.arms, split)))
+    if print_texts:
+        print("\n".join(with_texts(made.disagreements, made.arms, split)))
     print(f"{len(made.files)} files; open {out / PAGE}")
