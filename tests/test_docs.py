@@ -119,7 +119,7 @@ def test_the_commands_of_the_pages_run_in_their_order(
     (shipped / "README.md").write_text("its card")
     monkeypatch.setattr(run_folder, "SHIPPED", shipped)
     monkeypatch.setattr(smollm2, "folder", lambda weights=True: tiny_folder)
-    monkeypatch.setattr(embeddings, "folder", lambda: tiny_bert(tmp_path / "bert"))
+    monkeypatch.setattr(embeddings, "model_folder", lambda: tiny_bert(tmp_path / "bert"))
     monkeypatch.setenv("GSA_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("GSA_DATA", str(ROOT / "tests" / "datasets" / "fixtures"))
     monkeypatch.chdir(tmp_path)
