@@ -1,6 +1,6 @@
 """The README of an export: what it is, how to load it, the exact prompts, how labels are scored.
 
-In: what was exported. Out: Markdown with the front matter of the hub, from `model_card.md`; its Python block runs
+In: what was exported. Out: Markdown with the hub's front matter, from `model_card.md`; its Python block runs
 as it is, without this package.
 """
 
