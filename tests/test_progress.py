@@ -1,7 +1,6 @@
 """Progress in words: amount, rate, time left; nothing where it is not wanted."""
 
 import logging
-from collections.abc import Iterator
 
 import pytest
 
@@ -58,28 +57,16 @@ def test_disabled_progress_only_counts(clock: list[float], caplog: pytest.LogCap
     assert progress.line() == "x: 3/3 rows, 0.1 rows/s"
 
 
-@pytest.fixture
-def root_logger() -> Iterator[logging.Logger]:
-    root = logging.getLogger("gsa")
-    before = root.handlers, root.propagate, root.level
-    yield root
-    root.handlers, root.propagate = before[:2]
-    root.setLevel(before[2])
-
-
-def test_messages_go_to_standard_error_unless_quiet(
-    root_logger: logging.Logger, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_messages_go_to_standard_error_unless_quiet(capsys: pytest.CaptureFixture[str]) -> None:
+    logger = logging.getLogger("gsa")
     for quiet, err in ((False, "hello [bold]\nwarning: careful\n"), (True, "warning: careful\n")):
         configure_logging(quiet)
-        root_logger.info("hello [bold]")
-        root_logger.warning("careful")
+        logger.info("hello [bold]")
+        logger.warning("careful")
         assert capsys.readouterr() == ("", err)
 
 
-def test_a_terminal_has_a_bar(
-    root_logger: logging.Logger, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_terminal_has_a_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging()
     console = module.Console(file=module.sys.stderr, force_terminal=True, width=100)
     monkeypatch.setattr(module, "_console", lambda: console)

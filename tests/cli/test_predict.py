@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -36,6 +37,7 @@ def test_a_text_as_json(tuned: Path) -> None:
 def test_a_conversation_to_standard_output(
     options: PredictOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, "gsa")
     chat = tmp_path / "chat.jsonl"
     chat.write_text(json.dumps({"turns": [{"speaker": "Ana", "text": "Hi"}, {"text": "Oh no!"}]}) + "\nbad\n")
     out = io.BytesIO()

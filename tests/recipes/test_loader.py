@@ -165,7 +165,7 @@ def test_a_wrong_recipe_is_one_sentence_and_exit_code_2(
     (tmp_path / "recipe.toml").write_text(text)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GSA_DATA", str(tmp_path / "no-data"))
-    monkeypatch.setattr(sys, "argv", ["gsa", "tune", "recipe.toml", "--out", "run"])
+    monkeypatch.setattr(sys, "argv", ["gsa", "tune", "recipe.toml", "--out", "run", "--quiet"])
     with pytest.raises(SystemExit) as stopped:
         cli.main()
     err = capsys.readouterr().err
