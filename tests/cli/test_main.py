@@ -238,7 +238,7 @@ def test_a_disk_that_fails_is_one_sentence(run, recipe_file: Path, tmp_path: Pat
     [
         (["tune", "nowhere.toml"], "recipe 'nowhere.toml' does not exist"),
         (["eval", "nowhere"], "run 'nowhere' does not exist"),
-        (["eval", "gsa-135m"], "nothing is written into the shipped model: expected a run, or"),
+        (["eval", "gsa-135m"], "the shipped model's folder is never written to: expected a run, or"),
         (["eval", "nowhere", "--split", "trian"], "run 'nowhere' does not exist"),
         (["show", "meldd"], "did you mean 'meld'"),
         (["show", "meld", "--split", "tset"], "--split 'tset': expected one of"),
@@ -260,6 +260,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(run, words: list[str], says: 
     assert "Traceback" not in err + out
 
 
+@pytest.mark.usefixtures("default_signals")
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_any_command_with_a_sentence(
     run, monkeypatch: pytest.MonkeyPatch, signum: int, code: int
