@@ -2,20 +2,12 @@
 
 import signal
 import threading
-from collections.abc import Iterator
 
 import pytest
 
 from gsa.signals import SIGNALS, Stop, Stopped, handle_signals
 
-
-@pytest.fixture(autouse=True)
-def default_handlers() -> Iterator[None]:
-    """Whoever runs the tests may ignore signals, as `nohup` does."""
-    before = {signum: signal.signal(signum, signal.SIG_DFL) for signum in SIGNALS}
-    yield
-    for signum, handler in before.items():
-        signal.signal(signum, handler)
+pytestmark = pytest.mark.usefixtures("default_signals")
 
 
 @pytest.mark.parametrize("signum", SIGNALS)

@@ -260,6 +260,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(run, words: list[str], says: 
     assert "Traceback" not in err + out
 
 
+@pytest.mark.usefixtures("default_signals")
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_any_command_with_a_sentence(
     run, monkeypatch: pytest.MonkeyPatch, signum: int, code: int

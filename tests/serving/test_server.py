@@ -172,6 +172,7 @@ def test_a_client_that_leaves_is_given_up(serving, predictor: ControlledPredicto
     assert texts == ["a", "b"], "what the leaver asked was never computed"
 
 
+@pytest.mark.usefixtures("default_signals")
 def test_the_command_serves_and_stops_on_sigterm(tuned: Path, tmp_path: Path) -> None:
     """The whole process: the address on standard output, JSON on standard error, 143 at the end."""
     words = ["serve", "--model", str(tuned), "--port", "0", "--limit", "waiting=3"]
