@@ -21,7 +21,15 @@ NAMES = [
     "tweeteval-hate",
     "tweeteval-emoji",
     "tweeteval-emotion",
+    "tweeteval-irony",
+    "tweeteval-offensive",
     "tweeteval-sentiment",
+    "semeval2017",
+    "goemotions",
+    "goemotions-ekman",
+    "mams",
+    "semeval2014-restaurants",
+    "semeval2014-laptops",
     "sampler-sentiment",
     "sampler-emotion",
     "sampler-sarcasm",
@@ -32,6 +40,7 @@ METRICS = {
     "weighted_f1",
     "macro_f1",
     "macro_recall",
+    "binary_f1",
     "acc2_has0",
     "acc2_non0",
     "weighted_f1_has0",
@@ -46,9 +55,23 @@ LEVELS = {
     "emorynlp": 2,
     "mustard": 3,
     "mustardpp": 3,
+    "semeval2017": 1,
+    "goemotions-ekman": 2,
 }
 
-MAIN = {"sst2": "accuracy", "mosi": "acc2_has0", "mosei": "acc2_has0", "tweeteval-sentiment": "macro_recall"}
+MAIN = {
+    "sst2": "accuracy",
+    "mosi": "acc2_has0",
+    "mosei": "acc2_has0",
+    "tweeteval-sentiment": "macro_recall",
+    "tweeteval-irony": "binary_f1",
+    "semeval2017": "macro_recall",
+    "goemotions": "macro_f1",
+    "goemotions-ekman": "macro_f1",
+    "mams": "accuracy",
+    "semeval2014-restaurants": "accuracy",
+    "semeval2014-laptops": "accuracy",
+}
 
 
 def test_the_catalogue_is_light():
@@ -96,7 +119,7 @@ def test_every_dataset_gives_examples_of_its_task(tiny, name):
             for examples in splits.values():
                 assert len({e.id for e in examples}) == len(examples)
                 assert {e.dataset for e in examples} <= {name}
-                assert {e.label for e in examples} <= labels
+                assert {label for e in examples for label in task.gold_labels(str(e.label))} <= labels
                 assert all(e.utterance is e.dialogue.turns[e.target] for e in examples)
                 by_id = {e.dialogue.id: e.dialogue for e in examples}
                 assert all(e.dialogue is by_id[e.dialogue.id] for e in examples)

@@ -7,13 +7,17 @@ from pathlib import Path
 
 from gsa.datasets import (
     emorynlp,
+    goemotions,
     iemocap,
+    mams,
     meld,
     mosei,
     mosi,
     mustard,
     mustardpp,
     sampler,
+    semeval2014,
+    semeval2017,
     sst2,
     tweeteval,
 )
@@ -32,6 +36,10 @@ CATALOGUE: Mapping[str, Dataset] = {
         mustard.DATASET,
         mustardpp.DATASET,
         *tweeteval.DATASETS,
+        semeval2017.DATASET,
+        *goemotions.DATASETS,
+        mams.DATASET,
+        *semeval2014.DATASETS,
         *sampler.DATASETS,
     )
 }
