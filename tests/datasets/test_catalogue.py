@@ -30,6 +30,11 @@ NAMES = [
     "mams",
     "semeval2014-restaurants",
     "semeval2014-laptops",
+    "sst3",
+    "mosi3",
+    "mosei3",
+    "meld-sentiment",
+    "emorynlp-sentiment",
     "sampler-sentiment",
     "sampler-emotion",
     "sampler-sarcasm",
@@ -56,6 +61,11 @@ LEVELS = {
     "mustard": 3,
     "mustardpp": 3,
     "semeval2017": 1,
+    "sst3": 1,
+    "mosi3": 1,
+    "mosei3": 1,
+    "meld-sentiment": 1,
+    "emorynlp-sentiment": 1,
     "goemotions-ekman": 2,
 }
 
@@ -69,6 +79,7 @@ MAIN = {
     "goemotions": "macro_f1",
     "goemotions-ekman": "macro_f1",
     "mams": "accuracy",
+    **dict.fromkeys(("sst3", "mosi3", "mosei3", "meld-sentiment", "emorynlp-sentiment"), "macro_f1"),
     "semeval2014-restaurants": "accuracy",
     "semeval2014-laptops": "accuracy",
 }
@@ -119,7 +130,7 @@ def test_every_dataset_gives_examples_of_its_task(tiny, name):
             for examples in splits.values():
                 assert len({e.id for e in examples}) == len(examples)
                 assert {e.dataset for e in examples} <= {name}
-                assert {label for e in examples for label in task.gold_labels(str(e.label))} <= labels
+                assert {label for e in examples for label in task.split_labels(str(e.label))} <= labels
                 assert all(e.utterance is e.dialogue.turns[e.target] for e in examples)
                 by_id = {e.dialogue.id: e.dialogue for e in examples}
                 assert all(e.dialogue is by_id[e.dialogue.id] for e in examples)
@@ -137,7 +148,7 @@ def test_the_samplers_are_whole():
 def test_a_protocol_of_other_labels_has_a_task_of_its_own():
     sst2 = get("sst2")
     assert sst2.task_for().labels == ("negative", "positive")
-    assert sst2.task_for("with-neutral").labels == ("negative", "neutral", "positive")
+    assert sst2.task_for("three-class").labels == ("negative", "neutral", "positive")
 
 
 @pytest.mark.parametrize(
@@ -147,7 +158,7 @@ def test_a_protocol_of_other_labels_has_a_task_of_its_own():
             "sst2",
             "binry",
             0,
-            r"expected one of binary, with-neutral, phrases as its protocol, found 'binry' \(did you",
+            r"expected one of binary, three-class, phrases as its protocol, found 'binry' \(did you",
         ),
         ("sst2", "", 1, r"expected fold 0, the only one, of protocol 'binary', found 1"),
         ("mustard", "", 5, r"expected a fold from 0 to 4 of protocol 'folds', found 5"),

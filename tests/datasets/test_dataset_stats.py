@@ -26,7 +26,7 @@ def test_other_protocols_and_scores_without_zero(tiny):
     sst2, mosi, mustard = stats(["sst2", "mosi", "mustard"], tiny)
     assert sst2["splits"] == {"train": 4, "dev": 2, "test": 2}
     assert sst2["protocols"] == {
-        "with-neutral": {"train": 5, "dev": 2, "test": 3},
+        "three-class": {"train": 5, "dev": 2, "test": 3},
         "phrases": {"train": 4, "dev": 2, "test": 2},
     }
     assert mosi["non_zero"] == {"train": 2, "dev": 1, "test": 2}

@@ -17,7 +17,7 @@ def test_every_comment_has_all_its_emotions_in_the_order_of_the_task(tiny):
     assert splits["train"][1].utterance.text == '[NAME] called it "the good kettle", and I love it.'
     task = get("goemotions").task
     assert task.multilabel
-    assert task.gold_labels("admiration,love") == ("admiration", "love")
+    assert task.split_labels("admiration,love") == ("admiration", "love")
 
 
 def test_ekman_keeps_what_is_of_one_of_seven(tiny):

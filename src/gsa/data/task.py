@@ -40,12 +40,12 @@ class Task:
         """Return the label that a gold label is merged into, or the label itself."""
         return self.merged.get(label, label)
 
-    def gold_labels(self, label: str) -> tuple[str, ...]:
-        """Return the labels that an example's ``label`` stands for, of which there may be several."""
-        return tuple(label.split(",")) if self.multilabel else (self.canonical_label(label),)
+    def split_labels(self, label: str) -> tuple[str, ...]:
+        """Return the labels that an example's ``label`` stands for: several only in a multi-label task."""
+        return tuple(label.split(",")) if self.multilabel else (label,)
 
     def yes_or_no(self) -> "Task":
-        """Return the question that a task of several labels asks of each; any other task as it is."""
+        """Return the binary task that a multi-label task asks of each label; any other task unchanged."""
         return replace(self, labels=("yes", "no"), words={}, multilabel=False) if self.multilabel else self
 
     def with_labels(self, *labels: str, words: Mapping[str, str] | None = None) -> "Task":

@@ -19,6 +19,7 @@ from gsa.datasets import (
     semeval2014,
     semeval2017,
     sst2,
+    three_class,
     tweeteval,
 )
 from gsa.datasets.dataset import Dataset, Splits
@@ -40,6 +41,7 @@ CATALOGUE: Mapping[str, Dataset] = {
         *goemotions.DATASETS,
         mams.DATASET,
         *semeval2014.DATASETS,
+        *three_class.DATASETS,
         *sampler.DATASETS,
     )
 }

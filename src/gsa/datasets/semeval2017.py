@@ -6,9 +6,9 @@ texts are quoted as in CSV, with doubled quotation marks inside, some of them at
 are not decoded. Some tweets are listed twice, in two files or under two ids, some with two labels.
 
 The examples are single sentences. Dev and test are val and test of TweetEval's ``sentiment`` (2,000 and
-12,284 tweets), whose files are read too. Nearly all tweets of that val are in the eleven files, so the texts of dev
-and test are excluded from train. A tweet listed with two labels is excluded, any other is kept once. Training
-texts have names and links as TweetEval has them: ``@user`` for every name, and no links.
+12,284 tweets), whose files are read too. Nearly all tweets of that val are in the eleven files, so the texts
+of dev and test are excluded from train. A tweet listed with two labels is excluded, any other is kept once.
+Training texts have names and links as TweetEval has them: ``@user`` for every name, and no links.
 
 Citation: Rosenthal, Farra and Nakov, SemEval-2017 Task 4: Sentiment Analysis in Twitter, SemEval 2017.
 """
