@@ -39,7 +39,7 @@ def ids(splits, *names):
     ("name", "protocol", "expected"),
     [
         ("sst2", "binary", (6920, 872, 1821)),
-        ("sst2", "with-neutral", (8544, 1101, 2210)),
+        ("sst2", "three-class", (8544, 1101, 2210)),
         ("sst2", "phrases", (56292, 872, 1821)),
         ("mosi", "", (1284, 229, 686)),
         ("mosei", "", (16274, 1861, 4653)),
@@ -79,7 +79,7 @@ def test_mosi_is_readable():
 
 
 def test_sst2_has_no_escapes_left():
-    texts = [e.utterance.text for found in load("sst2", "with-neutral").values() for e in found]
+    texts = [e.utterance.text for found in load("sst2", "three-class").values() for e in found]
     for left in ("-LRB-", "-RRB-", "``", "''", "\\", " n't", " 's ", "( ", " )", " ,"):
         assert not [text for text in texts if left in text]
 

@@ -17,8 +17,8 @@ def test_binary_leaves_neutral_out_and_escapes_are_gone(tiny):
     assert [e.label for e in splits["test"]] == ["negative", "positive"]
 
 
-def test_with_neutral_keeps_all(tiny):
-    splits = load("sst2", "with-neutral", root=tiny)
+def test_three_classes_keep_all(tiny):
+    splits = load("sst2", "three-class", root=tiny)
     assert {split: len(found) for split, found in splits.items()} == {"train": 5, "dev": 2, "test": 3}
     assert splits["train"][2].utterance.text == "The cooks' tea/coffee costs $3."
     assert splits["train"][2].label == "neutral"

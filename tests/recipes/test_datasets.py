@@ -34,11 +34,11 @@ def recipe(*datasets: dict[str, object]) -> Recipe:
 
 def test_a_dataset_of_the_catalogue_has_the_task_of_its_protocol() -> None:
     assert task_of(DatasetConfig(name="sst2")).labels == ("negative", "positive")
-    with_neutral = DatasetConfig(name="sst2", protocol="with-neutral")
+    with_neutral = DatasetConfig(name="sst2", protocol="three-class")
     assert task_of(with_neutral).labels == ("negative", "neutral", "positive")
     assert metrics_of(DatasetConfig(name="mosi"))[0] == "acc2_has0"
-    with pytest.raises(InputError, match="found 'sst3'"):
-        task_of(DatasetConfig(name="sst3"))
+    with pytest.raises(InputError, match="found 'sst4'"):
+        task_of(DatasetConfig(name="sst4"))
 
 
 def test_own_data_has_a_known_task_with_its_own_labels(own: DatasetConfig) -> None:

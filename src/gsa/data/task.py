@@ -27,6 +27,10 @@ class Task:
     """Gold labels merged into another label: MOSI's neutral is positive with two classes."""
     context: bool = True
     """Whether prompts show the dialogue around the target; sentiment analysis shows the sentence alone."""
+    about: str = ""
+    """The word that introduces an example's aspect in the last line of a prompt; empty for no aspect."""
+    multilabel: bool = False
+    """Whether several labels may hold at once; prompts then ask each of them (see ``yes_or_no``)."""
 
     def word(self, label: str) -> str:
         """Return the words that stand for a label in prompts and answers."""
@@ -35,6 +39,14 @@ class Task:
     def canonical_label(self, label: str) -> str:
         """Return the label that a gold label is merged into, or the label itself."""
         return self.merged.get(label, label)
+
+    def split_labels(self, label: str) -> tuple[str, ...]:
+        """Return the labels that an example's ``label`` stands for: several only in a multi-label task."""
+        return tuple(label.split(",")) if self.multilabel else (label,)
+
+    def yes_or_no(self) -> "Task":
+        """Return the binary task that a multi-label task asks of each label; any other task unchanged."""
+        return replace(self, labels=("yes", "no"), words={}, multilabel=False) if self.multilabel else self
 
     def with_labels(self, *labels: str, words: Mapping[str, str] | None = None) -> "Task":
         """Return the task with another label list.
@@ -78,5 +90,60 @@ SARCASM = Task(
     ),
     labels=("sarcastic", "non-sarcastic"),
 )
+
+ASPECT = Task(
+    name="aspect",
+    level=4,
+    instruction=(
+        "Consider the semantic information of sentence to determine the sentiment polarity of the aspect."
+    ),
+    labels=("negative", "neutral", "positive"),
+    context=False,
+    about="Aspect",
+)
+
+IRONY = Task(
+    name="irony",
+    level=4,
+    instruction="Consider the semantic information of sentence to determine whether it is ironic.",
+    labels=("non-ironic", "ironic"),
+    context=False,
+)
+
+OFFENSE = Task(
+    name="offense",
+    level=4,
+    instruction="Consider the semantic information of sentence to determine whether it is offensive.",
+    labels=("not-offensive", "offensive"),
+    context=False,
+)
+
+HATE = Task(
+    name="hate",
+    level=4,
+    instruction="Consider the semantic information of sentence to determine whether it expresses hate.",
+    labels=("not-hate", "hate"),
+    context=False,
+)
+
+EMOTIONS = Task(
+    name="emotions",
+    level=4,
+    instruction=(
+        "Consider the semantic information of sentence to determine whether it expresses the emotion."
+    ),
+    labels=(
+        *("admiration", "amusement", "anger", "annoyance", "approval", "caring", "confusion", "curiosity"),
+        *("desire", "disappointment", "disapproval", "disgust", "embarrassment", "excitement", "fear"),
+        *("gratitude", "grief", "joy", "love", "nervousness", "optimism", "pride", "realization", "relief"),
+        *("remorse", "sadness", "surprise", "neutral"),
+    ),
+    context=False,
+    about="Emotion",
+    multilabel=True,
+)
+
+GENERIC_TASKS: Mapping[str, Task] = {task.name: task for task in (ASPECT, IRONY, OFFENSE, HATE, EMOTIONS)}
+"""Tasks beyond the paper's three, for levels behind them."""
 
 TASKS: Mapping[str, Task] = {task.name: task for task in (SENTIMENT, EMOTION, SARCASM)}

@@ -45,6 +45,9 @@ class Example:
     target: int
     """Index of the target utterance in ``dialogue.turns``."""
     label: str | None = None
+    """Of a task that allows several labels, those that hold, in the task's order with commas between."""
+    aspect: str = ""
+    """What is asked about, for a task that says so: an aspect term, or a label that is asked yes or no."""
 
     @property
     def utterance(self) -> Utterance:

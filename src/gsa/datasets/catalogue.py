@@ -7,14 +7,19 @@ from pathlib import Path
 
 from gsa.datasets import (
     emorynlp,
+    goemotions,
     iemocap,
+    mams,
     meld,
     mosei,
     mosi,
     mustard,
     mustardpp,
     sampler,
+    semeval2014,
+    semeval2017,
     sst2,
+    three_class,
     tweeteval,
 )
 from gsa.datasets.dataset import Dataset, Splits
@@ -32,6 +37,11 @@ CATALOGUE: Mapping[str, Dataset] = {
         mustard.DATASET,
         mustardpp.DATASET,
         *tweeteval.DATASETS,
+        semeval2017.DATASET,
+        *goemotions.DATASETS,
+        mams.DATASET,
+        *semeval2014.DATASETS,
+        *three_class.DATASETS,
         *sampler.DATASETS,
     )
 }

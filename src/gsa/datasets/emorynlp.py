@@ -6,17 +6,19 @@ Otherwise ``{train,dev,test}.csv``, a well-known conversion of the same texts wi
 Utterance_ID, Utterance, Speaker, Emotion``, which names only the first of several speakers. This is the full
 version; a smaller, time-stamped one has other splits and other scores.
 
-The examples are scenes with every utterance a target. Several speakers are joined with " & "; an utterance
-without one has the speaker "".
+The examples are scenes with every utterance a target; in the protocol ``sentiment`` its label is the polarity
+of the emotion, as in the conversion's column ``Sentiment``. Several speakers are joined with " & "; an
+utterance without one has the speaker "".
 
 Citation: Zahiri and Choi, Emotion Detection on TV Show Transcripts with Sequence-based Convolutional
 Neural Networks, AAAI workshop on Affective Content Analysis 2018.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from gsa.data.task import EMOTION
+from gsa.data.task import EMOTION, SENTIMENT
 from gsa.datasets import parsing
 from gsa.datasets.dataset import DataFile, Dataset, Splits, github
 
@@ -24,6 +26,8 @@ NAME = "emorynlp"
 COLUMNS = ("Dialogue_ID", "Utterance_ID", "Utterance", "Speaker", "Emotion")
 TASK = EMOTION.with_labels("neutral", "joyful", "peaceful", "powerful", "scared", "mad", "sad")
 LABELS = {label.capitalize(): label for label in TASK.labels}
+POLARITY = dict(zip(TASK.labels, ("neutral", *3 * ("positive",), *3 * ("negative",)), strict=True))
+"""The csv's column ``Sentiment``, which follows from ``Emotion``."""
 JSON = {
     "train": "emotion-detection-trn.json",
     "dev": "emotion-detection-dev.json",
@@ -36,7 +40,13 @@ def read(folder: Path, protocol: str, fold: int) -> Splits:
     """Return the three splits."""
     has_json = (folder / JSON["train"]).is_file()
     turns, names = (_json_turns, JSON) if has_json else (_csv_turns, CSV)
-    return {split: parsing.build_examples(turns(folder / name), NAME) for split, name in names.items()}
+    splits = {split: parsing.build_examples(turns(folder / name), NAME) for split, name in names.items()}
+    if protocol == "sentiment":
+        return {
+            split: [replace(example, label=POLARITY[str(example.label)]) for example in examples]
+            for split, examples in splits.items()
+        }
+    return splits
 
 
 def _csv_turns(path: Path) -> Iterator[parsing.Turn]:
@@ -77,6 +87,8 @@ DATASET = Dataset(
     name=NAME,
     title="EmoryNLP (conversations of Friends)",
     task=TASK,
+    protocols=("standard", "sentiment"),
+    tasks={"sentiment": SENTIMENT},
     metrics=("weighted_f1", "accuracy", "macro_f1"),
     files=(
         _file("train", "ce3d91b12e3a68b45f773388cb398fee2cee739d4699b500211a35efeaaa8e59"),

@@ -1,9 +1,10 @@
-"""MELD: conversations of the series Friends, an emotion for every utterance.
+"""MELD: conversations of the series Friends, an emotion and a sentiment for every utterance.
 
 Format: ``{train,dev,test}_sent_emo.csv``, one utterance per row, with the columns ``Utterance, Speaker,
-Emotion, Dialogue_ID, Utterance_ID``. Dialogue ids start again in each split, and one is missing in train;
-utterance ids have gaps and are unique within a dialogue only. The owner's present files are UTF-8 with curly
-quotes; older copies are Windows-1252, and such a file is decoded as that as a whole.
+Emotion, Dialogue_ID, Utterance_ID``; the protocol ``sentiment`` reads ``Sentiment`` in place of ``Emotion``.
+Dialogue ids start again in each split, and one is missing in train; utterance ids have gaps and are unique
+within a dialogue only. The owner's present files are UTF-8 with curly quotes; older copies are Windows-1252,
+and such a file is decoded as that as a whole.
 
 The examples are dialogues with every utterance a target, in the order of their utterance ids.
 
@@ -14,32 +15,33 @@ ACL 2019.
 from collections.abc import Iterator
 from pathlib import Path
 
-from gsa.data.task import EMOTION
+from gsa.data.task import EMOTION, SENTIMENT
 from gsa.datasets import parsing
 from gsa.datasets.dataset import DataFile, Dataset, Splits, github
 from gsa.errors import InputError
 
 NAME = "meld"
-COLUMNS = ("Utterance", "Speaker", "Emotion", "Dialogue_ID", "Utterance_ID")
+COLUMNS = ("Utterance", "Speaker", "Dialogue_ID", "Utterance_ID")
 TASK = EMOTION.with_labels("neutral", "joy", "surprise", "anger", "sadness", "disgust", "fear")
-LABELS = {label: label for label in TASK.labels}
 
 
 def read(folder: Path, protocol: str, fold: int) -> Splits:
     """Return the three splits."""
+    column, task = ("Sentiment", SENTIMENT) if protocol == "sentiment" else ("Emotion", TASK)
+    labels = {label: label for label in task.labels}
     return {
-        split: parsing.build_examples(_turns(folder / f"{split}_sent_emo.csv"), NAME)
+        split: parsing.build_examples(_turns(folder / f"{split}_sent_emo.csv", column, labels), NAME)
         for split in ("train", "dev", "test")
     }
 
 
-def _turns(path: Path) -> Iterator[parsing.Turn]:
+def _turns(path: Path, column: str, labels: dict[str, str]) -> Iterator[parsing.Turn]:
     turns = []
-    for where, row in parsing.read_table(path, COLUMNS, fallback="cp1252"):
+    for where, row in parsing.read_table(path, (*COLUMNS, column), fallback="cp1252"):
         dialogue, utterance = row["Dialogue_ID"], row["Utterance_ID"]
         if not (dialogue.isdecimal() and utterance.isdecimal()):
             raise InputError(f"{where}: expected numeric ids, found '{dialogue}' and '{utterance}'")
-        label = parsing.lookup(row["Emotion"], LABELS, where)
+        label = parsing.lookup(row[column], labels, where)
         id = f"dia{int(dialogue)}_utt{int(utterance)}"
         turn = parsing.Turn(where, id, row["Utterance"], row["Speaker"], label, f"dia{int(dialogue)}")
         turns.append((int(dialogue), int(utterance), turn))
@@ -59,6 +61,8 @@ DATASET = Dataset(
     name=NAME,
     title="MELD (conversations of Friends)",
     task=TASK,
+    protocols=("standard", "sentiment"),
+    tasks={"sentiment": SENTIMENT},
     metrics=("weighted_f1", "accuracy", "macro_f1"),
     files=(
         _file("train", "d2fa2d6529cf03cac2989efec05c9b27d8fd2f4c8fc5974c7ae88aa537fa02db"),

@@ -212,6 +212,13 @@ def build_examples(turns: Iterable[Turn], dataset: str) -> list[Example]:
     return examples
 
 
+def unquoted(field: str) -> str:
+    """Return a field of a table without the quotation of CSV: outer marks gone, doubled ones single."""
+    if len(field) > 1 and field.startswith('"') and field.endswith('"'):
+        return field[1:-1].replace('""', '"')
+    return field
+
+
 def stable_hash(word: str) -> int:
     """Return a 64-bit hash of a text that is the same on every machine and in every version."""
     return int.from_bytes(hashlib.sha256(word.encode()).digest()[:8], "big")

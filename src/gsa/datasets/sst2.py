@@ -4,7 +4,7 @@ Format: ``{train,dev,test}.txt``, one parsed sentence per line in the Penn Treeb
 digit of a line, 0 to 4, is the sentiment of the sentence, the leaves are its words.
 
 The examples are single sentences as a person would type them (see ``detokenize``). In the protocol ``binary``
-0 and 1 are negative, 3 and 4 positive, and 2 is left out; ``with-neutral`` keeps it as neutral. ``phrases``
+0 and 1 are negative, 3 and 4 positive, and 2 is left out; ``three-class`` keeps it as neutral. ``phrases``
 is ``binary`` with a larger train split: phrases of the training sentences too, which the treebank labels as
 well. Its dev and test splits are those of ``binary``, and no phrase is a text of theirs.
 
@@ -53,7 +53,7 @@ def read(folder: Path, protocol: str, fold: int) -> Splits:
         turns["train"] += _phrases(folder / "train.txt", sentences)
     return {
         split: parsing.build_examples(
-            (turn for turn in split_turns if turn.label != "neutral" or protocol == "with-neutral"), NAME
+            (turn for turn in split_turns if turn.label != "neutral" or protocol == "three-class"), NAME
         )
         for split, split_turns in turns.items()
     }
@@ -126,8 +126,8 @@ DATASET = Dataset(
     name=NAME,
     title="SST-2 (film reviews)",
     task=SENTIMENT.with_labels("negative", "positive"),
-    tasks={"with-neutral": SENTIMENT},
-    protocols=("binary", "with-neutral", "phrases"),
+    tasks={"three-class": SENTIMENT},
+    protocols=("binary", "three-class", "phrases"),
     # The paper's accuracy weighted by class support equals plain accuracy.
     metrics=("accuracy", "weighted_f1", "macro_f1"),
     files=(

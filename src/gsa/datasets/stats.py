@@ -6,6 +6,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from gsa.data.task import Task
 from gsa.datasets.catalogue import CATALOGUE, data_root, get, load, missing_message
 from gsa.datasets.dataset import Dataset, Splits
 
@@ -29,7 +30,7 @@ def _row(dataset: Dataset, root: Path) -> dict[str, Any]:
             return {"name": dataset.name, "missing": message}
     splits = load(dataset.name, root=root)
     labels = (*dataset.task.labels, *dataset.task.merged)
-    by_split = _label_counts(splits, labels)
+    by_split = _label_counts(splits, dataset.task)
     examples = [example for split in splits.values() for example in split]
     row: dict[str, Any] = {
         "name": dataset.name,
@@ -54,7 +55,11 @@ def _sizes(splits: Splits) -> dict[str, int]:
     return {split: len(examples) for split, examples in splits.items()}
 
 
-def _label_counts(splits: Splits, labels: Iterable[str]) -> dict[str, dict[str, int]]:
-    """Return the number of examples of each label in each split."""
-    counts = {split: Counter(example.label for example in examples) for split, examples in splits.items()}
+def _label_counts(splits: Splits, task: Task) -> dict[str, dict[str, int]]:
+    """Return the number of examples of each label in each split, merged labels by their own names."""
+    labels = (*task.labels, *task.merged)
+    counts = {
+        split: Counter(label for example in examples for label in task.split_labels(str(example.label)))
+        for split, examples in splits.items()
+    }
     return {split: {label: counts[split][label] for label in labels} for split in splits}
