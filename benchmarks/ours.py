@@ -25,7 +25,8 @@ from gsa.chain.base import load_base
 from gsa.chain.chain import fresh_link
 from gsa.data.encoder import Prompt
 from gsa.model.hf_logging import quiet_libraries
-from gsa.model.scoring import LOSSES, PackedBatch, log_probabilities, score
+from gsa.model.losses import LOSSES
+from gsa.model.scoring import PackedBatch, log_probabilities, score
 from gsa.recipes.schema import Backbone, Level, Lora, Recipe, Training
 from gsa.signals import Stop
 from gsa.training.dataset import TrainingData
@@ -119,15 +120,15 @@ def score_all(options: argparse.Namespace, meta: dict[str, Any], prompts: list[P
     before = gold_loss(model, prompts[: options.check], options.row_tokens)
     score(model, prompts[: options.check], options.row_tokens)
     with Clock() as clock:
-        scores = score(model, prompts, options.row_tokens)
+        predictions = score(model, prompts, options.row_tokens)
     report(
         "gsa",
         PACKAGES,
         len(prompts),
         clock,
         loss=before,
-        predictions=[s.best for s in scores],
-        greedy=[s.greedy for s in scores],
+        predictions=[int(p.label) for p in predictions],
+        greedy=[None if p.greedy is None else int(p.greedy) for p in predictions],
         tokens=token_count(rows_of(prompts, options.row_tokens, True)),
         settings={"row_tokens": options.row_tokens},
     )

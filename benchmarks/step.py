@@ -21,7 +21,8 @@ from gsa.chain.chain import fresh_link
 from gsa.data.encoder import Encoder
 from gsa.data.selection import dialogues
 from gsa.data.task import EMOTION
-from gsa.model.scoring import PackedBatch, answer_loss
+from gsa.model.losses import answer_loss
+from gsa.model.scoring import PackedBatch
 from gsa.recipes.loader import layout_of
 from gsa.recipes.schema import Backbone, Lora, Source
 from gsa.recipes.sources import examples_of

@@ -20,7 +20,8 @@ from gsa.data.encoder import Encoder, Prompt
 from gsa.data.layout import Layout
 from gsa.data.selection import dialogues
 from gsa.data.task import EMOTION
-from gsa.model.scoring import PackedBatch, answer_loss
+from gsa.model.losses import answer_loss
+from gsa.model.scoring import PackedBatch
 from gsa.recipes.schema import Backbone, Lora, Source
 from gsa.recipes.sources import examples_of
 from gsa.trie import attention

@@ -27,7 +27,7 @@ from gsa.data.selection import dialogues, draw
 from gsa.data.types import Example
 from gsa.errors import InputError, suggest
 from gsa.locking import folder_lock
-from gsa.model.scoring import LOSSES, loss_of
+from gsa.model.losses import LOSSES, loss_of
 from gsa.recipes.schema import Level, Recipe, Source
 from gsa.recipes.sources import task_of, training_examples
 from gsa.training.dataset import balanced

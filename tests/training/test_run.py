@@ -10,7 +10,7 @@ import torch
 from gsa.chain.chain import Chain
 from gsa.chain.run_folder import read_run
 from gsa.errors import InputError
-from gsa.model.scoring import LOSSES
+from gsa.model.losses import LOSSES
 from gsa.recipes.loader import load_recipe
 from gsa.recipes.schema import Recipe
 from gsa.training import level as levels

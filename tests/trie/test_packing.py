@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tries import make_prompt
 
-from gsa.data.encoder import Encoder, Prompt
+from gsa.data.encoder import Encoder
 from gsa.data.layout import Layout
 from gsa.data.task import EMOTION
-from gsa.data.types import Dialogue, Example, Utterance, sentence
+from gsa.data.types import Dialogue, Example, Utterance
 from gsa.trie.packing import PackedRow, branches, group, pack, split
 from gsa.trie.trie import size
 
@@ -16,8 +17,7 @@ ANSWERS = ((7, 8, 9), (7, 5), (6,), (5, 5, 5, 5))
 
 
 def prompt(ids, gold=0, answers=ANSWERS, dialogue="d", dataset="set"):
-    example = Example("1", dataset, Dialogue(dialogue, (Utterance("x"),)), 0)
-    return Prompt(example, tuple(ids), tuple(answers), range(1), gold)
+    return make_prompt(ids, answers, gold, dialogue=dialogue, dataset=dataset)
 
 
 @st.composite
@@ -95,8 +95,7 @@ def test_the_last_answer_token_is_never_read():
 
 
 def test_training_without_a_gold_label_is_refused():
-    example = sentence("Oh.", "17", "set")
-    unlabelled = Prompt(example, (1,), ANSWERS, range(1), None)
+    unlabelled = make_prompt((1,), ANSWERS, number=17)
     with pytest.raises(ValueError, match="'17' has no gold label"):
         branches(unlabelled, score=False)
     with pytest.raises(ValueError, match="'17' has no gold label"):
@@ -109,7 +108,7 @@ def test_nothing_makes_no_rows():
     assert pack([], 10, score=True) == []
 
 
-def test_a_group_is_one_dialogue_of_one_dataset():
+def test_a_group_is_one_dialogue_and_one_task():
     a, b, c, d = (
         prompt([1], dialogue="1"),
         prompt([2], dialogue="1"),

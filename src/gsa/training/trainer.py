@@ -18,7 +18,8 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 from gsa.chain.chain import link_weights
 from gsa.errors import InputError
 from gsa.model.llama import recompute
-from gsa.model.scoring import Loss, PackedBatch, loss_of
+from gsa.model.losses import Loss, loss_of
+from gsa.model.scoring import PackedBatch
 from gsa.recipes.schema import Level, Recipe
 from gsa.signals import Stop
 from gsa.training.checkpoint import check_finite, load_random, load_state, load_weights, save_checkpoint
