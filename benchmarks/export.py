@@ -93,7 +93,7 @@ def write_examples(
     folder: Path, prompts: list[Prompt], tokenizer: Any, row_tokens: int, backbone: Path
 ) -> None:
     """Write prompts and what the contestants must know besides."""
-    rows = pack(group(prompts), row_tokens, score=False)
+    rows = pack(group(prompts), score=False, fill_tokens=row_tokens)
     meta = {
         "backbone": str(backbone),
         "gguf": str(GGUF),

@@ -40,7 +40,7 @@ PACKAGES = ("gsa-llm", "torch", "transformers", "peft")
 def rows_of(prompts: list[Prompt], budget: int, score: bool) -> list[PackedRow]:
     """Pack each dataset's prompts into rows, as tuning does."""
     parts = [list(part) for _, part in groupby(prompts, key=lambda p: p.example.dataset)]
-    return [row for part in parts for row in pack(group(part), budget, score)]
+    return [row for part in parts for row in pack(group(part), score, fill_tokens=budget)]
 
 
 def gold_loss(model: Any, prompts: list[Prompt], budget: int) -> float:
@@ -120,7 +120,7 @@ def score_all(options: argparse.Namespace, meta: dict[str, Any], prompts: list[P
     before = gold_loss(model, prompts[: options.check], options.row_tokens)
     score(model, prompts[: options.check], options.row_tokens)
     with Clock() as clock:
-        predictions = score(model, prompts, options.row_tokens)
+        predictions = score(model, prompts)
     report(
         "gsa",
         PACKAGES,

@@ -54,7 +54,7 @@ def longest_row(tokenizer: Any, layout: str, budget: int) -> PackedRow:
     """Return the fullest of the rows that 40 training dialogues of MELD make."""
     encoder = Encoder(tokenizer, layout_of(name=layout, context=CONTEXT[layout]), EMOTION)
     parts = dialogues(examples_of(Source(name="meld"), "train"))[:40]
-    rows = pack(group(encoder.encode([e for part in parts for e in part])), budget, score=False)
+    rows = pack(group(encoder.encode([e for part in parts for e in part])), score=False, fill_tokens=budget)
     return max(rows, key=lambda row: len(row.trie))
 
 

@@ -31,7 +31,7 @@ from gsa.trie.packing import group, pack
 def shared(model: Any, prompts: list[Prompt], budget: int) -> float:
     """Add up the gradients of all rows; returns the loss, summed over targets."""
     total = 0.0
-    for row in pack(group(prompts), budget, score=False):
+    for row in pack(group(prompts), score=False, fill_tokens=budget):
         batch = PackedBatch.from_row(row, model)
         loss = answer_loss(model, batch) * len(batch.tokens)
         loss.backward()

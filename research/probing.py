@@ -132,7 +132,7 @@ def _gram(recipe: Recipe, chain: Chain, at: At, parts: Parts, say: Say) -> NDArr
             level = level.model_copy(update={"loss": at.loss, "answer_weight": 0.0})
         power = level.balance_of(source) if at.loss == OWN_LOSS else 0.0
         for mine in _weighted(prompts, power) if power else prompts:
-            rows: list[PackedRow] = pack(group(mine), recipe.training.row_tokens, level.loss == "labels")
+            rows: list[PackedRow] = pack(group(mine), level.loss == "labels", recipe.training.row_tokens)
             found.append(gradient(probed, rows, loss_of(level), DRAWS))
         say(f"level {at.level}, {at.how}: {source.name}, {sum(map(len, prompts))} examples")
     drawn = (torch.stack([each[draw] for each in found]).double() for draw in range(DRAWS))

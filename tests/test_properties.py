@@ -70,18 +70,18 @@ def test_any_trie_gives_the_logits_of_its_sequences(models, several):
     st.integers(1, 120),
     st.booleans(),
 )
-def test_rows_hold_every_prompt_once_within_the_budget(groups, budget, scoring):
+def test_rows_hold_every_prompt_once_within_the_bound(groups, bound, scoring):
     answers = ((251, 252), (253,))
     groups = [
         [make_prompt(one, answers, 0, i, str(n)) for i, one in enumerate(several)]
         for n, several in enumerate(groups)
     ]
-    rows = pack(groups, budget, scoring)
+    rows = pack(groups, scoring, bound)
     assert [p for row in rows for p in row.prompts] == [p for several in groups for p in several]
     for row in rows:
         nodes = size([b for p in row.prompts for b in branches(p, scoring)])
         assert nodes == len(row.trie)
-        assert nodes <= budget or len(row.prompts) == 1
+        assert nodes <= bound or len(row.prompts) == 1
 
 
 @FEW

@@ -1,6 +1,7 @@
 """Losses: the answer over the vocabulary, the label over the label list; both as one sequence at a time."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from gsa.data.encoder import Encoder, Prompt
 from gsa.data.layout import Layout
 from gsa.data.task import EMOTION, SARCASM
 from gsa.data.types import Dialogue, Example, Utterance
-from gsa.model.losses import LOSSES, answer_loss, label_loss, loss_of
+from gsa.model.losses import LOSSES, Loss, Totals, answer_loss, label_loss, loss_of
 from gsa.model.scoring import PackedBatch
 from gsa.recipes.schema import Level, Lora, Source
 from gsa.training.dataset import balanced
@@ -115,6 +116,20 @@ def test_balanced_examples_weigh_as_their_labels_are_rare(prompts: tuple[Prompt,
     half = [prompt.weight for prompt in balanced(four, 0.5)]
     assert half[3] / half[0] == pytest.approx(3**0.5)
     assert sum(half) == pytest.approx(4)
+
+
+@pytest.mark.parametrize("loss", [answer_loss, label_loss, partial(label_loss, answer_weight=0.25)])
+def test_shares_of_rows_add_up_to_the_mean_over_the_step(
+    prompts: tuple[Prompt, ...], model: LlamaForCausalLM, loss: Loss
+) -> None:
+    """However targets are spread over rows, the sum of the rows' shares is the loss of one row of all."""
+    scored = loss is not answer_loss
+    together = loss(model, PackedBatch.from_row(PackedRow(prompts, scored), model))
+    rows = [PackedRow(part, scored) for part in (prompts[:1], prompts[1:4], prompts[4:])]
+    totals = Totals.of(rows)
+    assert totals == Totals(5, sum(len(p.answers[p.gold]) for p in prompts))
+    shares = [loss(model, PackedBatch.from_row(row, model), totals).item() for row in rows]
+    assert sum(shares) == pytest.approx(together.item(), rel=1e-5)
 
 
 def test_the_label_loss_leaves_tokens_outside_the_list_alone(

@@ -120,11 +120,11 @@ def test_plain_attention_scores_the_same(model, plain, tokenizer):
         assert one.greedy == other.greedy
 
 
-def test_the_row_budget_makes_no_difference(model, tokenizer):
+def test_the_bound_on_rows_makes_no_difference(model, tokenizer):
     prompts = conversation(tokenizer)
-    reference = score(model, prompts, row_tokens=10**6)
+    reference = score(model, prompts, max_row_tokens=10**6)
     for budget in (1, 300, 700, 1500):
-        for one, other in zip(reference, score(model, prompts, row_tokens=budget), strict=True):
+        for one, other in zip(reference, score(model, prompts, max_row_tokens=budget), strict=True):
             np.testing.assert_allclose(values(one), values(other), rtol=1e-4)
             assert (one.label, one.greedy) == (other.label, other.greedy)
 
@@ -186,7 +186,7 @@ def test_greedy_is_what_decoding_a_token_at_a_time_says(small):
                     answers.append(answer)
             rng.shuffle(answers)
             prompts.append(prompt(ids, answers, number))
-        for one, found in zip(prompts, score(by_trie, prompts, row_tokens=120), strict=True):
+        for one, found in zip(prompts, score(by_trie, prompts, max_row_tokens=120), strict=True):
             expected = decode(plain, one)
             assert found.greedy == (None if expected is None else str(expected))
             spelled += expected is not None
@@ -243,7 +243,7 @@ def test_greedy_need_not_be_the_most_probable_label():
 def test_progress_counts_prompts_up_to_all(model, tokenizer):
     prompts = conversation(tokenizer)
     done = []
-    score(model, prompts, row_tokens=400, progress=done.append)
+    score(model, prompts, max_row_tokens=400, progress=done.append)
     assert done == sorted(set(done))
     assert len(done) > 1
     assert done[-1] == len(prompts)

@@ -34,7 +34,7 @@ def test_trie_equals_one_sequence_per_prompt(name: str, context: str) -> None:
             parameter.data.normal_(std=0.01)
     encoder = Encoder(loaded.tokenizer, layout_of(name=name, context=context), EMOTION)
     parts = dialogues(examples_of(Source(name=NAME), "train"))[:3]
-    (row,) = pack(group(encoder.encode([e for part in parts for e in part])), 4096, score=False)
+    (row,) = pack(group(encoder.encode([e for part in parts for e in part])), score=False, fill_tokens=4096)
     assert len(row.prompts) > 15
 
     def gradients() -> torch.Tensor:

@@ -16,7 +16,7 @@ from torch import Tensor
 from gsa.data.encoder import Prompt
 from gsa.data.types import Prediction, Truncated
 from gsa.model.backbone import row_logits, trie_inputs
-from gsa.trie.packing import PackedRow, group, pack
+from gsa.trie.packing import MAX_ROW_TOKENS, PackedRow, group, pack
 
 
 @dataclass(frozen=True)
@@ -65,16 +65,17 @@ def log_probabilities(model: Any, batch: PackedBatch) -> tuple[Tensor, Tensor]:
 def score(
     model: Any,
     prompts: Sequence[Prompt],
-    row_tokens: int = 1024,
+    max_row_tokens: int = MAX_ROW_TOKENS,
     progress: Callable[[int], None] | None = None,
 ) -> list[Prediction]:
     """Return one Prediction a prompt, in order; neighbours of one dialogue share their prefixes.
 
     All labels hang below one prompt as sibling branches, so a label is always valid and probabilities sum
-    to 1. `progress` is called with the number of prompts done after each row.
+    to 1. `max_row_tokens` bounds the memory of a forward pass and changes no prediction. `progress` is called
+    with the number of prompts done after each row.
     """
     predictions: list[Prediction] = []
-    for row in pack(group(prompts), row_tokens, score=True):
+    for row in pack(group(prompts), score=True, max_tokens=max_row_tokens):
         predictions += score_row(model, row)
         if progress:
             progress(len(predictions))

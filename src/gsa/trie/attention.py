@@ -125,11 +125,13 @@ class _TrieAttention(torch.autograd.Function):
         out = torch.empty_like(q)
         keys, values = _buffer(k, spans), _buffer(v, spans)
         kept = []
+        has_backward = any(ctx.needs_input_grad)
         for span in spans:
             _load(span, (k, keys), (v, values))
             weights = _weights(q, keys[:, : span.keys], span)
             out[:, span.start : span.stop] = (weights @ values[:, : span.keys]).view(len(q), -1, *q.shape[2:])
-            kept.append(weights)
+            if has_backward:
+                kept.append(weights)
         ctx.save_for_backward(q, k, v, *kept)
         ctx.spans = spans
         return out
