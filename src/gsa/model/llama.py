@@ -6,6 +6,7 @@ fewer passes over memory, and in the last layer only for nodes whose logits are 
 architectures go through transformers; `suits` decides.
 """
 
+from math import ceil
 from typing import Any
 
 import torch
@@ -31,6 +32,31 @@ def recompute(model: Any) -> None:
     base = bare(model)  # transformers has renamed it, and warns of the old name
     enable = getattr(base, "activation_checkpointing_enable", None) or base.gradient_checkpointing_enable
     enable({"use_reentrant": False})
+
+
+INPUT_SHARE = 0.1
+"""A layer's input, which is kept in any case, as a share of all that the layer keeps for its gradients."""
+
+
+def limit_activations(model: Any, nodes: int, tokens: int) -> int:
+    """Recompute as many layers as a row of `nodes` needs to keep at most the activations of `tokens`.
+
+    Returns how many layers are recomputed from now on. A row of up to `tokens` nodes recomputes none; one
+    beyond `longest_row` recomputes all and keeps more than asked for.
+    """
+    layers = bare(model).model.layers
+    excess = nodes * (len(layers) + 1) - tokens * len(layers)  # with one layer that is being recomputed
+    count = 0 if nodes <= tokens else min(len(layers), ceil(excess / (nodes * (1 - INPUT_SHARE))))
+    if count and not any(layer.gradient_checkpointing for layer in layers):
+        recompute(model)
+    for number, layer in enumerate(layers):
+        layer.gradient_checkpointing = number < count
+    return count
+
+
+def longest_row(layers: int, tokens: int) -> int:
+    """Return the most nodes of a row whose recomputed layers keep at most the activations of `tokens`."""
+    return int(tokens * layers / (layers * INPUT_SHARE + 1))
 
 
 def suits(model: Any) -> bool:
