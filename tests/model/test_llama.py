@@ -141,7 +141,7 @@ def unsuitable():
     up = biased.get_base_model().model.layers[0].self_attn.q_proj.lora_B["default"]
     up.bias = torch.nn.Parameter(torch.ones(up.out_features))
     return {
-        "half precision": linked().to(torch.bfloat16),
+        "half precision": linked().to(torch.float16),
         "a norm that is trained": norm,
         "a link with a bias": biased,
         "a dense mask": dense,
