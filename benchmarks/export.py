@@ -82,17 +82,18 @@ def line_of(prompt: Prompt, tokenizer: Any) -> dict[str, Any]:
 
 
 def prompt_of(line: dict[str, Any]) -> Prompt:
-    """Return the Prompt that a line was made of, without its texts."""
+    """Return the Prompt that a line was made of, without its texts; labels are called by their index."""
     example = Example(line["id"], line["dataset"], Dialogue(line["dialogue"], ()), 0, str(line["gold"]))
     candidates = tuple(tuple(ids) for ids in line["candidates"])
-    return Prompt(example, tuple(line["prompt"]), candidates, range(0), line["gold"])
+    task = Task(line["dataset"], 1, "", labels=tuple(str(i) for i in range(len(candidates))))
+    return Prompt(example, task, tuple(line["prompt"]), candidates, range(0), line["gold"])
 
 
 def write_examples(
     folder: Path, prompts: list[Prompt], tokenizer: Any, row_tokens: int, backbone: Path
 ) -> None:
     """Write prompts and what the contestants must know besides."""
-    rows = pack(group(prompts), row_tokens, score=False)
+    rows = pack(group(prompts), score=False, fill_tokens=row_tokens)
     meta = {
         "backbone": str(backbone),
         "gguf": str(GGUF),

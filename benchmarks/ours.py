@@ -25,7 +25,8 @@ from gsa.chain.base import load_base
 from gsa.chain.lora import fresh_link
 from gsa.data.encoder import Prompt
 from gsa.model.hf_logging import quiet_libraries
-from gsa.model.scoring import LOSSES, PackedBatch, log_probabilities, score
+from gsa.model.losses import LOSSES
+from gsa.model.scoring import PackedBatch, log_probabilities, score
 from gsa.recipes.schema import Backbone, Level, Lora, Recipe, Training
 from gsa.signals import Stop
 from gsa.training.checkpoint import Checkpoints
@@ -40,7 +41,7 @@ PACKAGES = ("gsa-llm", "torch", "transformers", "peft")
 def rows_of(prompts: list[Prompt], budget: int, score: bool) -> list[PackedRow]:
     """Pack each dataset's prompts into rows, as tuning does."""
     parts = [list(part) for _, part in groupby(prompts, key=lambda p: p.example.dataset)]
-    return [row for part in parts for row in pack(group(part), budget, score)]
+    return [row for part in parts for row in pack(group(part), score, fill_tokens=budget)]
 
 
 def gold_loss(model: Any, prompts: list[Prompt], budget: int) -> float:
@@ -125,15 +126,15 @@ def score_all(options: argparse.Namespace, meta: dict[str, Any], prompts: list[P
     before = gold_loss(model, prompts[: options.check], options.row_tokens)
     score(model, prompts[: options.check], options.row_tokens)
     with Clock() as clock:
-        scores = score(model, prompts, options.row_tokens)
+        predictions = score(model, prompts)
     report(
         "gsa",
         PACKAGES,
         len(prompts),
         clock,
         loss=before,
-        predictions=[s.best for s in scores],
-        greedy=[s.greedy for s in scores],
+        predictions=[int(p.label) for p in predictions],
+        greedy=[None if p.greedy is None else int(p.greedy) for p in predictions],
         tokens=token_count(rows_of(prompts, options.row_tokens, True)),
         settings={"row_tokens": options.row_tokens},
     )

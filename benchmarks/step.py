@@ -21,7 +21,8 @@ from gsa.chain.lora import fresh_link
 from gsa.data.encoder import Encoder
 from gsa.data.selection import group_by_dialogue
 from gsa.data.task import EMOTION
-from gsa.model.scoring import PackedBatch, answer_loss
+from gsa.model.losses import answer_loss
+from gsa.model.scoring import PackedBatch
 from gsa.recipes.datasets import load_split
 from gsa.recipes.loader import parse_layout
 from gsa.recipes.schema import Backbone, DatasetConfig, Lora
@@ -53,7 +54,7 @@ def longest_row(tokenizer: Any, layout: str, budget: int) -> PackedRow:
     """Return the fullest of the rows that 40 training dialogues of MELD make."""
     encoder = Encoder(tokenizer, parse_layout(name=layout, context=CONTEXT[layout]), EMOTION)
     parts = group_by_dialogue(load_split(DatasetConfig(name="meld"), "train"))[:40]
-    rows = pack(group(encoder.encode([e for part in parts for e in part])), budget, score=False)
+    rows = pack(group(encoder.encode([e for part in parts for e in part])), score=False, fill_tokens=budget)
     return max(rows, key=lambda row: len(row.trie))
 
 

@@ -26,7 +26,7 @@ def main() -> None:
             chosen = Layout(name=layout, context=context, max_tokens=1024)
             prompts = Encoder(tokenizer, chosen, task_of(source)).encode(load_split(source, "train"))
             flat = sum(len(ids) for prompt in prompts for ids in branches(prompt, score=False))
-            shared = sum(len(row.trie) for row in pack(group(prompts), 1024, score=False))
+            shared = sum(len(row.trie) for row in pack(group(prompts), score=False, fill_tokens=1024))
             row = {"dataset": name, "layout": layout, "context": context, "targets": len(prompts)}
             print(
                 json.dumps({**row, "flat": flat, "shared": shared, "ratio": round(flat / shared, 1)}),

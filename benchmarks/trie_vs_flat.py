@@ -20,7 +20,8 @@ from gsa.data.encoder import Encoder, Prompt
 from gsa.data.layout import Layout
 from gsa.data.selection import group_by_dialogue
 from gsa.data.task import EMOTION
-from gsa.model.scoring import PackedBatch, answer_loss
+from gsa.model.losses import answer_loss
+from gsa.model.scoring import PackedBatch
 from gsa.recipes.datasets import load_split
 from gsa.recipes.schema import Backbone, DatasetConfig, Lora
 from gsa.trie import attention
@@ -30,7 +31,7 @@ from gsa.trie.packing import group, pack
 def shared(model: Any, prompts: list[Prompt], budget: int) -> float:
     """Add up the gradients of all rows; returns the loss, summed over targets."""
     total = 0.0
-    for row in pack(group(prompts), budget, score=False):
+    for row in pack(group(prompts), score=False, fill_tokens=budget):
         batch = PackedBatch.from_row(row, model)
         loss = answer_loss(model, batch) * len(batch.tokens)
         loss.backward()

@@ -4,7 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -12,13 +11,14 @@ from hypothesis import strategies as st
 from peft import PeftModel
 from tiny import byte_tokenizer, tiny_llama
 from transformers import AutoModelForCausalLM
+from tries import make_prompt
 
 from gsa.atomic_io import write_atomic
 from gsa.chain.base import load_base
 from gsa.chain.chain import Chain
 from gsa.chain.lora import fresh_link, merge
 from gsa.chain.run_folder import RunFolder
-from gsa.data.encoder import Encoder, Prompt
+from gsa.data.encoder import Encoder
 from gsa.data.layout import Layout
 from gsa.data.task import EMOTION
 from gsa.data.types import Dialogue, Example, Utterance
@@ -71,19 +71,18 @@ def test_any_trie_gives_the_logits_of_its_sequences(models, several):
     st.integers(1, 120),
     st.booleans(),
 )
-def test_rows_hold_every_prompt_once_within_the_budget(groups, budget, scoring):
+def test_rows_hold_every_prompt_once_within_the_bound(groups, bound, scoring):
     answers = ((251, 252), (253,))
     groups = [
-        [Prompt(Example(str(i), "x", Dialogue(str(n), (Utterance(""),)), 0), one, answers, range(1), 0)
-         for i, one in enumerate(several)]
+        [make_prompt(one, answers, 0, i, str(n)) for i, one in enumerate(several)]
         for n, several in enumerate(groups)
-    ]  # fmt: skip
-    rows = pack(groups, budget, scoring)
+    ]
+    rows = pack(groups, scoring, bound)
     assert [p for row in rows for p in row.prompts] == [p for several in groups for p in several]
     for row in rows:
         nodes = size([b for p in row.prompts for b in branches(p, scoring)])
         assert nodes == len(row.trie)
-        assert nodes <= budget or len(row.prompts) == 1
+        assert nodes <= bound or len(row.prompts) == 1
 
 
 @FEW
@@ -116,16 +115,19 @@ def test_any_dialogue_and_budget_keeps_instruction_target_and_answers(turns, dat
 @FEW
 @given(ids, st.lists(ids, min_size=2, max_size=6, unique=True), st.randoms(use_true_random=False))
 def test_probabilities_sum_to_one_and_ignore_the_order_of_labels(models, ids, answers, random):
-    prompt = Prompt(
-        Example("e", "x", Dialogue("d", (Utterance(""),)), 0), ids, tuple(answers), range(1), None
-    )
+    prompt = make_prompt(ids, answers)
     order = list(range(len(answers)))
     random.shuffle(order)
-    turned = replace(prompt, answers=tuple(answers[i] for i in order))
-    (one,), (other,) = score(models[0], [prompt]), score(models[0], [turned])
-    assert abs(one.probabilities.sum() - 1) < 1e-12
-    assert (one.probabilities >= 0).all()
-    np.testing.assert_allclose(one.probabilities[order], other.probabilities, rtol=1e-4, atol=1e-9)
+    labels = tuple(prompt.task.labels[i] for i in order)
+    shuffled = replace(
+        prompt, answers=tuple(answers[i] for i in order), task=replace(prompt.task, labels=labels)
+    )
+    (expected,), (actual,) = score(models[0], [prompt]), score(models[0], [shuffled])
+    assert abs(sum(actual.probabilities.values()) - 1) < 1e-12
+    assert min(actual.probabilities.values()) >= 0
+    assert tuple(actual.probabilities) == labels
+    for label, probability in expected.probabilities.items():
+        assert actual.probabilities[label] == pytest.approx(probability, rel=1e-4, abs=1e-9)
 
 
 LINKS = st.lists(

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from gsa.chain.lora import fresh_link
-from gsa.model.scoring import Loss, PackedBatch
+from gsa.model.losses import Loss
+from gsa.model.scoring import PackedBatch
 from gsa.recipes.schema import Lora
 from gsa.trie.packing import PackedRow
 

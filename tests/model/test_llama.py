@@ -83,6 +83,36 @@ def test_recomputing_gives_the_same_bits_and_keeps_less(own):
     assert again[2] < plain[2] / 3
 
 
+@pytest.mark.parametrize(("tokens", "recomputed"), [(10**6, 0), (40, 0), (30, 3), (1, 6)])
+def test_a_row_keeps_no_more_activations_than_asked_for(tokens, recomputed):
+    model = linked(num_hidden_layers=6).train()
+    inputs = inputs_of(model)
+    nodes = inputs["input_ids"].shape[1]
+    assert nodes == 35
+
+    def run():
+        kept = []
+        with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t.numel()) or t, lambda t: t):
+            found = llama.logits(model, inputs)
+        return gradients(model, found), sum(kept)
+
+    expected, everything = run()
+    assert llama.limit_activations(model, nodes, tokens) == recomputed
+    actual, kept = run()
+    assert torch.equal(actual, expected)
+    assert kept == everything if not recomputed else kept < everything
+    assert llama.limit_activations(model, nodes, nodes) == 0
+    assert run()[1] < everything * 1.05
+
+
+def test_the_longest_row_just_recomputes_all_layers():
+    model = linked(num_hidden_layers=6)
+    nodes = llama.longest_row(6, 1000)
+    assert 3000 < nodes < 6000
+    assert llama.limit_activations(model, nodes - 10, 1000) <= 6
+    assert llama.limit_activations(model, nodes // 2, 1000) < 6
+
+
 def test_a_plain_model_is_read_as_well():
     model = tiny_llama().requires_grad_(False)
     model.set_attn_implementation(attention.NAME)
@@ -111,7 +141,7 @@ def unsuitable():
     up = biased.get_base_model().model.layers[0].self_attn.q_proj.lora_B["default"]
     up.bias = torch.nn.Parameter(torch.ones(up.out_features))
     return {
-        "half precision": linked().to(torch.bfloat16),
+        "half precision": linked().to(torch.float16),
         "a norm that is trained": norm,
         "a link with a bias": biased,
         "a dense mask": dense,

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from gsa.model import ops
 from gsa.model.ops import Projection, gate, linear, norm, project, rotate
 
 
@@ -52,6 +53,33 @@ def test_frozen_projections_keep_nothing_for_the_backward_pass():
     x = doubles(6, 5)
     (out,) = project(x, Projection(doubles(4, 5, grad=False)))
     assert out.grad_fn.saved_tensors == ()
+
+
+def test_a_link_beside_16_bit_weights_is_not_rounded_away():
+    """An update far below the last bit of the weight still shows in the output and its gradients."""
+    torch.manual_seed(0)
+    x, weight = torch.randn(6, 64), torch.randn(32, 64).bfloat16()
+    a, b = torch.randn(2, 64) * 1e-2, torch.randn(32, 2) * 1e-2
+    part = Projection(weight, None, a, b, 2.0, frozen=(a, b))
+    (found,) = project(x.bfloat16(), part)
+    (without,) = project(x.bfloat16(), Projection(weight))
+    update = 3 * (x.bfloat16().float() @ a.t()) @ b.t()
+    (exact,) = project(x.bfloat16().float(), Projection(weight.float()))
+    assert found.dtype == torch.bfloat16
+    assert ((found.float() - exact) - update).abs().max() <= 2**-7 * exact.abs().max()
+    assert torch.equal(Projection(weight, None, a, b).merged(), weight)
+    assert not torch.equal(found, without)
+
+
+def test_a_wide_product_of_a_16_bit_weight_sums_in_float32(monkeypatch):
+    monkeypatch.setattr(ops, "PIECE", 3)
+    x, weight, bias = torch.randn(4, 16, requires_grad=True), torch.randn(8, 16).bfloat16(), torch.randn(8)
+    (found,) = project(x, Projection(weight, bias.bfloat16()))
+    assert found.dtype == torch.float32
+    expected = x @ weight.float().t() + bias.bfloat16().float()
+    assert torch.allclose(found, expected, atol=1e-5)
+    grad = torch.randn(4, 8)
+    assert torch.allclose(*(torch.autograd.grad(y, x, grad)[0] for y in (found, expected)), atol=1e-5)
 
 
 def test_norm():

@@ -1,139 +1,266 @@
-"""Losses: the answer over the vocabulary, the label over the label list; both as one sequence at a time."""
+"""Scoring: what one pass over a trie says of each label, against one label at a time."""
 
+import itertools
+import random
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
-from tiny import tiny_llama
-from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import LlamaConfig, LlamaForCausalLM
+from tries import make_prompt
 
-from gsa.chain.lora import fresh_link
-from gsa.data.encoder import Encoder, Prompt
+from gsa.data.encoder import Encoder
 from gsa.data.layout import Layout
-from gsa.data.task import EMOTION, SARCASM
-from gsa.data.types import Dialogue, Example, Utterance
-from gsa.model import scoring as answers
-from gsa.model.scoring import PackedBatch, answer_loss, label_loss, loss_of
-from gsa.recipes.schema import DatasetConfig, Level, Lora
-from gsa.training.dataset import balanced
+from gsa.data.task import EMOTION, SENTIMENT
+from gsa.data.types import Dialogue, Example, Truncated, Utterance, sentence
+from gsa.model.scoring import score, score_row
 from gsa.trie import attention
 from gsa.trie.packing import PackedRow
 
+EOS = 5
+
 
 @pytest.fixture
-def prompts(tokenizer: PreTrainedTokenizerFast) -> tuple[Prompt, ...]:
-    """Two tasks with label lists of different length, multi-token labels."""
-    said = Dialogue("d", (Utterance("Oh great.", "A"), Utterance("Is it?", "B"), Utterance("No", "A")))
-    found = []
-    for task, labels in ((EMOTION, ("joy", "surprise", "anger")), (SARCASM, ("sarcastic", "non-sarcastic"))):
-        examples = [Example(str(i), "x", said, i, label) for i, label in enumerate(labels)]
-        found += Encoder(tokenizer, Layout(), task).encode(examples)
-    return tuple(found)
+def small():
+    """A random model of six tokens, so that what it says by itself is often a label."""
+
+    def build(seed, kind):
+        torch.manual_seed(seed)
+        model = LlamaForCausalLM(
+            LlamaConfig(
+                vocab_size=6, hidden_size=16, intermediate_size=24, num_hidden_layers=2,
+                num_attention_heads=4, num_key_value_heads=2, initializer_range=0.4, bos_token_id=None,
+                eos_token_id=EOS, pad_token_id=EOS,
+            )
+        )  # fmt: skip
+        model.set_attn_implementation(kind)
+        return model.eval().requires_grad_(False)
+
+    return build
 
 
-def flat_scores(model: LlamaForCausalLM, prompt: Prompt) -> torch.Tensor:
-    """Return each label's log-probability from a sequence of its own."""
-    scores = []
-    for answer in prompt.answers:
-        logits = model(input_ids=torch.tensor([prompt.ids + answer]), use_cache=False).logits[0]
-        chosen = logits[-len(answer) - 1 : -1].log_softmax(-1).gather(1, torch.tensor(answer)[:, None])
-        scores.append(chosen.sum())
-    return torch.stack(scores)
+def prompt(ids, answers, number=0):
+    return make_prompt(ids, answers, None, number, dialogue=str(number // 3))
 
 
-def gradients(model: torch.nn.Module) -> torch.Tensor:
-    found = torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
-    model.zero_grad()
-    return found
+def values(prediction):
+    """The probabilities in the order of the labels, shape (labels,)."""
+    return np.array(list(prediction.probabilities.values()))
 
 
-def test_both_losses_and_their_gradients_are_those_of_single_sequences(prompts: tuple[Prompt, ...]) -> None:
-    model = fresh_link(tiny_llama().requires_grad_(False), Lora(rank=3), 0)
-    for name, parameter in model.named_parameters():
-        if "lora_B" in name:
-            parameter.data.normal_(std=0.1)
-    base = model.get_base_model()
-    for loss, score in ((label_loss, True), (answer_loss, False), (answer_loss, True)):
-        base.set_attn_implementation(attention.NAME)
-        found = loss(model, PackedBatch.from_row(PackedRow(prompts, score), model))
-        found.backward()
-        by_trie = gradients(model)
-        base.set_attn_implementation("sdpa")
-        scores = [flat_scores(model, prompt) for prompt in prompts]
-        if loss is label_loss:
-            terms = [-s.log_softmax(0)[p.gold] for s, p in zip(scores, prompts, strict=True)]
-            expected = torch.stack(terms).mean()
-        else:
-            mine = [
-                (s if score else s[p.gold : p.gold + 1]).sum() for s, p in zip(scores, prompts, strict=True)
-            ]
-            lengths = [len(a) for p in prompts for a in (p.answers if score else [p.answers[p.gold]])]
-            expected = -torch.stack(mine).sum() / sum(lengths)
-        expected.backward()
-        flat = gradients(model)
-        assert found.item() == pytest.approx(expected.item(), rel=1e-5)
-        assert (by_trie - flat).norm() / flat.norm() <= 1e-5
+def next_log_p(model, ids):
+    with torch.no_grad():
+        return model(input_ids=torch.tensor([ids]), use_cache=False).logits[0, -1].double().log_softmax(-1)
 
 
-def test_the_labels_loss_takes_up_a_share_of_the_answer_loss(
-    prompts: tuple[Prompt, ...], model: LlamaForCausalLM
-) -> None:
-    scored = PackedBatch.from_row(PackedRow(prompts, True), model)
-    labels, answer = (
-        label_loss(model, scored),
-        answer_loss(model, PackedBatch.from_row(PackedRow(prompts, False), model)),
-    )
-    both = label_loss(model, scored, answer_weight=0.25)
-    assert both.item() == pytest.approx((labels + 0.25 * answer).item(), rel=1e-5)
-    assert both.item() > labels.item() + 0.5
-    level = Level(name="x", datasets=(DatasetConfig(name="sst2"),), learning_rate=1e-3, loss="labels")
-    assert loss_of(level) is label_loss
-    mixed = loss_of(level.model_copy(update={"answer_weight": 0.25}))
-    assert mixed(model, scored).item() == both.item()
+def by_hand(model, one):
+    """Probabilities of the labels of one prompt: one sequence a label, one token at a time."""
+    log_p = []
+    for answer in one.answers:
+        total = 0.0
+        for read in range(len(answer)):
+            total += float(next_log_p(model, one.ids + answer[:read])[answer[read]])
+        log_p.append(total)
+    weights = np.exp(np.asarray(log_p) - max(log_p))
+    return weights / weights.sum()
 
 
-def test_examples_count_by_their_weight_in_the_labels_loss(
-    prompts: tuple[Prompt, ...], model: LlamaForCausalLM
-) -> None:
-    each = [
-        label_loss(model, PackedBatch.from_row(PackedRow((prompt,), True), model)).item()
-        for prompt in prompts
-    ]
-    weights = [0.5, 2.0, 1.25, 1.0, 0.25]
-    heavy = tuple(replace(p, weight=w) for p, w in zip(prompts, weights, strict=True))
-    found = label_loss(model, PackedBatch.from_row(PackedRow(heavy, True), model)).item()
-    expected = sum(w * one for w, one in zip(weights, each, strict=True)) / len(prompts)
-    assert found == pytest.approx(expected, rel=1e-5)
+def decode(model, one):
+    """Greedy decoding, a token at a time, until a label is spelled or none can be any more."""
+    said = ()
+    while True:
+        if said in one.answers:
+            return one.answers.index(said)
+        if not any(answer[: len(said)] == said for answer in one.answers):
+            return None
+        said += (int(next_log_p(model, one.ids + said).argmax()),)
 
 
-def test_balanced_examples_weigh_as_their_labels_are_rare(prompts: tuple[Prompt, ...]) -> None:
-    """Of labels 0, 0, 0, 1: all labels together weigh the same with 1; counts' roots with a half."""
-    four = [replace(prompts[0], gold=gold) for gold in (0, 0, 0, 1)]
-    whole = [prompt.weight for prompt in balanced(four, 1.0)]
-    assert whole == pytest.approx([2 / 3, 2 / 3, 2 / 3, 2.0])
-    half = [prompt.weight for prompt in balanced(four, 0.5)]
-    assert half[3] / half[0] == pytest.approx(3**0.5)
-    assert sum(half) == pytest.approx(4)
+def conversation(tokenizer, task=EMOTION, turns=5, **layout):
+    said = Dialogue("d", tuple(Utterance(f"turn {i}, hm" * (i + 1), "AB"[i % 2]) for i in range(turns)))
+    examples = [Example(str(i), "set", said, i) for i in range(turns)]
+    return Encoder(tokenizer, Layout(**layout), task).encode([*examples, sentence("Lone.", "s", "set")])
 
 
-def test_the_label_loss_leaves_tokens_outside_the_list_alone(
-    prompts: tuple[Prompt, ...], model: LlamaForCausalLM, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With labels of one token each, only their logits get a gradient."""
-    one = Prompt(prompts[0].example, prompts[0].ids, ((5,), (9,), (77,)), prompts[0].turns, 1)
-    kept: list[torch.Tensor] = []
+@pytest.fixture
+def plain(model):
+    """The same weights with plain attention."""
+    other = type(model)(model.config.__class__(**{**model.config.to_dict(), "attn_implementation": None}))
+    other.load_state_dict(model.state_dict())
+    other.set_attn_implementation("sdpa")
+    return other.eval().requires_grad_(False)
 
-    def spying(**inputs: object) -> object:
-        out = LlamaForCausalLM.forward(model, **inputs)
-        out.logits.requires_grad_(True).retain_grad()
-        kept.append(out.logits)
-        return out
 
-    spying.device, spying.dtype, spying.config = model.device, model.dtype, model.config  # type: ignore[attr-defined]
-    touched = {}
-    for loss, score in ((label_loss, True), (answer_loss, False)):
-        loss(spying, PackedBatch.from_row(PackedRow((one,), score), spying)).backward()
-        touched[loss.__name__] = set((kept[-1].grad[0, 0].abs() > 1e-6).nonzero().flatten().tolist())
-    assert touched["label_loss"] == {5, 9, 77}
-    assert len(touched["answer_loss"]) > 100
-    assert {"answer": answer_loss, "labels": label_loss} == answers.LOSSES
+@pytest.mark.parametrize("name", ["inline", "paper"])
+def test_probabilities_are_those_of_one_label_at_a_time(model, plain, tokenizer, name):
+    prompts = conversation(tokenizer, turns=3, name=name)
+    assert len({len(answer) for answer in prompts[0].answers}) > 2
+    scores = score(model, prompts)
+    assert len(scores) == len(prompts)
+    for one, found in zip(prompts, scores, strict=True):
+        assert tuple(found.probabilities) == EMOTION.labels
+        assert abs(sum(found.probabilities.values()) - 1) < 1e-12
+        np.testing.assert_allclose(values(found), by_hand(plain, one), rtol=1e-4, atol=1e-9)
+        assert found.label == EMOTION.labels[int(by_hand(plain, one).argmax())]
+
+
+def test_labels_that_begin_one_another_are_told_apart_by_the_end_token(model, plain, tokenizer):
+    task = EMOTION.with_labels("joy", "joyful", "joyfully")
+    prompts = conversation(tokenizer, task, turns=2)
+    assert all(answer[-1] == tokenizer.eos_token_id for answer in prompts[0].answers)
+    for one, found in zip(prompts, score(model, prompts), strict=True):
+        np.testing.assert_allclose(values(found), by_hand(plain, one), rtol=1e-4, atol=1e-9)
+
+
+def test_plain_attention_scores_the_same(model, plain, tokenizer):
+    prompts = conversation(tokenizer)
+    for one, other in zip(score(model, prompts), score(plain, prompts), strict=True):
+        np.testing.assert_allclose(values(one), values(other), rtol=1e-4)
+        assert one.greedy == other.greedy
+
+
+def test_the_bound_on_rows_makes_no_difference(model, tokenizer):
+    prompts = conversation(tokenizer)
+    reference = score(model, prompts, max_row_tokens=10**6)
+    for budget in (1, 300, 700, 1500):
+        for one, other in zip(reference, score(model, prompts, max_row_tokens=budget), strict=True):
+            np.testing.assert_allclose(values(one), values(other), rtol=1e-4)
+            assert (one.label, one.greedy) == (other.label, other.greedy)
+
+
+def test_neighbours_in_a_row_make_no_difference(model, tokenizer):
+    prompts = conversation(tokenizer)
+    together = score_row(model, PackedRow(tuple(prompts), score=True))
+    for one, found in zip(prompts, together, strict=True):
+        (alone,) = score_row(model, PackedRow((one,), score=True))
+        np.testing.assert_allclose(values(found), values(alone), rtol=1e-4)
+
+
+def test_the_order_of_labels_makes_no_difference(model, tokenizer):
+    prompts = conversation(tokenizer)
+    order = [3, 0, 6, 2, 5, 1, 4]
+    shuffled = []
+    for p in prompts:
+        task = replace(p.task, labels=tuple(p.task.labels[i] for i in order))
+        shuffled.append(replace(p, task=task, answers=tuple(p.answers[i] for i in order)))
+    for expected, actual in zip(score(model, prompts), score(model, shuffled), strict=True):
+        assert actual.probabilities == pytest.approx(dict(expected.probabilities), rel=1e-5)
+        assert (actual.label, actual.greedy) == (expected.label, expected.greedy)
+
+
+def test_probabilities_sum_to_one_however_unlikely_the_labels(small):
+    model = small(0, attention.NAME)
+    with torch.no_grad():
+        model.lm_head.weight.mul_(3000)
+    log_p = next_log_p(model, [1, 2, 3])
+    never = int(log_p.argmin())
+    assert np.exp(float(log_p[never])) == 0  # beyond what a float can hold
+    answers = [(never, 0, 1), (never, never), (never, 2, 3, 4)]
+    (found,) = score(model, [prompt([1, 2, 3], answers)])
+    assert np.isfinite(values(found)).all()
+    assert abs(values(found).sum() - 1) < 1e-12
+
+
+def test_greedy_is_what_decoding_a_token_at_a_time_says(small):
+    rng = random.Random(0)
+    spelled, left, tokens_said = 0, 0, set()
+    for seed in range(6):
+        by_trie, plain = small(seed, attention.NAME), small(seed, "sdpa")
+        prompts = []
+        for number in range(25):
+            # Labels of one to three tokens, none the beginning of another.
+            pool = [a for n in (1, 2, 3) for a in itertools.product(range(5), repeat=n)]
+            rng.shuffle(pool)
+            ids = tuple(rng.randrange(5) for _ in range(rng.randint(1, 9)))
+            if number % 2:  # what the model itself goes on to say
+                said = ()
+                for _ in range(rng.randint(1, 3)):
+                    said += (int(next_log_p(plain, ids + said).argmax()),)
+                pool.insert(0, said)
+            answers = []
+            for answer in pool:
+                if len(answers) < 5 and not any(
+                    a[: len(answer)] == answer or answer[: len(a)] == a for a in answers
+                ):
+                    answers.append(answer)
+            rng.shuffle(answers)
+            prompts.append(prompt(ids, answers, number))
+        for one, found in zip(prompts, score(by_trie, prompts, max_row_tokens=120), strict=True):
+            expected = decode(plain, one)
+            assert found.greedy == (None if expected is None else str(expected))
+            spelled += expected is not None
+            left += expected is None
+            if expected is not None:
+                tokens_said.add(len(one.answers[expected]))
+    assert spelled > 20  # and the comparison was of something
+    assert left > 20
+    assert tokens_said >= {1, 2, 3}
+
+
+def test_greedy_decoding_must_end_where_the_label_ends(small):
+    """With the end token, spelling a label is not enough: decoding has to stop there."""
+    rng = random.Random(1)
+    found_ends, found_none = 0, 0
+    for seed in range(8):
+        by_trie, plain = small(seed, attention.NAME), small(seed, "sdpa")
+        prompts = []
+        for number in range(20):
+            ids = [rng.randrange(5) for _ in range(rng.randint(1, 9))]
+            first = int(next_log_p(plain, ids).argmax())
+            answers = [(first, EOS), (first, first, EOS), ((first + 1) % 5, EOS)]
+            prompts.append(prompt(ids, answers, number))
+        for one, found in zip(prompts, score(by_trie, prompts), strict=True):
+            expected = decode(plain, one)
+            assert found.greedy == (None if expected is None else str(expected))
+            found_ends += found.greedy is not None
+            found_none += found.greedy is None
+    assert found_ends
+    assert found_none
+
+
+def test_greedy_need_not_be_the_most_probable_label():
+    """Label 1's first token is second best, and all that follows is certain; decoding goes another way."""
+
+    class Scripted(torch.nn.Module):
+        device, dtype = torch.device("cpu"), torch.float32
+        config = LlamaConfig()
+
+        def forward(self, input_ids, logits_to_keep, **_):
+            after = {0: [0.4, 0.35, 0.25], 1: [0.1, 0.45, 0.45], 2: [0.01, 0.01, 0.98]}
+            rows = torch.tensor([[after[int(t)] for t in input_ids[0]]]).log()
+            return type("Output", (), {"logits": rows[:, logits_to_keep]})
+
+    # After 0 the argmax is 0. Labels: (0, 1) by argmax 0 then not 1; (1, 1); (2, 2).
+    (found,) = score(Scripted(), [prompt([0], [(0, 1), (1, 1), (2, 2)])])
+    np.testing.assert_allclose(values(found) * (0.14 + 0.1575 + 0.245), [0.14, 0.1575, 0.245], rtol=1e-5)
+    assert found.label == "2"
+    assert found.greedy is None
+    (found,) = score(Scripted(), [prompt([0], [(0, 0), (2, 2)])])
+    assert (found.label, found.greedy) == ("1", "0")
+
+
+def test_progress_counts_prompts_up_to_all(model, tokenizer):
+    prompts = conversation(tokenizer)
+    done = []
+    score(model, prompts, max_row_tokens=400, progress=done.append)
+    assert done == sorted(set(done))
+    assert len(done) > 1
+    assert done[-1] == len(prompts)
+
+
+def test_nothing_to_score(model):
+    assert score(model, []) == []
+
+
+def test_scoring_leaves_no_graph_and_no_gradient(model, tokenizer):
+    model.requires_grad_(True)
+    score(model, conversation(tokenizer, SENTIMENT, turns=1))
+    assert all(weight.grad is None for weight in model.parameters())
+
+
+def test_a_prediction_reports_what_the_prompt_left_out(model, tokenizer):
+    (one,) = conversation(tokenizer, SENTIMENT, turns=1)[:1]
+    (found,) = score(model, [replace(one, omitted_turns=3, cut_words=2)])
+    assert found.truncated == Truncated(3, 2)
+    assert not score(model, [one])[0].truncated

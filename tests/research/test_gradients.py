@@ -9,7 +9,8 @@ from gsa.data.encoder import Encoder
 from gsa.data.layout import Layout
 from gsa.data.task import EMOTION
 from gsa.datasets.catalogue import load
-from gsa.model.scoring import PackedBatch, answer_loss
+from gsa.model.losses import answer_loss
+from gsa.model.scoring import PackedBatch
 from gsa.recipes.schema import Lora
 from gsa.trie.packing import PackedRow
 

@@ -14,7 +14,7 @@ from gsa.chain.chain import Chain
 from gsa.chain.run_folder import RunFolder
 from gsa.checksums import from_checked_json, to_checked_json
 from gsa.errors import InputError
-from gsa.model.scoring import LOSSES
+from gsa.model.losses import LOSSES
 from gsa.recipes.loader import load_recipe
 from gsa.recipes.schema import Recipe
 from gsa.training import level as levels

@@ -21,7 +21,7 @@ from gsa.chain.base import load_config
 from gsa.cli import main as cli
 from gsa.errors import InputError
 from gsa.model import llama
-from gsa.model.scoring import LOSSES
+from gsa.model.losses import LOSSES
 from gsa.recipes.loader import load_recipe
 from gsa.recipes.schema import Recipe
 from gsa.training import checkpoint

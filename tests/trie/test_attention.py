@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from bushes import CLOSE, FAMILIES, build, bushes, eager_cuts, off, overheads, span_costs
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tries import CLOSE, FAMILIES, build, eager_cuts, overheads, relative_error, sequence_sets, span_costs
 
 from gsa.errors import InputError
 from gsa.model.backbone import trie_inputs
@@ -42,7 +42,7 @@ def cost(depth, bounds, overhead):
     return sum((b - a) * (depth[a] + b - a) + overhead for a, b in itertools.pairwise(bounds))
 
 
-@given(bushes(), st.sampled_from([0, 1, 5, 30, 4096]))
+@given(sequence_sets(), st.sampled_from([0, 1, 5, 30, 4096]))
 def test_cuts_are_boundaries_of_the_cheapest_spans(several, overhead):
     depth = [int(d) for d in TokenTrie.build(several).depth][:9]
     with span_costs(overhead):
@@ -80,7 +80,7 @@ def test_no_span_is_longer_than_the_longest(monkeypatch):
 # Plans.
 
 
-@given(bushes(), overheads)
+@given(sequence_sets(), overheads)
 def test_a_plan_says_of_every_pair_what_the_mask_says(several, overhead):
     trie = TokenTrie.build(several)
     seen = np.zeros((len(trie), len(trie)), bool)
@@ -116,17 +116,17 @@ def test_a_plan_is_made_for_the_dtype_of_the_scores():
 
 @pytest.mark.parametrize("family", FAMILIES)
 @settings(deadline=None, max_examples=20)
-@given(bushes(), overheads)
+@given(sequence_sets(), overheads)
 def test_logits_at_every_node_equal_those_of_its_own_sequence(models, family, several, overhead):
     by_trie, plain = models[family]
     trie = TokenTrie.build(several)
     with span_costs(overhead):
         found, dense = logits(by_trie, trie), logits(plain, trie)
-    assert off(found, dense) <= CLOSE
+    assert relative_error(found, dense) <= CLOSE
     for ids, leaf in zip(several, trie.leaf, strict=True):
         expected, path = alone(plain, ids), trie.path(int(leaf))
-        assert off(found[path], expected) <= CLOSE
-        assert off(dense[path], expected) <= CLOSE
+        assert relative_error(found[path], expected) <= CLOSE
+        assert relative_error(dense[path], expected) <= CLOSE
 
 
 def test_the_two_ways_to_read_a_trie_are_the_ones_compared(models):
@@ -145,7 +145,8 @@ def test_what_is_not_an_ancestor_makes_no_difference(models):
     one = TokenTrie.build([[1, 2, 3, 4], [1, 2, 5, 6]])
     other = TokenTrie.build([[1, 2, 3, 4], [1, 2, 9, 9]])
     assert torch.equal(logits(by_trie, one)[:4], logits(by_trie, other)[:4])
-    assert off(logits(by_trie, one)[4:], logits(by_trie, other)[4:]) > 0.01  # while what is one's own does
+    # What differs makes a difference.
+    assert relative_error(logits(by_trie, one)[4:], logits(by_trie, other)[4:]) > 0.01
 
 
 @pytest.mark.parametrize("overhead", [1, 4096])
@@ -158,13 +159,13 @@ def test_a_sequence_longer_than_any_span_is_exact(models, monkeypatch, overhead)
     assert len(spans_of(trie)) > 2
     found = logits(by_trie, trie)
     for one, leaf in zip(several, trie.leaf, strict=True):
-        assert off(found[trie.path(int(leaf))], alone(plain, one)) <= CLOSE
+        assert relative_error(found[trie.path(int(leaf))], alone(plain, one)) <= CLOSE
 
 
 def test_half_precision_follows_the_dense_mask():
     by_trie, plain = (build("grouped", kind).to(torch.bfloat16) for kind in (attention.NAME, "sdpa"))
     trie = TokenTrie.build([[1, 2, 3, i, i + 1] for i in range(8)])
-    assert off(logits(by_trie, trie).float(), logits(plain, trie).float()) < 0.03
+    assert relative_error(logits(by_trie, trie).float(), logits(plain, trie).float()) < 0.03
 
 
 # Without a plan.
@@ -188,7 +189,7 @@ def test_without_a_plan_padding_is_left_out(models, side):
         found = by_trie(input_ids=ids, attention_mask=mask).logits
         assert torch.equal(found, plain(input_ids=ids, attention_mask=mask).logits)
     real = mask[1].bool()
-    assert off(found[1, real], alone(plain, ids[1, real].tolist())) <= CLOSE
+    assert relative_error(found[1, real], alone(plain, ids[1, real].tolist())) <= CLOSE
 
 
 def test_without_a_plan_a_model_generates_as_before(models):

@@ -4,14 +4,13 @@ import warnings
 
 import pytest
 import torch
-from bushes import CLOSE, build, bushes, eager_cuts, off, overheads, span_costs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from peft import LoraConfig, get_peft_model
+from tries import CLOSE, build, eager_cuts, make_prompt, overheads, relative_error, sequence_sets, span_costs
 
-from gsa.data.encoder import Prompt
-from gsa.data.types import Dialogue, Example, Utterance
-from gsa.model.scoring import PackedBatch, answer_loss
+from gsa.model.losses import answer_loss
+from gsa.model.scoring import PackedBatch
 from gsa.trie import attention
 from gsa.trie.attention import attend, spans_of
 from gsa.trie.packing import PackedRow, branches
@@ -32,15 +31,13 @@ def test_gradients_are_those_of_finite_differences(several, overhead, monkeypatc
     assert torch.autograd.gradcheck(lambda *x: attend(*x, spans), (q, k, v))
 
 
-def prompt(ids, answers, gold, number):
-    example = Example(str(number), "set", Dialogue("d", (Utterance("x"),)), 0)
-    return Prompt(example, tuple(ids), tuple(map(tuple, answers)), range(1), gold)
-
-
 @st.composite
-def lessons(draw):
+def prompt_sets(draw):
     answers = [(9, 8), (9, 7, 6), (5,)]
-    prompts = [prompt([0, *ids], answers, draw(st.integers(0, 2)), i) for i, ids in enumerate(draw(bushes()))]
+    prompts = [
+        make_prompt([0, *ids], answers, draw(st.integers(0, 2)), i)
+        for i, ids in enumerate(draw(sequence_sets()))
+    ]
     return tuple(prompts)
 
 
@@ -67,7 +64,7 @@ def gradients(model, loss):
 
 
 @settings(deadline=None, max_examples=25)
-@given(lessons(), overheads)
+@given(prompt_sets(), overheads)
 def test_loss_and_gradients_equal_those_of_one_sequence_a_prompt(linked, prompts, overhead):
     row = PackedRow(prompts, score=False)
     linked.get_base_model().set_attn_implementation(attention.NAME)
@@ -93,16 +90,17 @@ def test_loss_and_gradients_equal_those_of_one_sequence_a_prompt(linked, prompts
     flat, expected_flat = (
         torch.cat([g.flatten() for g in all_of.values()]) for all_of in (found_gradients, expected_gradients)
     )
-    assert off(flat, expected_flat) <= CLOSE
+    assert relative_error(flat, expected_flat) <= CLOSE
     if linked.dtype == torch.float64:  # where a matrix whose gradient all but cancels is not lost in noise
         for name, gradient in found_gradients.items():
-            assert off(gradient, expected_gradients[name]) <= CLOSE, name
+            assert relative_error(gradient, expected_gradients[name]) <= CLOSE, name
 
 
 def test_logits_are_kept_only_where_an_answer_token_is_predicted(linked):
     linked.get_base_model().set_attn_implementation(attention.NAME)
     row = PackedRow(
-        (prompt([1, 2, 3], [(9, 8), (5,)], 0, 1), prompt([1, 2, 4], [(9, 8), (5,)], 1, 2)), score=False
+        (make_prompt([1, 2, 3], [(9, 8), (5,)], 0, 1), make_prompt([1, 2, 4], [(9, 8), (5,)], 1, 2)),
+        score=False,
     )
     batch = PackedBatch.from_row(row, linked)
     assert batch.tokens.tolist() == [9, 8, 5]

@@ -11,7 +11,8 @@ from gsa.data.encoder import Encoder
 from gsa.data.selection import group_by_dialogue
 from gsa.data.task import EMOTION
 from gsa.model.backbone import row_logits
-from gsa.model.scoring import PackedBatch, answer_loss
+from gsa.model.losses import answer_loss
+from gsa.model.scoring import PackedBatch
 from gsa.recipes.datasets import load_split
 from gsa.recipes.loader import parse_layout
 from gsa.recipes.schema import Backbone, DatasetConfig, Lora
@@ -33,7 +34,7 @@ def test_trie_equals_one_sequence_per_prompt(name: str, context: str) -> None:
             parameter.data.normal_(std=0.01)
     encoder = Encoder(loaded.tokenizer, parse_layout(name=name, context=context), EMOTION)
     parts = group_by_dialogue(load_split(DatasetConfig(name=NAME), "train"))[:3]
-    (row,) = pack(group(encoder.encode([e for part in parts for e in part])), 4096, score=False)
+    (row,) = pack(group(encoder.encode([e for part in parts for e in part])), score=False, fill_tokens=4096)
     assert len(row.prompts) > 15
 
     def gradients() -> torch.Tensor:

@@ -6,6 +6,8 @@ fewer passes over memory, and in the last layer only for nodes whose logits are 
 architectures go through transformers; `suits` decides.
 """
 
+from dataclasses import replace
+from math import ceil
 from typing import Any
 
 import torch
@@ -13,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from transformers import LlamaForCausalLM
 
+from gsa.model.linked import LinkedLinear
 from gsa.model.ops import Projection, gate, norm, project, rotate
 from gsa.trie import attention
 
@@ -33,13 +36,38 @@ def recompute(model: Any) -> None:
     enable({"use_reentrant": False})
 
 
+INPUT_SHARE = 0.1
+"""A layer's input, which is kept in any case, as a share of all that the layer keeps for its gradients."""
+
+
+def limit_activations(model: Any, nodes: int, tokens: int) -> int:
+    """Recompute as many layers as a row of `nodes` needs to keep at most the activations of `tokens`.
+
+    Returns how many layers are recomputed from now on. A row of up to `tokens` nodes recomputes none; one
+    beyond `longest_row` recomputes all and keeps more than asked for.
+    """
+    layers = bare(model).model.layers
+    excess = nodes * (len(layers) + 1) - tokens * len(layers)  # with one layer that is being recomputed
+    count = 0 if nodes <= tokens else min(len(layers), ceil(excess / (nodes * (1 - INPUT_SHARE))))
+    if count and not any(layer.gradient_checkpointing for layer in layers):
+        recompute(model)
+    for number, layer in enumerate(layers):
+        layer.gradient_checkpointing = number < count
+    return count
+
+
+def longest_row(layers: int, tokens: int) -> int:
+    """Return the most nodes of a row whose recomputed layers keep at most the activations of `tokens`."""
+    return int(tokens * layers / (layers * INPUT_SHARE + 1))
+
+
 def suits(model: Any) -> bool:
     """Return whether `logits` computes what the model's own forward pass would."""
     base = bare(model)
     if type(base) is not LlamaForCausalLM or base.config._attn_implementation != attention.NAME:
         return False
     config = base.config
-    plain = base.dtype in (torch.float32, torch.float64)  # links are added into the weights at each step
+    plain = base.dtype in (torch.bfloat16, torch.float32, torch.float64)
     plain = plain and config.hidden_act == "silu" and not (base.training and config.attention_dropout)
     blocks: list[tuple[Any, tuple[str, ...]]] = [(base, ("lm_head",))]
     for layer in base.model.layers:
@@ -52,12 +80,14 @@ def suits(model: Any) -> bool:
 def logits(model: Any, inputs: dict[str, Any]) -> Tensor:
     """Return the logits at `logits_to_keep`, shape (kept nodes, vocabulary).
 
-    `inputs` are those of `trie_inputs` with an index of the nodes to keep.
+    `inputs` are those of `trie_inputs` with an index of the nodes to keep. Beside bfloat16 weights the
+    residual stream, attention and the logits are float32.
     """
     base = bare(model)
     trunk = base.model
     ids, kept = inputs["input_ids"][0], inputs["logits_to_keep"]
     x = trunk.embed_tokens(ids)
+    x = x.float() if x.dtype == torch.bfloat16 else x
     cos, sin = trunk.rotary_emb(x, inputs["position_ids"])
     half = cos.shape[-1] // 2
     angles = cos[0, :, :half].contiguous(), sin[0, :, :half].contiguous()
@@ -68,7 +98,8 @@ def logits(model: Any, inputs: dict[str, Any]) -> Tensor:
             x = checkpoint(_layer, *given, use_reentrant=False, preserve_rng_state=False)
         else:
             x = _layer(*given)
-    return _through(base, ("lm_head",), _norm(trunk.norm, x))[0]
+    hidden = norm(x, trunk.norm.weight, trunk.norm.variance_epsilon)
+    return project(hidden, _projection(base.lm_head))[0]
 
 
 def _layer(
@@ -78,10 +109,10 @@ def _layer(
     seen = _attend(layer, x, angles, spans)
     if kept is not None:
         x, seen = x[kept], seen[kept]
-    x = x + _through(layer.self_attn, ("o_proj",), seen)[0]
+    x = x + _through(layer.self_attn, ("o_proj",), seen)[0].to(x.dtype)
     hidden = _norm(layer.post_attention_layernorm, x)
     hidden = gate(*_through(layer.mlp, ("gate_proj", "up_proj"), hidden))
-    return x + _through(layer.mlp, ("down_proj",), hidden)[0]
+    return x + _through(layer.mlp, ("down_proj",), hidden)[0].to(x.dtype)
 
 
 def _attend(layer: Any, x: Tensor, angles: tuple[Tensor, Tensor], spans: attention.Spans) -> Tensor:
@@ -93,22 +124,28 @@ def _attend(layer: Any, x: Tensor, angles: tuple[Tensor, Tensor], spans: attenti
     q = rotate(q, cos * block.scaling, sin * block.scaling, heads)
     k = rotate(k, cos, sin, heads)[:, :, 0]
     v = v.view(len(v), heads, -1).transpose(0, 1)
-    return attention.attend(q, k, v, spans).transpose(0, 1).flatten(1)
+    out = attention.attend(q, k, v.to(q.dtype), spans)
+    return out.transpose(0, 1).flatten(1).to(v.dtype)
 
 
 def _norm(module: Any, x: Tensor) -> Tensor:
-    return norm(x, module.weight, module.variance_epsilon)
+    return norm(x, module.weight, module.variance_epsilon, module.weight.dtype)
 
 
 def _through(block: Any, names: tuple[str, ...], x: Tensor) -> tuple[Tensor, ...]:
-    parts = (_part(getattr(block, name)) for name in names)
-    return project(x, *[part for part in parts if part is not None])
+    return project(x, *(_projection(getattr(block, name)) for name in names))
+
+
+def _projection(module: Any) -> Projection:
+    part = _part(module)
+    assert part is not None, "`suits` has looked at every layer"
+    return part
 
 
 def _part(module: Any) -> Projection | None:
     """Return a layer's weights, None where it is more than a frozen product and at most one plain link."""
-    if type(module) is nn.Linear:
-        return None if module.weight.requires_grad else Projection(module.weight, module.bias)
+    if type(module) in (nn.Linear, LinkedLinear):
+        return None if module.weight.requires_grad else _frozen(module)
     if not hasattr(module, "lora_A"):
         return None
     from peft.tuners.lora import Linear as LoraLinear  # slow to import, and there only where a link is
@@ -117,12 +154,16 @@ def _part(module: Any) -> Projection | None:
         return None
     base = module.get_base_layer()
     if module.disable_adapters or not module.active_adapters:
-        return Projection(base.weight, base.bias)
+        return _frozen(base)
     (name, *others) = module.active_adapters
     dropout = module.lora_dropout[name]
     drops = module.training and not isinstance(dropout, nn.Identity)
     if others or drops or module.lora_B[name].bias is not None:
         return None
-    return Projection(
-        base.weight, base.bias, module.lora_A[name].weight, module.lora_B[name].weight, module.scaling[name]
-    )
+    a, b = module.lora_A[name].weight, module.lora_B[name].weight
+    return replace(_frozen(base), a=a, b=b, scaling=module.scaling[name])
+
+
+def _frozen(module: Any) -> Projection:
+    links = (module.link_a, module.link_b) if isinstance(module, LinkedLinear) else None
+    return Projection(module.weight, module.bias, frozen=links)

@@ -1,12 +1,11 @@
-"""From a row to what a model says of its answers, for tuning and scoring alike.
+"""Label probabilities from a causal language model.
 
-In: a model and a PackedRow. Out: the log-probability of every answer token that the row lays out, and the
-losses made of them. Logits are computed only at the nodes that predict an answer token.
+In: a model and Prompts. Out: one Prediction per prompt, from the log-probability of every answer token.
+Logits are computed only at the nodes that predict an answer token.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,8 +16,7 @@ from torch import Tensor
 from gsa.data.encoder import Prompt
 from gsa.data.types import Prediction, Truncated
 from gsa.model.backbone import row_logits, trie_inputs
-from gsa.recipes.schema import Level
-from gsa.trie.packing import PackedRow, group, pack
+from gsa.trie.packing import MAX_ROW_TOKENS, PackedRow, group, pack
 
 
 @dataclass(frozen=True)
@@ -57,10 +55,6 @@ class PackedBatch:
         return cls(inputs, here(place), here(tokens), here(owner), here(gold), weight, here(labels).T)
 
 
-Loss = Callable[[Any, PackedBatch], Tensor]
-"""Of a model on a row, a mean over its answer tokens or its prompts."""
-
-
 def log_probabilities(model: Any, batch: PackedBatch) -> tuple[Tensor, Tensor]:
     """Return each answer token's log-probability, and whether it is the likeliest token of all."""
     logits = row_logits(model, batch.inputs).float()
@@ -68,54 +62,20 @@ def log_probabilities(model: Any, batch: PackedBatch) -> tuple[Tensor, Tensor]:
     return found, logits.argmax(-1)[batch.logit_index] == batch.tokens
 
 
-def answer_loss(model: Any, batch: PackedBatch) -> Tensor:
-    """Return the mean cross-entropy of the gold answers' tokens over the whole vocabulary (equation 5)."""
-    return -log_probabilities(model, batch)[0].mean()
-
-
-def label_loss(model: Any, batch: PackedBatch, answer_weight: float = 0.0) -> Tensor:
-    """Return the mean cross-entropy of the gold labels over the label list alone, weighted by prompt.
-
-    A label's score is the log-probability of its whole answer. Tokens outside the list take no part, so
-    answers of earlier levels are not pushed down. With `answer_weight` that share of the answer loss is
-    added, so that the likeliest tokens of all stay those of the list.
-    """
-    found, _ = log_probabilities(model, batch)
-    prompts, labels = batch.labels
-    scores = torch.zeros(len(prompts), device=found.device).index_add(0, batch.answer_index, found)
-    table = torch.full((len(batch.gold), int(labels.max()) + 1), float("-inf"), device=found.device)
-    table = table.index_put((prompts, labels), scores)
-    losses = torch.nn.functional.cross_entropy(table, batch.gold, reduction="none")
-    loss = (batch.weight * losses).mean()
-    if answer_weight:
-        gold = (labels == batch.gold[prompts])[batch.answer_index]
-        loss = loss - answer_weight * found[gold].mean()
-    return loss
-
-
-LOSSES: dict[str, Loss] = {"answer": answer_loss, "labels": label_loss}
-
-
-def loss_of(level: Level) -> Loss:
-    """Return the loss that a level of a recipe is tuned with."""
-    if level.answer_weight:
-        return partial(label_loss, answer_weight=level.answer_weight)
-    return LOSSES[level.loss]
-
-
 def score(
     model: Any,
     prompts: Sequence[Prompt],
-    row_tokens: int = 1024,
+    max_row_tokens: int = MAX_ROW_TOKENS,
     progress: Callable[[int], None] | None = None,
 ) -> list[Prediction]:
     """Return one Prediction a prompt, in order; neighbours of one dialogue share their prefixes.
 
     All labels hang below one prompt as sibling branches, so a label is always valid and probabilities sum
-    to 1. `progress` is called with the number of prompts done after each row.
+    to 1. `max_row_tokens` bounds the memory of a forward pass and changes no prediction. `progress` is called
+    with the number of prompts done after each row.
     """
     predictions: list[Prediction] = []
-    for row in pack(group(prompts), row_tokens, score=True):
+    for row in pack(group(prompts), score=True, max_tokens=max_row_tokens):
         predictions += score_row(model, row)
         if progress:
             progress(len(predictions))
@@ -128,7 +88,7 @@ def score_row(model: Any, row: PackedRow) -> list[Prediction]:
         batch = PackedBatch.from_row(row, model)
         token_log_p, is_argmax = (x.cpu().numpy() for x in log_probabilities(model, batch))
     answer_index = batch.answer_index.cpu().numpy()
-    answer_log_p: NDArray[np.float64] = np.bincount(answer_index, weights=token_log_p.astype(np.float64))
+    answer_log_p = np.bincount(answer_index, weights=token_log_p).astype(np.float64)
     is_greedy = np.bincount(answer_index, weights=~is_argmax) == 0
     predictions, start = [], 0
     for prompt in row.prompts:

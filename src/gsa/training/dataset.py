@@ -63,7 +63,7 @@ def build_training_data(recipe: Recipe, level: Level, tokenizer: Any) -> Trainin
         for encoded in prompts.values():
             groups: list[Group] = list(group(encoded))
             order = rng.permutation(len(groups))
-            epoch += pack([groups[i] for i in order], recipe.training.row_tokens, level.loss == "labels")
+            epoch += pack([groups[i] for i in order], level.loss == "labels", recipe.training.row_tokens)
         rows += [epoch[i] for i in rng.permutation(len(epoch))]
     unseen = ceil(level.epochs) - level.epochs  # the part of the last epoch that is not trained
     rows = rows[: max(1, len(rows) - int(unseen * len(epoch)))]

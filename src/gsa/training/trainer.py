@@ -17,7 +17,8 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 from gsa.chain.lora import adapter_tensors
 from gsa.errors import InputError
 from gsa.model.llama import recompute
-from gsa.model.scoring import Loss, PackedBatch, loss_of
+from gsa.model.losses import Loss, loss_of
+from gsa.model.scoring import PackedBatch
 from gsa.recipes.schema import Level, Recipe
 from gsa.signals import Stop
 from gsa.training.checkpoint import Checkpoints, check_finite, load_optimizer, load_random, load_weights

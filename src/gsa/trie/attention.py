@@ -116,7 +116,9 @@ class _TrieAttention(torch.autograd.Function):
     """Softmax attention span by span.
 
     Keys and values of the path to a span lie in a buffer that works as a stack: the next span replaces only
-    what differs, so a node is copied when the path first reaches it and not once a span.
+    what differs, so a node is copied when the path first reaches it and not once a span. Attention weights
+    are not kept for the backward pass: computing them again is one product of seven, and keeping them would
+    be up to a third of a long row's memory.
     """
 
     @staticmethod
@@ -124,33 +126,32 @@ class _TrieAttention(torch.autograd.Function):
         """Shapes: q (kv heads, nodes, group, size), k and v (kv heads, nodes, size)."""
         out = torch.empty_like(q)
         keys, values = _buffer(k, spans), _buffer(v, spans)
-        kept = []
         for span in spans:
             _load(span, (k, keys), (v, values))
             weights = _weights(q, keys[:, : span.keys], span)
             out[:, span.start : span.stop] = (weights @ values[:, : span.keys]).view(len(q), -1, *q.shape[2:])
-            kept.append(weights)
-        ctx.save_for_backward(q, k, v, *kept)
+        ctx.save_for_backward(q, k, v)
         ctx.spans = spans
         return out
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         """Return the gradients of q, k and v, from the usual softmax identities."""
-        q, k, v, *kept = ctx.saved_tensors
+        q, k, v = ctx.saved_tensors
         grad = grads[0].contiguous()
         dq, dk, dv = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
         keys, values = _buffer(k, ctx.spans), _buffer(v, ctx.spans)
         key_sums, value_sums = torch.zeros_like(keys), torch.zeros_like(values)
-        for span, weights in zip(ctx.spans, kept, strict=True):
+        for span in ctx.spans:
             _load(span, (k, keys), (v, values))
-            here, filled = slice(span.start, span.stop), slice(span.keys)
-            g = grad[:, here].flatten(1, 2)
+            weights = _weights(q, keys[:, : span.keys], span)
+            queries, filled = slice(span.start, span.stop), slice(span.keys)
+            g = grad[:, queries].flatten(1, 2)
             value_sums[:, filled].baddbmm_(weights.transpose(1, 2), g)
             ds = g @ values[:, filled].transpose(1, 2)
             ds = torch._softmax_backward_data(ds, weights, -1, ds.dtype)
-            dq[:, here] = (ds @ keys[:, filled]).view(len(q), -1, *q.shape[2:])
-            key_sums[:, filled].baddbmm_(ds.transpose(1, 2), q[:, here].flatten(1, 2))
+            dq[:, queries] = (ds @ keys[:, filled]).view(len(q), -1, *q.shape[2:])
+            key_sums[:, filled].baddbmm_(ds.transpose(1, 2), q[:, queries].flatten(1, 2))
             _unload(span, (dk, key_sums), (dv, value_sums))
         return dq, dk, dv, None
 

@@ -1,12 +1,16 @@
-"""What tests of attention share: random models, token sequences with beginnings in common."""
+"""What tests of tries share: prompts, random models, token sequences that share prefixes."""
 
 from contextlib import contextmanager
+from functools import cache
 
 import pytest
 import torch
 from hypothesis import strategies as st
 from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
+from gsa.data.encoder import Prompt
+from gsa.data.task import Task
+from gsa.data.types import Dialogue, Example, Utterance
 from gsa.trie import attention
 
 CLOSE = 1e-5
@@ -16,6 +20,23 @@ FAMILIES = {
     "all_keys": (LlamaForCausalLM, LlamaConfig, {"num_attention_heads": 4, "num_key_value_heads": 4}),
     "qwen2": (Qwen2ForCausalLM, Qwen2Config, {"num_attention_heads": 4, "num_key_value_heads": 2}),
 }
+
+
+def make_prompt(ids, answers, gold=None, number=0, dialogue="d", dataset="set"):
+    """A prompt of the given ids, whose task has the labels "0", "1", ..., one an answer."""
+    example = Example(str(number), dataset, _dialogue(dialogue), 0)
+    answers = tuple(map(tuple, answers))
+    return Prompt(example, _task(dataset, len(answers)), tuple(ids), answers, range(1), gold)
+
+
+@cache
+def _dialogue(name):
+    return Dialogue(name, (Utterance("x"),))
+
+
+@cache
+def _task(name, labels):
+    return Task(name, 1, "", labels=tuple(str(i) for i in range(labels)))
 
 
 def build(family, kind=attention.NAME):
@@ -48,9 +69,9 @@ def span_costs(overhead):
 overheads = st.sampled_from([1, 20, 4096])  # many spans, some spans, one span
 
 
-def off(found, expected):
+def relative_error(actual, expected):
     """Relative difference of two tensors."""
-    return float((found - expected).norm() / expected.norm())
+    return float((actual - expected).norm() / expected.norm())
 
 
 tokens = st.integers(0, 9)
@@ -59,8 +80,8 @@ trunks = st.lists(tokens, max_size=6)
 
 
 @st.composite
-def bushes(draw):
-    """Sequences with beginnings in common."""
+def sequence_sets(draw):
+    """Sequences that share prefixes."""
     several = draw(sequences)
     for _ in range(draw(st.integers(0, 4))):
         ids = draw(st.sampled_from(several))
