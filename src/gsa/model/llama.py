@@ -109,10 +109,10 @@ def _layer(
     seen = _attend(layer, x, angles, spans)
     if kept is not None:
         x, seen = x[kept], seen[kept]
-    x = x + _through(layer.self_attn, ("o_proj",), seen)[0].to(x.dtype)
+    x = x + _through(layer.self_attn, ("o_proj",), seen)[0]
     hidden = _norm(layer.post_attention_layernorm, x)
     hidden = gate(*_through(layer.mlp, ("gate_proj", "up_proj"), hidden))
-    return x + _through(layer.mlp, ("down_proj",), hidden)[0].to(x.dtype)
+    return x + _through(layer.mlp, ("down_proj",), hidden)[0]
 
 
 def _attend(layer: Any, x: Tensor, angles: tuple[Tensor, Tensor], spans: attention.Spans) -> Tensor:

@@ -96,7 +96,7 @@ class Projection:
             out = out if self.bias is None else out.add_(self.bias)
         for a, b, scaling in () if self.merges else self.links:
             thin = linear(x, a.to(x.dtype))
-            out = torch.addmm(out, thin, b.to(x.dtype).t(), alpha=scaling)
+            out.addmm_(thin, b.to(x.dtype).t(), alpha=scaling)
         return out
 
     def gradient(self, grad: Tensor) -> Tensor:
@@ -105,7 +105,7 @@ class Projection:
         out = linear(grad, self.merged().t()) if same else linear_float_gradient(grad, self.weight)
         for a, b, scaling in () if self.merges else self.links:
             thin = linear(grad, b.to(grad.dtype).t())
-            out = torch.addmm(out, thin, a.to(grad.dtype), alpha=scaling)
+            out.addmm_(thin, a.to(grad.dtype), alpha=scaling)
         return out
 
 
@@ -179,7 +179,7 @@ class _Gate(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, gate: Tensor, up: Tensor) -> Tensor:
         ctx.save_for_backward(gate, up)
-        return torch.nn.functional.silu(gate).mul_(up)
+        return torch.nn.functional.silu(gate, inplace=not any(ctx.needs_input_grad)).mul_(up)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor]:
@@ -192,7 +192,10 @@ class _Gate(torch.autograd.Function):
 
 
 def gate(gate: Tensor, up: Tensor) -> Tensor:
-    """Return silu(gate) * up, the middle of a SwiGLU block; any equal shapes."""
+    """Return silu(gate) * up, the middle of a SwiGLU block; any equal shapes.
+
+    Where no gradient is needed, the memory of `gate` is overwritten.
+    """
     out: Tensor = _Gate.apply(gate, up)
     return out
 
