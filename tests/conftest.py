@@ -49,7 +49,8 @@ name = "tiny"
 [backbone]
 name = "{backbone}"
 [training]
-row_tokens = 800
+max_row_tokens = 800
+examples_per_step = 8
 checkpoint_steps = 2
 [lora]
 rank = 2
@@ -63,7 +64,7 @@ datasets = [{{ name = "sampler-emotion", limit = 20 }}]
 learning_rate = 1e-2
 [[levels]]
 name = "SD"
-datasets = [{{ name = "sampler-sarcasm", limit = 8 }}]
+datasets = [{{ name = "sampler-sarcasm", limit = 16 }}]
 learning_rate = 1e-2
 [evaluation]
 limit = 12

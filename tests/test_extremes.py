@@ -18,7 +18,8 @@ name = "{backbone}"
 [layout]
 max_tokens = 500
 [training]
-row_tokens = 700
+max_row_tokens = 700
+examples_per_step = 6
 [lora]
 rank = 2
 [[levels]]

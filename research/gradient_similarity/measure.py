@@ -142,7 +142,7 @@ def _gram(recipe: Recipe, chain: Chain, condition: Condition, parts: Parts) -> G
         if condition.loss != RECIPE_LOSS:
             level, balance = level.model_copy(update={"loss": condition.loss, "answer_weight": 0.0}), 0.0
         for part in _balance(prompts, balance) if balance else prompts:
-            rows: list[PackedRow] = pack(group(part), recipe.training.row_tokens, level.loss == "labels")
+            rows: list[PackedRow] = pack(group(part), level.loss == "labels", recipe.training.max_row_tokens)
             gradients.append(mean_gradient(model, rows, loss_of(level), DRAWS))
         size = sum(map(len, prompts))
         logger.info(

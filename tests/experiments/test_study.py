@@ -21,7 +21,8 @@ name = "{name}"
 [backbone]
 name = "{backbone}"
 [training]
-row_tokens = 800
+max_row_tokens = 800
+examples_per_step = 6
 [lora]
 rank = 2
 [evaluation]

@@ -55,7 +55,7 @@ def test_a_merged_export_of_16_bits_stays_so_and_keeps_its_row_length(tuned: Pat
     assert AutoModelForCausalLM.from_pretrained(out).dtype == torch.bfloat16
     loaded = gsa.load(out)
     assert loaded.model.dtype == torch.bfloat16
-    assert loaded._row_tokens == recipe.training.row_tokens == 800
+    assert loaded._max_row_tokens == recipe.training.max_row_tokens == 800
     assert loaded.sentiment("Fine.") == gsa.load(run.root).sentiment("Fine.")
     assert gsa.load(out, dtype="float32").model.dtype == torch.float32
     assert gsa.load(recipe.backbone.name, dtype="float16").model.dtype == torch.float16

@@ -37,7 +37,7 @@ def tuned_model(tuned: Path) -> Predictor:
 @pytest.fixture
 def plain(model: Any) -> Predictor:
     """A predictor on a fresh random model with short prompts."""
-    return Predictor(LoadedModel(model, byte_tokenizer(), "tiny"), Layout(max_tokens=600), row_tokens=800)
+    return Predictor(LoadedModel(model, byte_tokenizer(), "tiny"), Layout(max_tokens=600), max_row_tokens=800)
 
 
 def close(one: Prediction, other: Prediction) -> bool:

@@ -17,7 +17,7 @@ name = "inline"
 [lora]
 rank = 2
 [training]
-row_tokens = 256
+max_row_tokens = 256
 [[levels]]
 name = "SA"
 datasets = ["sampler-sentiment"]
@@ -42,7 +42,7 @@ WRONG = [
     ("[backbone]", "[backbone]\nrevison = 'a'", "backbone.revison: unknown key (did you mean 'revision'?)"),
     ("[layout]", "[layout]\nmax_token = 99", "layout.max_token: unknown key (did you mean 'max_tokens'?)"),
     ("rank = 2", "rnk = 2", "lora.rnk: unknown key (did you mean 'rank'?)"),
-    ("row_tokens = 256", "row_token = 256", "training.row_token: unknown key (did you mean 'row_tokens'?)"),
+    ("max_row_tokens = 256", "max_row_token = 256", "training.max_row_token: unknown key (did you mean"),
     ("learning_rate = 1e-3", "learning_rte = 1", "levels.0.learning_rte: unknown key (did you mean 'learn"),
     ("limit = 10", "limt = 10", "levels.1.datasets.0.limt: unknown key (did you mean 'limit'?)"),
     ('split = "test"', 'splitt = "dev"', "evaluation.splitt: unknown key (did you mean 'split'?)"),
@@ -86,13 +86,13 @@ WRONG = [
     ("rank = 2", "alpha = inf", "lora.alpha: input should be a finite number"),
     ("rank = 2", "dropout = 1.0", "lora.dropout: input should be less than 1"),
     ("rank = 2", "targets = []", "lora.targets: tuple should have at least 1 item"),
-    ("row_tokens = 256", "row_tokens = 8", "training.row_tokens: input should be greater than or equal"),
-    ("row_tokens = 256", "rows_per_step = 0", "training.rows_per_step: input should be greater"),
-    ("row_tokens = 256", "warmup = 1.0", "training.warmup: input should be less than 1"),
-    ("row_tokens = 256", "warmup = nan", "training.warmup: input should be"),
-    ("row_tokens = 256", "clip = 0", "training.clip: input should be greater than 0"),
-    ("row_tokens = 256", "checkpoint_steps = 0", "training.checkpoint_steps: input should be greater"),
-    ("row_tokens = 256", 'schedule = "lineer"', "training.schedule: input should be 'linear', 'cosine'"),
+    ("max_row_tokens = 256", "max_row_tokens = 8", "training.max_row_tokens: input should be greater"),
+    ("max_row_tokens = 256", "examples_per_step = 0", "training.examples_per_step: input should be greater"),
+    ("max_row_tokens = 256", "warmup = 1.0", "training.warmup: input should be less than 1"),
+    ("max_row_tokens = 256", "warmup = nan", "training.warmup: input should be"),
+    ("max_row_tokens = 256", "clip = 0", "training.clip: input should be greater than 0"),
+    ("max_row_tokens = 256", "checkpoint_steps = 0", "training.checkpoint_steps: input should be greater"),
+    ("max_row_tokens = 256", 'schedule = "lineer"', "training.schedule: input should be 'linear', 'cosine'"),
     ("1e-3", "-1e-3", "levels.0.learning_rate: input should be greater than 0"),
     ("1e-3", "nan", "levels.0.learning_rate: input should be"),
     ("2e-3", "2.0", "levels.1.learning_rate: input should be less than or equal to 1"),

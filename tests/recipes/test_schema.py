@@ -61,14 +61,14 @@ def test_overrides_reach_any_key_by_number_or_name(tmp_path: Path) -> None:
     path = written(tmp_path, GOOD)
     recipe = load_recipe(
         path,
-        ["levels.0.epochs=2.5", "levels.ERC.learning_rate=0.5", "training.row_tokens=128",
+        ["levels.0.epochs=2.5", "levels.ERC.learning_rate=0.5", "training.max_row_tokens=128",
          "levels.SA.datasets.mosi.limit=7", "backbone.name=a/b", "layout.name=paper",
          "levels.0.datasets.0=mosei"],
         seed=9,
     )  # fmt: skip
     assert recipe.levels[0].epochs == 2.5
     assert recipe.levels[1].learning_rate == 0.5
-    assert recipe.training.row_tokens == 128
+    assert recipe.training.max_row_tokens == 128
     assert recipe.levels[0].datasets[1].limit == 7
     assert recipe.backbone.name == "a/b"
     assert recipe.layout.name == "paper"
@@ -85,7 +85,7 @@ def test_overrides_reach_any_key_by_number_or_name(tmp_path: Path) -> None:
         ("levels.XX.epochs=1", "expected a number below 2 or one of ['SA', 'ERC']"),
         ("levels.7=1", "found no '7'"),
         ("name.x=1", "has no keys below it"),
-        ("traning.row_tokens=128", "unknown key (did you mean 'training'?)"),
+        ("traning.max_row_tokens=128", "unknown key (did you mean 'training'?)"),
     ],
 )
 def test_wrong_overrides(tmp_path: Path, override: str, says: str) -> None:

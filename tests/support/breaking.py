@@ -23,7 +23,8 @@ name = "tiny"
 [backbone]
 name = "{backbone}"
 [training]
-row_tokens = 800
+max_row_tokens = 800
+examples_per_step = 6
 checkpoint_steps = 1
 [lora]
 rank = 2

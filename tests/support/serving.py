@@ -77,7 +77,7 @@ def tiny_random_predictor(layout: Layout) -> Predictor:
     """Return a predictor on a tiny random Llama."""
     model = tiny_llama().requires_grad_(False)
     model.set_attn_implementation(attention.NAME)
-    return Predictor(LoadedModel(model, byte_tokenizer(), "tiny"), layout, row_tokens=800)
+    return Predictor(LoadedModel(model, byte_tokenizer(), "tiny"), layout, max_row_tokens=800)
 
 
 @pytest.fixture(scope="session")

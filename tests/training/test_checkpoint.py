@@ -25,7 +25,7 @@ def scratch(recipe_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     """The checkpoints of a run that was stopped before the fourth step of its first level."""
     recipe: Recipe = load_recipe(recipe_file, ["training.checkpoint_steps=1"])
     root = tmp_path_factory.mktemp("stopped") / "run"
-    plain = ChainTrainer.compute_loss
+    plain = ChainTrainer.training_step
 
     def stopping(self: ChainTrainer, *args: object, **kwargs: object) -> torch.Tensor:
         if self.state.global_step == 3:
@@ -33,7 +33,7 @@ def scratch(recipe_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
         return plain(self, *args, **kwargs)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ChainTrainer, "compute_loss", stopping)
+        patch.setattr(ChainTrainer, "training_step", stopping)
         with pytest.raises(KeyboardInterrupt):
             tune(recipe, root)
     return root / "checkpoints" / "1-SA"

@@ -8,12 +8,13 @@ from transformers import PreTrainedTokenizerFast
 
 from gsa.recipes.schema import Recipe
 from gsa.training.dataset import build_training_data
+from gsa.trie.packing import group
 
 
 def recipe(**level: object) -> Recipe:
     base = {"name": "L", "datasets": ["sampler-emotion"], "learning_rate": 0.1}
     return Recipe.model_validate(
-        {"name": "r", "training": {"row_tokens": 3000}, "levels": [{**base, **level}]}
+        {"name": "r", "training": {"examples_per_step": 8}, "levels": [{**base, **level}]}
     )
 
 
@@ -23,8 +24,6 @@ def test_rows_hold_every_target_once_an_epoch(tokenizer: PreTrainedTokenizerFast
     seen = Counter(prompt.example.id for row in plan.rows for prompt in row.prompts)
     assert set(seen.values()) == {3}
     assert len(seen) == len(plan.prompts["sampler-emotion"]) == 449
-    assert plan.steps == len(plan.rows)
-    assert max(len(row.trie) for row in plan.rows) <= 3000
     again = build_training_data(made, made.levels[0], tokenizer)
     assert [row.prompts for row in again.rows] == [row.prompts for row in plan.rows]
     other = made.model_copy(update={"seed": 1})
@@ -43,11 +42,30 @@ def test_a_part_of_an_epoch_is_a_part_of_its_rows(tokenizer: PreTrainedTokenizer
     assert len(build_training_data(sliver, sliver.levels[0], tokenizer).rows) == 1
 
 
-def test_steps_count_optimizer_steps(tokenizer: PreTrainedTokenizerFast) -> None:
+@pytest.mark.parametrize("examples", [8, 20])
+def test_a_step_has_about_the_examples_that_the_recipe_says(
+    tokenizer: PreTrainedTokenizerFast, examples: int
+) -> None:
     made = recipe()
-    made = made.model_copy(update={"training": made.training.model_copy(update={"rows_per_step": 4})})
-    plan = build_training_data(made, made.levels[0], tokenizer)
-    assert plan.steps == -(-len(plan.rows) // 4)
+    training = made.training.model_copy(update={"examples_per_step": examples})
+    data = build_training_data(made.model_copy(update={"training": training}), made.levels[0], tokenizer)
+    counts = [sum(len(row.prompts) for row in rows) for rows in data.steps]
+    assert sum(counts) == 449
+    assert sum(counts) / len(counts) == pytest.approx(examples, rel=0.25)
+    longest = max(len(prompts) for prompts in group(data.prompts["sampler-emotion"]))
+    assert max(counts) <= examples + longest
+
+
+@pytest.mark.parametrize("limit", [300, 3000])
+def test_rows_are_as_long_as_conversations_within_the_bound(
+    tokenizer: PreTrainedTokenizerFast, limit: int
+) -> None:
+    made = recipe()
+    training = made.training.model_copy(update={"max_row_tokens": limit})
+    data = build_training_data(made.model_copy(update={"training": training}), made.levels[0], tokenizer)
+    assert all(len(row.trie) <= limit or len(row.prompts) == 1 for row in data.rows)
+    cut = len({row.prompts[0].example.dialogue.id for row in data.rows}) < len(data.rows)
+    assert cut == (limit == 300)
 
 
 def test_a_dataset_may_weigh_otherwise_than_its_level(tokenizer: PreTrainedTokenizerFast) -> None:

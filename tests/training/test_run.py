@@ -39,10 +39,10 @@ def recipe(recipe_file: Path) -> Recipe:
 def test_a_tiny_runs_losses_are_pinned(tuned: Path) -> None:
     log = steps(tuned)
     assert [(level, step) for level, step, _ in log] == [
-        (k, i) for k, n in ((1, 4), (2, 3), (3, 4)) for i in range(1, n + 1)
+        (k, i) for k, n in ((1, 4), (2, 3), (3, 2)) for i in range(1, n + 1)
     ]
     first = {level: loss for level, step, loss in log if step == 1}
-    assert first == pytest.approx({1: 5.955, 2: 5.368, 3: 4.773}, abs=0.01)
+    assert first == pytest.approx({1: 5.933, 2: 5.390, 3: 4.656}, abs=0.01)
     assert log[2][2] < log[0][2]
 
 
@@ -77,7 +77,7 @@ def test_the_same_recipe_gives_the_same_bytes(
     assert steps(tmp_path / "again") == steps(tuned)
 
 
-@pytest.mark.parametrize("stop", [1, 3, 4, 5, 7, 9, 11])
+@pytest.mark.parametrize("stop", [1, 3, 4, 5, 7, 8, 9])
 def test_a_stopped_run_resumes_to_the_same_bytes(
     tuned: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int
 ) -> None:
@@ -171,7 +171,7 @@ def test_a_summary_names_levels_and_settings(recipe: Recipe) -> None:
 def stopped(recipe: Recipe, root: Path, monkeypatch: pytest.MonkeyPatch, before: int) -> None:
     """Tune, and stop before the n-th step of the whole run."""
     calls = 0
-    plain = ChainTrainer.compute_loss
+    plain = ChainTrainer.training_step
 
     def stopping(self: ChainTrainer, *args: object, **kwargs: object) -> torch.Tensor:
         nonlocal calls
@@ -181,7 +181,7 @@ def stopped(recipe: Recipe, root: Path, monkeypatch: pytest.MonkeyPatch, before:
         return plain(self, *args, **kwargs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(ChainTrainer, "compute_loss", stopping)
+        patch.setattr(ChainTrainer, "training_step", stopping)
         with pytest.raises(KeyboardInterrupt):
             tune(recipe, root)
 

@@ -79,8 +79,8 @@ def test_nan_inside_the_own_forward_pass_names_the_examples_that_had_it(
     """One character's embedding is spoilt: the step that first reads it stops and names its examples."""
     loaded = load_config(load_recipe(recipe_file).backbone)[1]
     recipe = load_recipe(recipe_file, [f"backbone.name={tmp_path / 'spoilt'}", "training.checkpoint_steps=1"])
-    rows = build_training_data(recipe, recipe.levels[0], loaded).rows
-    read = [{i for prompt in row.prompts for i in prompt.ids} for row in rows]
+    steps = build_training_data(recipe, recipe.levels[0], loaded).steps
+    read = [{i for row in rows for prompt in row.prompts for i in prompt.ids} for rows in steps]
     late = min(i for i in read[2] if i not in read[0] | read[1])
     spoilt = tiny_llama(tie_word_embeddings=False)
     spoilt.model.embed_tokens.weight.data[late] = value
@@ -91,7 +91,7 @@ def test_nan_inside_the_own_forward_pass_names_the_examples_that_had_it(
     with pytest.raises(InputError) as caught:
         tune(recipe, tmp_path / "run")
     assert len(seen) >= 3, "it is our forward pass that was tried"
-    ids = ", ".join(prompt.example.id for prompt in rows[2].prompts)
+    ids = ", ".join(prompt.example.id for row in steps[2] for prompt in row.prompts)
     assert str(caught.value).startswith("level 1 SA step 3: the loss is nan on sampler-sentiment " + ids)
     assert checkpoints(tmp_path / "run") == ["checkpoint-1", "checkpoint-2"]
 

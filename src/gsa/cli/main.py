@@ -247,7 +247,7 @@ def main() -> None:
         _exit(str(stopped), 128 + stopped.signum)
     except (OSError, MemoryError, RuntimeError) as error:
         if memory_is_short(error):
-            less = "a smaller backbone, or when tuning a smaller training.row_tokens, needs less"
+            less = "a smaller backbone, or when tuning a smaller training.max_row_tokens, needs less"
             _exit(f"not enough memory: {less}", 2)
         if not isinstance(error, OSError):
             raise

@@ -200,7 +200,7 @@ class Evaluator:
         task, before = task_of(measurement.source), progress.completed
         prompts = Encoder(model.tokenizer, self.recipe.layout, task).encode(measurement.examples)
         predictions = score(
-            model.model, prompts, self.recipe.training.row_tokens, lambda n: progress.update(before + n)
+            model.model, prompts, self.recipe.training.max_row_tokens, lambda n: progress.update(before + n)
         )
         probabilities = np.asarray([[p.probabilities[label] for label in task.labels] for p in predictions])
         return to_table(task, measurement.examples, probabilities, [p.greedy for p in predictions])

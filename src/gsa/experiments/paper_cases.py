@@ -50,7 +50,7 @@ def answer_cases(root: Path, out: Path | None = None) -> list[CaseAnswer]:
         for example in examples:
             task = task_of(_source(recipe, example.dataset))
             prompts = Encoder(loaded.tokenizer, recipe.layout, task).encode([example])
-            (prediction,) = score(loaded.model, prompts, recipe.training.row_tokens)
+            (prediction,) = score(loaded.model, prompts, recipe.training.max_row_tokens)
             probabilities = {label: round(p, 6) for label, p in prediction.probabilities.items()}
             gold = task.canonical_label(str(example.label))
             key = recipe.name, recipe.seed, level, example.dataset, example.id

@@ -45,9 +45,9 @@ def load(
     options = {"name": str(source), "revision": "main", "dtype": dtype or backbone.dtype}
     loaded = load_base(backbone.model_copy(update=options), device)
     layout, tasks = (recipe.layout, tasks_of(recipe)) if recipe else (Layout(), TASKS)
-    row_tokens = (recipe.training if recipe else Training()).row_tokens
+    max_row_tokens = (recipe.training if recipe else Training()).max_row_tokens
     return Predictor(
-        loaded, layout, tasks, row_tokens, _identity(loaded.identity, [], layout, options["dtype"])
+        loaded, layout, tasks, max_row_tokens, _identity(loaded.identity, [], layout, options["dtype"])
     )
 
 
@@ -69,7 +69,7 @@ def _load_run(run: RunFolder, level: int | None, device: str, dtype: str) -> Pre
     loaded = load_chain(chain, backbone, level, device)
     links = [link.sha256 for link in chain.links[:level]]
     identity = _identity(loaded.identity, links, recipe.layout, backbone.dtype)
-    return Predictor(loaded, recipe.layout, tasks_of(recipe), recipe.training.row_tokens, identity)
+    return Predictor(loaded, recipe.layout, tasks_of(recipe), recipe.training.max_row_tokens, identity)
 
 
 def _identity(base: str, links: list[str], layout: Layout, dtype: str) -> dict[str, Any]:

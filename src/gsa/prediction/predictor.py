@@ -18,6 +18,7 @@ from gsa.errors import InputError, suggest
 from gsa.model.backbone import LoadedModel
 from gsa.model.scoring import score
 from gsa.prediction.inputs import Turn, as_list, dialogue, example, is_many
+from gsa.trie.packing import MAX_ROW_TOKENS
 
 CHUNK = 1024
 """Examples that are encoded before they are scored; bounds memory, and how long other threads wait."""
@@ -35,7 +36,7 @@ class Predictor:
         loaded: LoadedModel,
         layout: Layout,
         tasks: Mapping[str, Task] = TASKS,
-        row_tokens: int = 768,
+        max_row_tokens: int = MAX_ROW_TOKENS,
         identity: Mapping[str, Any] | None = None,
     ) -> None:
         """Wrap a loaded model; `gsa.load` does it for a run, a model folder or a Hugging Face id."""
@@ -48,14 +49,14 @@ class Predictor:
         """The transformers model; not to be changed."""
         self.tokenizer = loaded.tokenizer
         """Its tokenizer; not to be changed."""
-        self._row_tokens = row_tokens
+        self._max_row_tokens = max_row_tokens
         self._encoders: dict[tuple[Any, ...], Encoder] = {}
         self._token_counts = TokenCountCache(self.tokenizer)
         self._lock = Lock()
 
     def with_model(self, loaded: LoadedModel) -> "Predictor":
         """Return a predictor with another model, and this one's tasks and layout."""
-        return Predictor(loaded, self.layout, self.tasks, self._row_tokens, {"base": loaded.identity})
+        return Predictor(loaded, self.layout, self.tasks, self._max_row_tokens, {"base": loaded.identity})
 
     @overload
     def sentiment(  # type: ignore[overload-overlap]  # a str is a sequence of str too
@@ -172,7 +173,7 @@ class Predictor:
             with self._lock:
                 prompts = self._encode([examples[i] for i in chunk], [task_of[i] for i in chunk])
                 done = (lambda count: progress(start + count)) if progress else None  # noqa: B023
-                answers = score(self.model, prompts, self._row_tokens, done)
+                answers = score(self.model, prompts, self._max_row_tokens, done)
             predictions.update(zip(chunk, answers, strict=True))
         return [predictions[i] for i in range(len(examples))]
 

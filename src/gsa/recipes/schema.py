@@ -59,10 +59,13 @@ class Lora(_Section):
 class Training(_Section):
     """How each level is tuned."""
 
-    row_tokens: StrictInt = Field(default=768, ge=64)
-    """Tokens of a packed row after prefix sharing; also bounds memory."""
-    rows_per_step: StrictInt = Field(default=1, ge=1)
-    """Rows whose gradients are accumulated before an optimizer step."""
+    examples_per_step: StrictInt = Field(default=32, ge=1)
+    """Examples of an optimizer step, about: a conversation is not cut for it (`trie.packing.steps_of`)."""
+    max_row_tokens: StrictInt = Field(default=8192, ge=64)
+    """Most tokens of a packed row after prefix sharing. A row is as long as its longest conversation needs;
+    one that needs more than this is cut where the least is computed twice."""
+    activation_tokens: StrictInt = Field(default=1024, ge=64)
+    """Tokens whose activations are kept for the gradients; for a longer row some layers are recomputed."""
     recompute: StrictBool = False
     """Gradient checkpointing: recompute activations in the backward pass; less memory, more time."""
     schedule: Literal["linear", "cosine", "constant"] = "linear"

@@ -1,6 +1,6 @@
-"""From a level of a recipe to the rows it is tuned on.
+"""From a level of a recipe to the rows of its optimizer steps.
 
-In: a recipe, a level, a tokenizer. Out: every PackedRow of all epochs, in order of the optimizer's steps.
+In: a recipe, a level, a tokenizer. Out: the PackedRows of every step of all epochs, in order.
 The whole order follows from the seed alone, so a resumed run sees what an undisturbed one would.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 from gsa.data.encoder import Encoder, Prompt
 from gsa.recipes.datasets import task_of, training_examples
 from gsa.recipes.schema import Level, Recipe
-from gsa.trie.packing import Group, PackedRow, group, pack
+from gsa.trie.packing import Group, PackedRow, group, pack, steps_of
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,13 @@ class TrainingData:
 
     prompts: dict[str, list[Prompt]]
     """By dataset."""
-    rows: list[PackedRow]
-    """In the order of the steps, all epochs."""
-    steps: int
-    """Optimizer steps."""
+    steps: list[list[PackedRow]]
+    """The rows of each optimizer step, all epochs."""
+
+    @property
+    def rows(self) -> list[PackedRow]:
+        """The rows of all steps, in order."""
+        return [row for rows in self.steps for row in rows]
 
     @property
     def tokens(self) -> int:
@@ -49,7 +52,7 @@ def balanced(prompts: Sequence[Prompt], power: float) -> list[Prompt]:
 
 def build_training_data(recipe: Recipe, level: Level, tokenizer: Any) -> TrainingData:
     """Return a level's datasets encoded, and the rows of all its epochs."""
-    prompts = {}
+    training, prompts = recipe.training, {}
     for source in level.datasets:
         encoder = Encoder(tokenizer, recipe.layout, task_of(source))
         encoded = encoder.encode(training_examples(source, recipe.seed))
@@ -63,8 +66,13 @@ def build_training_data(recipe: Recipe, level: Level, tokenizer: Any) -> Trainin
         for encoded in prompts.values():
             groups: list[Group] = list(group(encoded))
             order = rng.permutation(len(groups))
-            epoch += pack([groups[i] for i in order], level.loss == "labels", recipe.training.row_tokens)
+            epoch += pack(
+                [groups[i] for i in order],
+                score=level.loss == "labels",
+                max_tokens=training.max_row_tokens,
+                max_prompts=training.examples_per_step,
+            )
         rows += [epoch[i] for i in rng.permutation(len(epoch))]
     unseen = ceil(level.epochs) - level.epochs  # the part of the last epoch that is not trained
     rows = rows[: max(1, len(rows) - int(unseen * len(epoch)))]
-    return TrainingData(prompts, rows, ceil(len(rows) / recipe.training.rows_per_step))
+    return TrainingData(prompts, steps_of(rows, training.examples_per_step))

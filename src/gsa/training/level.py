@@ -33,9 +33,9 @@ def tune_level(
     Raises Stopped, once a checkpoint is stored, if a signal asked for it.
     """
     level, run = recipe.levels[number - 1], RunFolder(chain.root)
-    title = f"level {number} {level.name}"
+    title, steps = f"level {number} {level.name}", len(data.steps)
     counts = ", ".join(f"{name} {len(prompts):,}" for name, prompts in data.prompts.items())
-    logger.info("%s: %s; %s steps, %s tokens", title, counts, f"{data.steps:,}", f"{data.tokens:,}")
+    logger.info("%s: %s; %s steps, %s tokens", title, counts, f"{steps:,}", f"{data.tokens:,}")
     linked = fresh_link(model, recipe.lora, zlib.crc32(f"{recipe.seed}/{number}".encode()))
     checkpoints = Checkpoints(run.level_checkpoints(number, level), _fingerprint(chain, number, data))
     checkpoint = checkpoints.newest()
@@ -43,16 +43,20 @@ def tune_level(
     lost = log.rewind((checkpoint / LOG).read_text(encoding="utf-8") if checkpoint else "")
     if checkpoint or lost:
         repeated = f"; {lost} later steps are repeated" if lost else ""
-        logger.info("%s: resuming from step %d of %d%s", title, step_of(checkpoint), data.steps, repeated)
+        logger.info(
+            "%s: resuming from step %d of %d%s", title, step_of(checkpoint), len(data.steps), repeated
+        )
     make_folder(checkpoints.folder)  # flushed, so that a power cut does not lose it with its checkpoints
     began = time.monotonic()
-    with Progress(title, data.steps, "steps") as progress:
+    with Progress(title, steps, "steps") as progress:
         progress.resume(step_of(checkpoint))
         on_step = _Reporter(log, progress, data)
         session = Session(title, checkpoints, checkpoint, on_step, lambda: log.text, stop)
         step = tune_link(linked, data, recipe, level, session)
-    if step < data.steps:
-        kept = f"{title} has a checkpoint of step {step} of {data.steps}; the same command resumes from it"
+    if step < len(data.steps):
+        kept = (
+            f"{title} has a checkpoint of step {step} of {len(data.steps)}; the same command resumes from it"
+        )
         raise Stopped(stop.signum, kept)
     folder = run.links_folder / f"{number}-{level.name}"
     chain = chain.append(save_link(linked, folder, level.name, recipe.backbone.name, log.text))
@@ -64,8 +68,9 @@ def tune_level(
 def _fingerprint(chain: Chain, number: int, data: TrainingData) -> str:
     """Return a checksum of what a level's checkpoints depend on: base, links, and all tokens in order."""
     digest = hashlib.sha256(f"{chain.base} {number} {[link.sha256 for link in chain.links]}".encode())
-    for row in data.rows:
-        for prompt in row.prompts:
+    for rows in data.steps:
+        digest.update(repr([len(row.prompts) for row in rows]).encode())
+        for prompt in (prompt for row in rows for prompt in row.prompts):
             digest.update(repr((prompt.ids, prompt.gold)).encode())
     return digest.hexdigest()
 
@@ -75,7 +80,7 @@ class _Reporter:
 
     def __init__(self, log: StepLog, progress: Progress, data: TrainingData) -> None:
         self.log, self.progress = log, progress
-        self.tokens_per_step = data.tokens / data.steps
+        self.tokens_per_step = data.tokens / len(data.steps)
         self.began, self.steps = time.monotonic(), 0
 
     def __call__(self, entry: dict[str, Any]) -> None:

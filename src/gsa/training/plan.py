@@ -4,6 +4,7 @@ Of the backbone only configuration and tokenizer are loaded; its weights are cou
 so a 7B model is planned on a machine that cannot hold it.
 """
 
+import sys
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -18,10 +19,12 @@ from gsa.errors import InputError
 from gsa.model import smollm2
 from gsa.model.backbone import refuse_unsuitable
 from gsa.model.ops import linear
-from gsa.recipes.schema import Backbone, Level, Recipe
-from gsa.training.dataset import build_training_data
-from gsa.trie.packing import branches
+from gsa.recipes.schema import Backbone, Level, Recipe, Training
+from gsa.training.dataset import TrainingData, build_training_data, token_count
+from gsa.trie.packing import branches, group, pack
 
+REPEATED_WARNING = 0.25
+"""Share of tokens computed again beyond which a plan warns."""
 EFFICIENCY = 0.65
 """Share of the matrix-product peak that a tuning step reaches on CPU, as measured (docs/performance.md)."""
 
@@ -73,7 +76,7 @@ def make_plan(recipe: Recipe) -> Plan:
             body -= model.get_output_embeddings().weight.numel()
         link = sum(p.numel() for p in fresh_link(model, recipe.lora, 0).parameters() if p.requires_grad)
     gflops = matmul_gflops(config.hidden_size)
-    levels = []
+    levels, longest = [], 0
     for full_level in recipe.levels:
         level = _available(full_level, notes)
         data = build_training_data(recipe, level, tokenizer)
@@ -81,18 +84,40 @@ def make_plan(recipe: Recipe) -> Plan:
         # Forward and backward through frozen weights: two products each of 2 operations per weight.
         seconds = 4 * (body + link) * data.tokens / (gflops * 1e9 * EFFICIENCY)
         counts = {name: len(prompts) for name, prompts in data.prompts.items()}
-        levels.append(LevelPlan(level.name, counts, flat, data.tokens, data.steps, link, seconds))
-    memory = _memory(recipe, config, parameters, link)
+        levels.append(LevelPlan(level.name, counts, flat, data.tokens, len(data.steps), link, seconds))
+        longest = max(longest, *(len(row.trie) for row in data.rows))
+        repeated = _repeated_share(data, level, recipe.training)
+        if repeated > REPEATED_WARNING:
+            notes.append(
+                f"level '{level.name}': {repeated:.0%} of its tokens are computed twice or more, because "
+                f"conversations are cut: expected a larger training.max_row_tokens than "
+                f"{recipe.training.max_row_tokens}"
+            )
+    memory = _memory(recipe, config, parameters, link, longest)
     return Plan(tuple(levels), parameters, memory, gflops, tuple(notes))
 
 
-def _memory(recipe: Recipe, config: Any, parameters: int, link: int) -> float:
-    """Return the estimated peak in bytes: weights, a link with its optimizer state, one row's activations."""
+def _repeated_share(data: TrainingData, level: Level, training: Training) -> float:
+    """Return the share of an epoch's tokens that is computed again because conversations are cut."""
+    groups = [part for prompts in data.prompts.values() for part in group(prompts)]
+    cut, whole = (
+        token_count(pack(groups, level.loss == "labels", limit))
+        for limit in (training.max_row_tokens, sys.maxsize)
+    )
+    return 1 - whole / cut
+
+
+def _memory(recipe: Recipe, config: Any, parameters: int, link: int, longest: int) -> float:
+    """Return the estimated peak in bytes: weights, a link with its optimizer state, the activations of the
+    longest row.
+    """
     itemsize: int = getattr(torch, recipe.backbone.dtype).itemsize
-    layers: int = config.num_hidden_layers
-    layer: int = 10 * config.hidden_size + 4 * config.intermediate_size
-    kept = layers * config.hidden_size + layer if recipe.training.recompute else layers * layer
-    return parameters * itemsize + 16.0 * link + recipe.training.row_tokens * itemsize * kept
+    layers, hidden = int(config.num_hidden_layers), int(config.hidden_size)
+    layer: int = 10 * hidden + 4 * config.intermediate_size
+    recomputed = longest * (layers * hidden + layer)
+    kept = min(longest, recipe.training.activation_tokens) * layers * layer
+    activations = recomputed if recipe.training.recompute else max(kept, recomputed)
+    return parameters * itemsize + 16.0 * link + activations * itemsize
 
 
 def _available(level: Level, notes: list[str]) -> Level:

@@ -1,8 +1,8 @@
 """Tuning one link: rows in, a trained link on frozen weights out (paper, equation 5).
 
-transformers' Trainer runs the loop on Accelerate, with its integrations. What differs: one row is one batch,
-the loss is taken at answer tokens only, checkpoints are those of `checkpoint`, and NaN, infinity or a signal
-end the loop where nothing is lost.
+transformers' Trainer runs the loop on Accelerate, with its integrations. What differs: a batch is the rows of
+one optimizer step, the loss is taken at answer tokens only, checkpoints are those of `checkpoint`, and NaN,
+infinity or a signal end the loop where nothing is lost.
 """
 
 from collections.abc import Callable, Iterable
@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.data import Dataset, SequentialSampler
+from torch import Tensor
+from torch.utils.data import SequentialSampler
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from gsa.chain.lora import adapter_tensors
 from gsa.errors import InputError
-from gsa.model.llama import recompute
-from gsa.model.losses import Loss, loss_of
+from gsa.model.llama import limit_activations, recompute
+from gsa.model.losses import Loss, Totals, loss_of
 from gsa.model.scoring import PackedBatch
 from gsa.recipes.schema import Level, Recipe
 from gsa.signals import Stop
@@ -45,34 +46,36 @@ class Session:
     stop: Stop
 
 
-class _Rows(Dataset[dict[str, Any]]):
-    """Rows, laid out as tensors when their step comes."""
-
-    def __init__(self, rows: list[PackedRow], model: Any) -> None:
-        self.rows, self.model = rows, model
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        return {"batch": PackedBatch.from_row(self.rows[index], self.model), "row": self.rows[index]}
-
-
 class ChainTrainer(Trainer):  # type: ignore[misc]
-    """Trainer that reads one row per batch, in the given order, and stores gsa's checkpoints."""
+    """Trainer whose batch is the rows of one optimizer step, in the given order, with gsa's checkpoints."""
 
     loss: Loss
     session: Session
+    activation_tokens: int
+    """Tokens whose activations are kept; a longer row recomputes some layers. 0 where all are recomputed."""
 
-    def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **_: Any) -> Any:
-        """Return a row's loss; raises InputError with the step and the examples if it is NaN or infinite."""
-        loss = self.loss(model, inputs["batch"])
-        if not torch.isfinite(loss):
+    def training_step(self, model: Any, inputs: list[PackedRow], *_: Any, **__: Any) -> Tensor:
+        """Return the mean loss over all targets of a step, after the backward passes of its rows.
+
+        Rows are read one after another, so memory is that of the longest one. Raises InputError with the step
+        and the examples if a loss is NaN or infinite.
+        """
+        model.train()
+        totals = Totals.of(inputs)
+        step_loss = torch.zeros((), device=model.device)
+        for row in inputs:
+            if self.activation_tokens:
+                limit_activations(model, len(row.trie), self.activation_tokens)
+            with self.compute_loss_context_manager():
+                loss = self.loss(model, PackedBatch.from_row(row, model), totals)
+            self.accelerator.backward(loss)
+            step_loss += loss.detach()
+        if not torch.isfinite(step_loss):
             raise InputError(
-                f"{self.session.title} step {self.state.global_step + 1}: the loss is {loss.item()} on "
-                f"{_names([inputs['row']])}: expected a finite number; try a lower learning rate"
+                f"{self.session.title} step {self.state.global_step + 1}: the loss is {step_loss.item()} on "
+                f"{_names(inputs)}: expected a finite number; try a lower learning rate"
             )
-        return (loss, None) if return_outputs else loss
+        return step_loss
 
     def _save_checkpoint(self, *_: Any, **__: Any) -> None:
         self.session.checkpoints.save(self, self.session.log_text())
@@ -107,8 +110,8 @@ def _names(rows: Iterable[PackedRow]) -> str:
 class _StepCallback(TrainerCallback):  # type: ignore[misc]
     """Reports each step, refuses gradients with NaN or infinity, and ends the loop after a signal."""
 
-    def __init__(self, session: Session, rows: list[PackedRow], rows_per_step: int) -> None:
-        self.session, self.rows, self.rows_per_step = session, rows, rows_per_step
+    def __init__(self, session: Session, steps: list[list[PackedRow]]) -> None:
+        self.session, self.steps = session, steps
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         if logs and "loss" in logs:
@@ -119,10 +122,9 @@ class _StepCallback(TrainerCallback):  # type: ignore[misc]
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         gradients = (p.grad for p in kwargs["model"].parameters() if p.grad is not None)
         if not all(torch.isfinite(gradient).all() for gradient in gradients):
-            first = state.global_step * self.rows_per_step
             raise InputError(
                 f"{self.session.title} step {state.global_step + 1}: the gradient is not finite on "
-                f"{_names(self.rows[first : first + self.rows_per_step])}: expected finite numbers; "
+                f"{_names(self.steps[state.global_step])}: expected finite numbers; "
                 "try a lower learning rate"
             )
 
@@ -136,12 +138,11 @@ def _arguments(data: TrainingData, recipe: Recipe, level: Level, folder: Path) -
     training = recipe.training
     arguments = TrainingArguments(
         output_dir=str(folder),
-        max_steps=data.steps,
+        max_steps=len(data.steps),
         per_device_train_batch_size=1,
-        gradient_accumulation_steps=training.rows_per_step,
         learning_rate=level.learning_rate,
         lr_scheduler_type="constant_with_warmup" if training.schedule == "constant" else training.schedule,
-        warmup_steps=int(training.warmup * data.steps),
+        warmup_steps=int(training.warmup * len(data.steps)),
         max_grad_norm=training.clip,
         weight_decay=0.0,
         optim="adamw_torch",
@@ -156,7 +157,7 @@ def _arguments(data: TrainingData, recipe: Recipe, level: Level, folder: Path) -
         seed=recipe.seed,
         use_cpu=not torch.cuda.is_available(),
     )
-    arguments._n_gpu = min(arguments.n_gpu, 1)  # a row is a batch: it cannot be spread over devices
+    arguments._n_gpu = min(arguments.n_gpu, 1)  # the rows of a step are read one after another
     if arguments.world_size > 1:
         raise InputError(
             f"found {arguments.world_size} processes: expected one, as tuning is not distributed"
@@ -176,12 +177,13 @@ def tune_link(model: Any, data: TrainingData, recipe: Recipe, level: Level, sess
     trainer = ChainTrainer(
         model=model,
         args=_arguments(data, recipe, level, session.checkpoints.folder),
-        train_dataset=_Rows(data.rows, model),
+        train_dataset=data.steps,
         data_collator=_single,
-        callbacks=[_StepCallback(session, data.rows, recipe.training.rows_per_step)],
+        callbacks=[_StepCallback(session, data.steps)],
     )
     trainer.loss = loss_of(level)
     trainer.session = session
+    trainer.activation_tokens = 0 if recipe.training.recompute else recipe.training.activation_tokens
     trainer.model_accepts_loss_kwargs = False
     for callback in list(trainer.callback_handler.callbacks):
         if type(callback).__name__ == "PrinterCallback":
@@ -196,7 +198,7 @@ def tune_link(model: Any, data: TrainingData, recipe: Recipe, level: Level, sess
     return int(trainer.state.global_step)
 
 
-def _single(batch: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the only row of a batch."""
-    (row,) = batch
-    return row
+def _single(batch: list[list[PackedRow]]) -> list[PackedRow]:
+    """Return the only step of a batch."""
+    (rows,) = batch
+    return rows
