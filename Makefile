@@ -2,7 +2,7 @@
 # make test   set up, then all tests
 # make torture  two thousand deaths, damages and stops of a tiny run, counted (docs/reliability.md; some 15 minutes)
 # make hostile  ten thousand requests that no one should send, to a server (docs/serving.md; some minutes)
-# make check  lint, types, tests with coverage: what CI runs
+# make check  lint, types, tests with coverage, in random order: what CI runs
 # make report the tables and figures of results/report, from the rows and predictions in results
 # make bench  speed side by side with other toolkits, each in an environment of its own (hours on 2 cores)
 
@@ -37,6 +37,7 @@ hostile: .venv-hostile/done
 report: setup
 	$(BIN)/gsa report results/study results/study-baselines --overlaps results/overlaps.json --out results/report/study
 	$(BIN)/gsa report results/gsa-135m results/gsa-135m-folds results/baselines results/few-shot --overlaps results/overlaps.json --out results/report/gsa-135m
+	$(BIN)/python research/gradient_similarity report results/gsa-135m --out results/report/gradient-similarity
 
 check: setup lint types
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-fail-under=95

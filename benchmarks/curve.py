@@ -20,13 +20,13 @@ from bench import INPUT, ROWS, append, call, commit, done, machine, read_rows
 from export import CONTEXT, write_examples
 from gsa.chain.base import load_config
 from gsa.data.encoder import Encoder, Prompt
-from gsa.data.selection import dialogues
+from gsa.data.selection import group_by_dialogue
 from gsa.data.task import EMOTION
 from gsa.data.types import Dialogue, Example
 from gsa.model import smollm2
-from gsa.recipes.loader import layout_of
-from gsa.recipes.schema import Backbone, Source
-from gsa.recipes.sources import examples_of
+from gsa.recipes.datasets import load_split
+from gsa.recipes.loader import parse_layout
+from gsa.recipes.schema import Backbone, DatasetConfig
 from measures import Contestant
 
 TURNS = (5, 10, 20, 50, 100)
@@ -40,7 +40,7 @@ LONGEST = 8192
 
 def synthetic(turns: int, count: int, examples: Sequence[Example]) -> list[Example]:
     """Return the examples of `count` dialogues of `turns` turns, cut from the given ones in a circle."""
-    parts = dialogues(examples)
+    parts = group_by_dialogue(examples)
     stream = [(example.utterance, example.label) for part in parts for example in part]
     found = []
     for number in range(count):
@@ -54,8 +54,10 @@ def synthetic(turns: int, count: int, examples: Sequence[Example]) -> list[Examp
 
 def prompts_of(turns: int, layout: str, tokenizer: Any) -> list[Prompt]:
     """Encode enough dialogues of a length for a measurement."""
-    shown = layout_of(name=layout, context=CONTEXT[layout], max_tokens=LONGEST)
-    examples = synthetic(turns, -(-TARGETS // turns), examples_of(Source(name="sampler-emotion"), "train"))
+    shown = parse_layout(name=layout, context=CONTEXT[layout], max_tokens=LONGEST)
+    examples = synthetic(
+        turns, -(-TARGETS // turns), load_split(DatasetConfig(name="sampler-emotion"), "train")
+    )
     return Encoder(tokenizer, shown, EMOTION).encode(examples)
 
 

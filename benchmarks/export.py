@@ -15,16 +15,16 @@ import numpy as np
 from gsa.atomic_io import write_atomic
 from gsa.chain.base import load_config
 from gsa.data.encoder import Encoder, Prompt
-from gsa.data.selection import dialogues
+from gsa.data.selection import group_by_dialogue
 from gsa.data.task import Task
 from gsa.data.types import Dialogue, Example
 from gsa.model import smollm2
-from gsa.recipes.loader import layout_of
-from gsa.recipes.schema import Backbone, Lora, Source
-from gsa.recipes.sources import examples_of, task_of
+from gsa.recipes.datasets import load_split, task_of
+from gsa.recipes.loader import parse_layout
+from gsa.recipes.schema import Backbone, DatasetConfig, Lora
 from gsa.trie.packing import group, pack
 
-CONTEXT = {"paper": "dialogue", "instruction_first": "history", "inline": "history"}
+CONTEXT = {"paper": "dialogue", "inline": "history"}
 """What each layout shows by default."""
 RATE = 5e-4
 GGUF = Path(__file__).parents[1] / "build" / "bench" / "smollm2-135m-f32.gguf"
@@ -51,18 +51,18 @@ class Wanted:
 
 def drawn(examples: Sequence[Example], wanted: Wanted) -> list[Example]:
     """Return the examples of the share's dialogues, in the order of the file."""
-    parts = dialogues(examples)
+    parts = group_by_dialogue(examples)
     order = np.random.default_rng(0).permutation(len(parts))[: wanted.dialogues]
     return [example for i in sorted(order[wanted.share :: wanted.shares]) for example in parts[i]]
 
 
 def prompts_of(name: str, wanted: Wanted, tokenizer: Any) -> list[Prompt]:
     """Encode one dataset's share as gsa does."""
-    source = Source(name=name)
+    source = DatasetConfig(name=name)
     task: Task = task_of(source)
     task = task.with_labels(*wanted.labels) if wanted.labels else task
-    layout = layout_of(name=wanted.layout, context=CONTEXT[wanted.layout])
-    return Encoder(tokenizer, layout, task).encode(drawn(examples_of(source, wanted.split), wanted))
+    layout = parse_layout(name=wanted.layout, context=CONTEXT[wanted.layout])
+    return Encoder(tokenizer, layout, task).encode(drawn(load_split(source, wanted.split), wanted))
 
 
 def line_of(prompt: Prompt, tokenizer: Any) -> dict[str, Any]:

@@ -15,18 +15,19 @@ import re
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from transformers.utils import logging
 
 import gsa
-from gsa.chain.run_folder import read_run, run_to_read
+from gsa.chain.run_folder import RunFolder
 from gsa.data.encoder import Encoder
 from gsa.data.task import Task
 from gsa.data.types import Example
 from gsa.export.export import export
 from gsa.prediction.predictor import Predictor
-from gsa.recipes.sources import examples_of, task_of, tasks_of
+from gsa.recipes.datasets import load_split, task_of, tasks_of
 
 Asked = tuple[Task, Example]
 
@@ -47,13 +48,13 @@ def script(run: Path, kind: str, work: Path) -> Callable[..., list[float]]:
 
 def asked(run: Path, model: Predictor, count: int, skip: int) -> list[Asked]:
     """Return examples of every dataset of the run whose labels the predictor uses, in turn."""
-    recipe, _ = read_run(run_to_read(run))
+    recipe, _ = RunFolder.find(run).read()
     tasks = tasks_of(recipe)
     pools = []
-    for source in recipe.sources():
+    for source in recipe.datasets:
         task = next((t for t in tasks.values() if t.labels == task_of(source).labels), None)
         if task:
-            pools.append([(task, example) for example in examples_of(source, "test")])
+            pools.append([(task, replace(example, label=None)) for example in load_split(source, "test")])
     mixed = [pool[i] for i in range(max(map(len, pools))) for pool in pools if i < len(pool)]
     return mixed[skip : skip + count]
 
@@ -70,15 +71,14 @@ def main() -> None:
     logging.disable_progress_bar()
     with tempfile.TemporaryDirectory() as scratch:
         probabilities = script(
-            run_to_read(options.run).resolve(), options.format, options.work or Path(scratch)
+            RunFolder.find(options.run).root.resolve(), options.format, options.work or Path(scratch)
         )
         model = gsa.load(options.run)
         mine = asked(options.run, model, options.count, options.skip)
-        known = model.predict([Query(task, example.dialogue, example.target) for task, example in mine])
+        known = model.predict([example for _, example in mine], [task for task, _ in mine])
         began, agree, worst, counts = time.monotonic(), 0, 0.0, dict.fromkeys(model.tasks, 0)
         for (task, example), found in zip(mine, known, strict=True):
-            free = Example(example.id, example.dataset, example.dialogue, example.target)
-            (prompt,) = Encoder(model.tokenizer, model.layout, task).encode([free])
+            (prompt,) = Encoder(model.tokenizer, model.layout, task).encode([example])
             text = model.layout.prompt(task, example.dialogue, example.target, prompt.turns)
             chances = probabilities(text, [task.word(label) for label in task.labels])
             agree += task.labels[chances.index(max(chances))] == found.label

@@ -22,16 +22,17 @@ import torch
 from common import THREADS, Clock, read, report
 from export import prompt_of
 from gsa.chain.base import load_base
-from gsa.chain.chain import fresh_link
+from gsa.chain.lora import fresh_link
 from gsa.data.encoder import Prompt
 from gsa.model.hf_logging import quiet_libraries
 from gsa.model.losses import LOSSES
 from gsa.model.scoring import PackedBatch, log_probabilities, score
 from gsa.recipes.schema import Backbone, Level, Lora, Recipe, Training
 from gsa.signals import Stop
-from gsa.training.dataset import TrainingData
+from gsa.training.checkpoint import Checkpoints
+from gsa.training.dataset import TrainingData, token_count
 from gsa.training.plan import matmul_gflops
-from gsa.training.trainer import Progress, token_count, tune_link
+from gsa.training.trainer import Session, tune_link
 from gsa.trie.packing import PackedRow, group, pack
 
 PACKAGES = ("gsa-llm", "torch", "transformers", "peft")
@@ -90,11 +91,16 @@ def train(options: argparse.Namespace, meta: dict[str, Any], prompts: list[Promp
     ended: list[float] = []
     with tempfile.TemporaryDirectory() as scratch, Clock() as clock, quiet_libraries():
         rows = rows_of(prompts, options.row_tokens, by_labels)
-        lessons = TrainingData({"bench": prompts}, rows, len(rows))
-        steps = Progress(
-            "level", Path(scratch), None, "", lambda _: ended.append(time.perf_counter()), str, Stop()
+        data = TrainingData({"bench": prompts}, rows, len(rows))
+        session = Session(
+            "level",
+            Checkpoints(Path(scratch), ""),
+            None,
+            lambda _: ended.append(time.perf_counter()),
+            str,
+            Stop(),
         )
-        tune_link(model, lessons, recipe, level, steps)
+        tune_link(model, data, recipe, level, session)
     clock.seconds = ended[-1] - clock.began  # without the checkpoint at the end, which peers are spared
     tokens = token_count(rows)
     frozen, link = linear_weights(model)

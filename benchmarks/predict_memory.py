@@ -16,23 +16,26 @@ from pathlib import Path
 
 import polars as pl
 
-from gsa.data.task import EMOTION, SENTIMENT
-from gsa.data.types import Prediction
-from gsa.prediction.job import Job, Labelling, label_file
-from gsa.prediction.meter import Meter
+from gsa.data.task import EMOTION, SENTIMENT, Task
+from gsa.data.types import Example, Prediction
+from gsa.datasets.record_files import ReadOptions
+from gsa.prediction.job import JobConfig, LabelJob, label_file
+from gsa.progress import Progress
 
 
 def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def answer(queries: Sequence[Query], progress: Callable[[int], None] | None = None) -> list[Prediction]:
-    chances = {label: 1 / len(queries[0].task.labels) for label in queries[0].task.labels} if queries else {}
-    return [Prediction("neutral", chances) for _ in queries]
+def answer(
+    examples: Sequence[Example], task: Task, progress: Callable[[int], None] | None = None
+) -> list[Prediction]:
+    probabilities = {label: 1 / len(task.labels) for label in task.labels}
+    return [Prediction("neutral", probabilities) for _ in examples]
 
 
 def invent(path: Path, rows: int) -> None:
-    """Write rows of some 150 letters, ten a dialogue, without holding them all."""
+    """Write rows of about 150 characters, ten a dialogue, without holding them all."""
     said = "The parcel came three days late and the box was torn, but the lamp is fine and gives warm light. "
     part = 50_000
     parts = []
@@ -67,8 +70,9 @@ def main() -> None:
         source, out = Path(scratch) / f"in.{options.kind}", Path(scratch) / f"out.{options.output}"
         invent(source, options.rows)
         before, began = peak(), time.monotonic()
-        job = Job(source, options.kind, EMOTION if options.dialogues else SENTIMENT)
-        count = label_file(Labelling(job, answer, Meter(source.name), options.output), out)
+        task = EMOTION if options.dialogues else SENTIMENT
+        config = JobConfig(source, ReadOptions(options.kind), task, options.output)
+        count = label_file(LabelJob(config, answer, Progress(source.name)), out)
         seconds = time.monotonic() - began
         sizes = {"input_mb": source.stat().st_size / 2**20, "output_mb": out.stat().st_size / 2**20}
         rows = pl.scan_parquet(out).select(pl.len()).collect().item() if options.output == "parquet" else None

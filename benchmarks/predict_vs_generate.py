@@ -23,9 +23,10 @@ from gsa.data.encoder import Encoder
 from gsa.data.task import Task
 from gsa.data.types import Example
 from gsa.datasets.catalogue import load
-from gsa.prediction.job import Job, Labelling, label_file
-from gsa.prediction.meter import Meter
+from gsa.datasets.record_files import ReadOptions
+from gsa.prediction.job import JobConfig, LabelJob, label_file
 from gsa.prediction.predictor import Predictor
+from gsa.progress import Progress
 from gsa.trie import attention
 
 
@@ -47,8 +48,8 @@ def prompts_of(model: Predictor, task: Task, examples: list[Example]) -> list[st
 
 
 def by_file(model: Predictor, task: Task, source: Path, out: Path) -> list[str]:
-    job = Job(source, "jsonl", task)
-    label_file(Labelling(job, model.predict, Meter(source.name, lambda _: None), "jsonl"), out, again=True)
+    config = JobConfig(source, ReadOptions("jsonl"), task, "jsonl")
+    label_file(LabelJob(config, model.predict, Progress(source.name)), out, overwrite=True)
     return [json.loads(line)["predicted"] for line in out.read_text(encoding="utf-8").splitlines()]
 
 

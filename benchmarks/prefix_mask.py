@@ -21,7 +21,7 @@ from transformers import PreTrainedTokenizerBase
 
 from gsa.chain.base import load_base
 from gsa.data.encoder import Prompt
-from gsa.evaluation.evaluate import evaluate
+from gsa.evaluation.evaluate import Evaluator
 from gsa.recipes.schema import Recipe
 from gsa.training.run import tune
 from gsa.trie import packing as rows
@@ -112,7 +112,7 @@ def main() -> None:
     if not given.causal:
         read_both_ways(load_base(recipe.backbone).tokenizer)
     tune(recipe, given.out)
-    evaluate(given.out, [1], split=given.split, limit=given.limit)
+    Evaluator(given.out).evaluate([1], split=given.split, limit=given.limit)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A server under load: many clients at once, each asking again as soon as it is answered.
+"""A server under load: many clients at once, each sending its next request as soon as it is answered.
 
     python benchmarks/serve_load.py [--model RUN] [--clients 64] [--seconds 60] [--items 1]
 
@@ -24,13 +24,13 @@ from typing import Any
 import httpx2
 
 PROBE = {"text": "The zip broke on the second day."}
-SAID = [
+OPENINGS = [
     "The parcel came late",
     "The lamp gives warm light",
     "Nobody answered my call",
     "It works like a charm",
 ]
-MORE = [
+ENDINGS = [
     "and I would buy it again.",
     "but the box was torn.",
     "which is a pity.",
@@ -49,9 +49,11 @@ class Load:
     memory: list[float] = field(default_factory=list)
 
 
-def invent(dice: random.Random, items: int) -> dict[str, Any]:
+def random_body(dice: random.Random, items: int) -> dict[str, Any]:
     """Return a body with texts that no other client sends."""
-    texts = [f"{dice.choice(SAID)} {dice.choice(MORE)} ({dice.randrange(10**6)})" for _ in range(items)]
+    texts = [
+        f"{dice.choice(OPENINGS)} {dice.choice(ENDINGS)} ({dice.randrange(10**6)})" for _ in range(items)
+    ]
     return {"texts": texts} if items > 1 else {"text": texts[0]}
 
 
@@ -59,7 +61,7 @@ async def client(http: httpx2.AsyncClient, load: Load, end: float, number: int, 
     dice = random.Random(number)
     while time.monotonic() < end:
         began = time.monotonic()
-        answer = await http.post("/v1/sentiment", json=invent(dice, items))
+        answer = await http.post("/v1/sentiment", json=random_body(dice, items))
         load.seconds.append(time.monotonic() - began)
         load.statuses[str(answer.status_code)] += 1
         if answer.status_code == 429:
@@ -70,8 +72,8 @@ async def watch(http: httpx2.AsyncClient, load: Load, end: float, expected: dict
     """Ask the probe and the memory once a second."""
     while time.monotonic() < end:
         load.memory.append(memory((await http.get("/metrics")).text))
-        found = (await http.post("/v1/sentiment", json=PROBE)).json()["probabilities"]
-        load.moved = max(load.moved, *(abs(found[label] - p) for label, p in expected.items()))
+        answer = (await http.post("/v1/sentiment", json=PROBE)).json()["probabilities"]
+        load.moved = max(load.moved, *(abs(answer[label] - p) for label, p in expected.items()))
         await asyncio.sleep(1)
 
 
@@ -103,7 +105,7 @@ async def run(address: str, clients: int, seconds: float, items: int) -> dict[st
         "requests_per_s": round(answered / took, 1), "labels_per_s": round(answered * items / took, 1),
         "p50_s": round(times[len(times) // 2], 3), "p95_s": round(times[int(len(times) * 0.95)], 3),
         "queries_per_call": round(queries / calls, 1), "memory_before_mb": round(before),
-        "memory_mb": [round(found) for found in load.memory[::10]],
+        "memory_mb": [round(megabytes) for megabytes in load.memory[::10]],
         "memory_most_mb": round(max(load.memory)), "memory_after_mb": round(memory(metrics)),
         "probe_moved": load.moved, "probe_same_after": after == expected,
     }  # fmt: skip
@@ -111,13 +113,13 @@ async def run(address: str, clients: int, seconds: float, items: int) -> dict[st
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", help="the shipped one if not said")
+    parser.add_argument("--model", help="the shipped one if not given")
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--items", type=int, default=1)
     options = parser.parse_args()
     words = ["serve", "--port", "0", *(["--model", options.model] if options.model else [])]
-    command = [sys.executable, "-c", "import gsa.cli; gsa.cli.main()", *words]
+    command = [sys.executable, "-c", "from gsa.cli.main import main; main()", *words]
     environment = {name: value for name, value in os.environ.items() if name != "GSA_TOKEN"}
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment

@@ -17,20 +17,20 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from gsa.chain.base import load_base
-from gsa.chain.chain import fresh_link
+from gsa.chain.lora import fresh_link
 from gsa.data.encoder import Encoder
-from gsa.data.selection import dialogues
+from gsa.data.selection import group_by_dialogue
 from gsa.data.task import EMOTION
 from gsa.model.losses import answer_loss
 from gsa.model.scoring import PackedBatch
-from gsa.recipes.loader import layout_of
-from gsa.recipes.schema import Backbone, Lora, Source
-from gsa.recipes.sources import examples_of
+from gsa.recipes.datasets import load_split
+from gsa.recipes.loader import parse_layout
+from gsa.recipes.schema import Backbone, DatasetConfig, Lora
 from gsa.training.plan import matmul_gflops
 from gsa.trie.packing import PackedRow, group, pack
 
 OUT = Path(__file__).parents[1] / "results" / "bench" / "steps.jsonl"
-CONTEXT = {"paper": "dialogue", "instruction_first": "history", "inline": "history"}
+CONTEXT = {"paper": "dialogue", "inline": "history"}
 ATTENTION = ("_TrieAttention", "_TrieAttentionBackward")
 
 
@@ -52,8 +52,8 @@ def arithmetic(model: Any, tokens: int, kept: int) -> float:
 
 def longest_row(tokenizer: Any, layout: str, budget: int) -> PackedRow:
     """Return the fullest of the rows that 40 training dialogues of MELD make."""
-    encoder = Encoder(tokenizer, layout_of(name=layout, context=CONTEXT[layout]), EMOTION)
-    parts = dialogues(examples_of(Source(name="meld"), "train"))[:40]
+    encoder = Encoder(tokenizer, parse_layout(name=layout, context=CONTEXT[layout]), EMOTION)
+    parts = group_by_dialogue(load_split(DatasetConfig(name="meld"), "train"))[:40]
     rows = pack(group(encoder.encode([e for part in parts for e in part])), score=False, fill_tokens=budget)
     return max(rows, key=lambda row: len(row.trie))
 

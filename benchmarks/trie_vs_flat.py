@@ -15,15 +15,15 @@ from typing import Any
 import torch
 
 from gsa.chain.base import load_base
-from gsa.chain.chain import fresh_link
+from gsa.chain.lora import fresh_link
 from gsa.data.encoder import Encoder, Prompt
 from gsa.data.layout import Layout
-from gsa.data.selection import dialogues
+from gsa.data.selection import group_by_dialogue
 from gsa.data.task import EMOTION
 from gsa.model.losses import answer_loss
 from gsa.model.scoring import PackedBatch
-from gsa.recipes.schema import Backbone, Lora, Source
-from gsa.recipes.sources import examples_of
+from gsa.recipes.datasets import load_split
+from gsa.recipes.schema import Backbone, DatasetConfig, Lora
 from gsa.trie import attention
 from gsa.trie.packing import group, pack
 
@@ -73,7 +73,7 @@ def main() -> None:
             parameter.data.normal_(std=0.01)
     context = "dialogue" if options.layout == "paper" else "history"
     encoder = Encoder(loaded.tokenizer, Layout(name=options.layout, context=context), EMOTION)
-    parts = dialogues(examples_of(Source(name="meld"), "train"))[: options.dialogues]
+    parts = group_by_dialogue(load_split(DatasetConfig(name="meld"), "train"))[: options.dialogues]
     prompts = encoder.encode([example for part in parts for example in part])
     rows: list[dict[str, float]] = []
     for _ in range(options.rounds):

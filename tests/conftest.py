@@ -1,7 +1,10 @@
 """What tests share: tiny backbones, a tiny recipe and its finished run."""
 
+import logging
 import os
+import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach for the network
@@ -12,6 +15,7 @@ from tiny import byte_tokenizer, tiny_llama
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from gsa.cli import main as cli
+from gsa.signals import SIGNALS
 
 torch.set_num_threads(1)  # tiny models only wait for a second thread
 
@@ -82,7 +86,7 @@ def tuned(recipe_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from gsa.training.run import tune
 
     root = tmp_path_factory.mktemp("runs") / "tiny"
-    tune(load_recipe(recipe_file), root, lambda _: None)
+    tune(load_recipe(recipe_file), root)
     return root
 
 
@@ -101,6 +105,25 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
         return code, out.out, out.err
 
     return call
+
+
+@pytest.fixture
+def default_signals() -> Iterator[None]:
+    """Give this process, and those that it starts, the default signal handlers: `nohup` ignores SIGHUP."""
+    before = {signum: signal.signal(signum, signal.SIG_DFL) for signum in SIGNALS}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    for signum, handler in before.items():
+        signal.signal(signum, handler)
+
+
+@pytest.fixture(autouse=True)
+def plain_logging() -> Iterator[None]:
+    """Undo what a command set, so that `caplog` sees messages whatever test ran before."""
+    yield
+    logger = logging.getLogger("gsa")
+    logger.handlers, logger.propagate = [], True
+    logger.setLevel(logging.NOTSET)
 
 
 @pytest.fixture

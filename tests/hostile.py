@@ -1,4 +1,4 @@
-"""Ten thousand requests that no one should send, to a server on a tiny random Llama: `make hostile`.
+"""Ten thousand hostile requests to a server on a tiny random Llama: `make hostile`.
 
     python tests/hostile.py [--requests 10000] [--seed 0] [--out FILE] [--without-schemathesis]
 
@@ -26,21 +26,18 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import httpx2  # noqa: E402
 import torch  # noqa: E402
-from hostility import ask, requests, signed  # noqa: E402
-from tiny import byte_tokenizer, tiny_llama  # noqa: E402
+from hostility import requests, send, with_token  # noqa: E402
 
 from gsa.data.layout import Layout  # noqa: E402
-from gsa.model.backbone import LoadedModel  # noqa: E402
-from gsa.prediction.predictor import Predictor  # noqa: E402
-from gsa.serving.app import NO_PAGE, make_service  # noqa: E402
+from gsa.serving.app import make_service  # noqa: E402
 from gsa.serving.limits import Limits  # noqa: E402
-from gsa.serving.server import bound  # noqa: E402
+from gsa.serving.server import bind  # noqa: E402
 from gsa.serving.shutdown import Server  # noqa: E402
-from gsa.trie import attention  # noqa: E402
+from serving import tiny_random_predictor  # noqa: E402
 
 PROBE = {"turns": ["They lost my luggage again.", {"speaker": "Desk", "text": "I am so sorry!"}]}
 TOKEN = "s3cret"
-SIGNED = {"authorization": f"Bearer {TOKEN}"}
+AUTHORIZATION = {"authorization": f"Bearer {TOKEN}"}
 OPERATIONS = 8
 """Methods and paths of the OpenAPI, over which schemathesis spreads its requests."""
 
@@ -49,21 +46,18 @@ class Target:
     """A server in a thread of its own."""
 
     def __init__(self) -> None:
-        model = tiny_llama().requires_grad_(False)
-        model.set_attn_implementation(attention.NAME)
-        predictor = Predictor(LoadedModel(model, byte_tokenizer(), "tiny"), Layout(), row_tokens=800)
-        self.listener = bound("127.0.0.1", 0)
+        predictor = tiny_random_predictor(Layout())
+        self.listener = bind("127.0.0.1", 0)
         self.address = self.listener.getsockname()
         self.url = "http://{}:{}".format(*self.address)
         ready = threading.Event()
         self.folder = tempfile.TemporaryDirectory()
-        page: Any = NO_PAGE
+        page: Any = None
         if importlib.util.find_spec("gradio"):
-            from gsa.web.app import make_page
-            from gsa.web.levels import Levels
+            from gsa.web.app import WebPage
 
-            page = make_page(predictor, Levels(predictor, self.folder.name), "tiny")
-        self.service = make_service(predictor, Limits(seconds=5), TOKEN, page)
+            page = WebPage(predictor, self.folder.name)
+        self.service = make_service(predictor, Limits(timeout=5), TOKEN, page)
         self.server = Server(self.service, 10, ready.set)
         self.thread = threading.Thread(target=self.server.run, args=([self.listener],))
         self.thread.start()
@@ -76,52 +70,55 @@ class Target:
         self.folder.cleanup()
 
     def probe(self) -> object:
-        return httpx2.post(f"{self.url}/v1/emotion", json=PROBE, headers=SIGNED, timeout=60).json()
+        return httpx2.post(f"{self.url}/v1/emotion", json=PROBE, headers=AUTHORIZATION, timeout=60).json()
 
     def counts(self) -> dict[str, int]:
         """Return the statuses that the server itself has counted."""
-        found: Counter[str] = Counter()
-        text = httpx2.get(f"{self.url}/metrics", headers=SIGNED).text
+        counts: Counter[str] = Counter()
+        text = httpx2.get(f"{self.url}/metrics", headers=AUTHORIZATION).text
         for status, count in re.findall(r'^gsa_requests_total{.*status="(\d+)"} (\S+)', text, re.M):
-            found[status] += int(float(count))
-        return dict(sorted(found.items()))
+            counts[status] += int(float(count))
+        return dict(sorted(counts.items()))
 
 
-def own(target: Target, n: int, seed: int, expected: object) -> Counter[str]:
+def send_own(target: Target, n: int, seed: int, expected: object) -> Counter[str]:
     seen: Counter[str] = Counter()
     for i, request in enumerate(requests(n, seed)):
-        found = ask(target.address, request if i % 10 == 9 else signed(request, TOKEN))
-        seen.update(map(str, found or ["silence"]))
-        if any(status >= 500 for status in found):
-            print(f"FAILED {found}: {request[:500]!r}", file=sys.stderr)
+        statuses = send(target.address, request if i % 10 == 9 else with_token(request, TOKEN))
+        seen.update(map(str, statuses or ["silence"]))
+        if any(status >= 500 for status in statuses):
+            print(f"FAILED {statuses}: {request[:500]!r}", file=sys.stderr)
         if i % 100 == 0 and target.probe() != expected:
             raise SystemExit(f"the probe answers otherwise after {i} requests")
     return seen
 
 
-def from_the_specification(target: Target, n: int, seed: int, expected: object) -> int:
+def run_schemathesis(target: Target, n: int, seed: int, expected: object) -> int:
     """Run schemathesis for at least n requests, with the probe once a second; returns how many came."""
     checks = "not_a_server_error,content_type_conformance,response_schema_conformance"
     before = sum(target.counts().values())
-    sent, rounds, asked = 0, 0, 0
+    sent, rounds, probes = 0, 0, 0
     while sent < n and rounds < 50:
         command = [
             sys.executable, "-c", "from schemathesis.cli import schemathesis; schemathesis()", "run",
             f"{target.url}/openapi.json", "--checks", checks, "--mode", "all", "--seed", str(seed + rounds),
             "--max-examples", str(max(10, n // OPERATIONS)), "--suppress-health-check", "all",
-            "--header", f"Authorization: {SIGNED['authorization']}",
+            "--header", f"Authorization: {AUTHORIZATION['authorization']}",
         ]  # fmt: skip
-        with tempfile.TemporaryFile("w+") as said, subprocess.Popen(command, stdout=said, stderr=said) as run:
+        with (
+            tempfile.TemporaryFile("w+") as output,
+            subprocess.Popen(command, stdout=output, stderr=output) as run,
+        ):
             while run.poll() is None:
                 if target.probe() != expected:
                     run.kill()
                     raise SystemExit("the probe answers otherwise while schemathesis asks")
-                asked += 1
+                probes += 1
                 time.sleep(1)
             if run.returncode:
-                said.seek(0)
-                raise SystemExit(f"schemathesis found something:\n{said.read()[-8000:]}")
-        sent, rounds = sum(target.counts().values()) - before - rounds - asked - 1, rounds + 1
+                output.seek(0)
+                raise SystemExit(f"schemathesis found something:\n{output.read()[-8000:]}")
+        sent, rounds = sum(target.counts().values()) - before - rounds - probes - 1, rounds + 1
     return sent
 
 
@@ -137,15 +134,16 @@ def main() -> None:
     try:
         expected = target.probe()
         share = 0 if options.without_schemathesis else options.requests // 5
-        seen = own(target, options.requests - share, options.seed, expected)
-        theirs = from_the_specification(target, share, options.seed, expected) if share else 0
-        same, alive, counted = target.probe() == expected, target.service.worker.alive, target.counts()
+        seen = send_own(target, options.requests - share, options.seed, expected)
+        generated = run_schemathesis(target, share, options.seed, expected) if share else 0
+        same, alive, counted = target.probe() == expected, target.service.scheduler.alive, target.counts()
     finally:
         target.stop()
     failed = [status for status in (*seen, *counted) if status.startswith("5")]
     row = {
-        "own": options.requests - share, "schemathesis": theirs, "own_statuses": dict(sorted(seen.items())),
-        "counted": counted, "probe_same": same, "worker_alive": alive, "server_errors": len(failed),
+        "own": options.requests - share, "schemathesis": generated,
+        "own_statuses": dict(sorted(seen.items())),
+        "counted": counted, "probe_same": same, "scheduler_alive": alive, "server_errors": len(failed),
         "seconds": round(time.monotonic() - began),
     }  # fmt: skip
     print(json.dumps(row, indent=2))

@@ -1,70 +1,88 @@
-"""Files are whole or not there, what is read back is checked, and a failing disk is named."""
+"""Files are complete or absent, writers do not disturb each other, and a failing disk is named."""
 
 import errno
 import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from gsa import atomic_io as files
-
-
-def test_sealed_json_comes_back_and_any_other_bit_is_refused() -> None:
-    text = files.to_checked_json({"a": 1.1, "b": ["ü", None]})
-    assert files.from_checked_json(text) == {"a": 1.1, "b": ["ü", None]}
-    assert files.from_checked_json('{"a": 1}') == {"a": 1}, "older files have no checksum"
-    refused = 0
-    for i in range(len(text)):
-        for bit in range(7):
-            other = text[:i] + chr(ord(text[i]) ^ (1 << bit)) + text[i + 1 :]
-            try:
-                found = files.from_checked_json(other)
-            except ValueError:
-                refused += 1
-            else:
-                # white space is free; a seal called otherwise is an unknown key, which readers refuse
-                assert (found["a"], found["b"]) == (1.1, ["ü", None])
-    assert refused > 6 * len(text)
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", "3", "[" * 100_000])
-def test_what_is_no_object_is_no_sealed_file(text: str) -> None:
-    with pytest.raises(ValueError, match=r"\w"):
-        files.from_checked_json(text)
-
-
-def test_signed_text_comes_back_and_a_shorter_one_is_refused() -> None:
-    text = files.with_checksum_line('name = "x"\nseed = 0\n')
-    assert files.without_checksum_line(text) == 'name = "x"\nseed = 0\n'
-    for end in range(len(text) - 1):
-        with pytest.raises(ValueError, match="checksum"):
-            files.without_checksum_line(text[:end])
-    with pytest.raises(ValueError, match="its checksum differs"):
-        files.without_checksum_line(text.replace("seed = 0", "seed = 1"))
+from gsa.atomic_io import atomic_path, is_temporary, remove_tree, write_atomic
+from gsa.errors import InputError
 
 
 def test_a_full_disk_is_named_and_leaves_what_was_there(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
-    files.write_atomic(path, "whole")
+    write_atomic(path, "complete")
 
     def fill() -> None:
-        with files.atomic_path(path) as draft:
-            draft.write_text("ha")
+        with atomic_path(path) as temporary:
+            temporary.write_text("comp")
             raise OSError(errno.ENOSPC, "No space left on device")
 
     with pytest.raises(OSError, match="No space left") as caught:
         fill()
     assert caught.value.filename == str(path)
-    assert path.read_text() == "whole"
-    assert [each.name for each in tmp_path.iterdir()] == ["a.json"]
+    assert path.read_text() == "complete"
+    assert [file.name for file in tmp_path.iterdir()] == ["a.json"]
 
 
 def test_folders_are_made_and_replaced_whole(tmp_path: Path) -> None:
     for number in (1, 2):
-        with files.atomic_path(tmp_path / "deep" / "er" / "folder") as draft:
+        with atomic_path(tmp_path / "deep" / "er" / "folder") as draft:
             draft.mkdir()
             (draft / f"{number}.json").write_text(json.dumps(number))
     assert [path.name for path in (tmp_path / "deep" / "er" / "folder").iterdir()] == ["2.json"]
+
+
+def test_two_writers_of_one_file_do_not_collide(tmp_path: Path) -> None:
+    """The second begins and ends while the first is writing; later, eight threads at once."""
+    path = tmp_path / "a"
+    other = f"import gsa.atomic_io as io, pathlib; io.write_atomic(pathlib.Path({str(path)!r}), 'b')"
+    with atomic_path(path) as first:
+        first.write_text("first")
+        with atomic_path(path) as second:
+            second.write_text("second")
+        assert path.read_text() == "second"
+        subprocess.run([sys.executable, "-c", other], check=True)
+        assert path.read_text() == "b"
+    assert path.read_text() == "first"
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda i: write_atomic(path, str(i) * 1000), range(64)))
+    assert len(set(path.read_text())) <= 2
+    assert len(path.read_text()) in (1000, 2000)
+    assert [file.name for file in tmp_path.iterdir()] == ["a"]
+
+
+def test_what_a_dead_process_left_is_removed_and_that_of_a_running_one_is_not(tmp_path: Path) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    for name in (f".a.{dead.pid}-0.part", f".a.b.{dead.pid}-0.part"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "half").write_text("x")
+    running = tmp_path / f".a.{os.getppid()}-5.part"
+    running.write_text("x")
+    write_atomic(tmp_path / "a", "complete")
+    left = {file.name for file in tmp_path.iterdir()}
+    assert left == {"a", running.name, f".a.b.{dead.pid}-0.part"}, "those of another file stay"
+    assert all(is_temporary(tmp_path / name) == (name != "a") for name in left)
+
+
+@pytest.mark.parametrize("name", [".", "..", "../.."])
+def test_the_current_directory_is_not_replaced(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "deep" / "er")
+    with (
+        pytest.raises(InputError, match=r"is or contains the current directory: expected a new"),
+        atomic_path(Path(name)),
+    ):
+        pass
+    assert Path.cwd().is_dir()
 
 
 def test_removing_follows_no_link(tmp_path: Path) -> None:
@@ -72,7 +90,7 @@ def test_removing_follows_no_link(tmp_path: Path) -> None:
     (tmp_path / "kept" / "file").write_text("x")
     (tmp_path / "gone").mkdir()
     (tmp_path / "gone" / "link").symlink_to(tmp_path / "kept")
-    files.remove_tree(tmp_path / "gone")
-    files.remove_tree(tmp_path / "nothing")
+    remove_tree(tmp_path / "gone")
+    remove_tree(tmp_path / "nothing")
     assert (tmp_path / "kept" / "file").read_text() == "x"
     assert not (tmp_path / "gone").exists()

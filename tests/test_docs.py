@@ -14,12 +14,13 @@ from pathlib import Path
 
 import httpx2
 import pytest
-import similarity
+from gradient_similarity import rows as similarity
 from tiny import tiny_bert
 
+from gsa.chain import run_folder
 from gsa.cli import main as cli
 from gsa.experiments import embeddings
-from gsa.model import backbone, smollm2
+from gsa.model import smollm2
 from gsa.recipes.loader import validate
 from gsa.recipes.schema import Recipe
 from gsa.serving.limits import Limits
@@ -92,7 +93,7 @@ def served(step: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
         servers[0].should_exit = True
         thread.join(30)
         monkeypatch.setattr(Server, "run", run)
-        for name in ("gsa.server", "uvicorn"):
+        for name in ("gsa.serving", "uvicorn"):
             logging.getLogger(name).handlers = []
 
 
@@ -116,9 +117,9 @@ def test_the_commands_of_the_pages_run_in_their_order(
     """With tiny models in the default backbone's and the shipped one's place, and invented files of data."""
     shipped = Path(shutil.copytree(tuned, tmp_path / "shipped"))
     (shipped / "README.md").write_text("its card")
-    monkeypatch.setattr(backbone, "SHIPPED", shipped)
-    monkeypatch.setattr(smollm2, "folder", lambda: tiny_folder)
-    monkeypatch.setattr(embeddings, "folder", lambda: tiny_bert(tmp_path / "bert"))
+    monkeypatch.setattr(run_folder, "SHIPPED", shipped)
+    monkeypatch.setattr(smollm2, "folder", lambda weights=True: tiny_folder)
+    monkeypatch.setattr(embeddings, "model_folder", lambda: tiny_bert(tmp_path / "bert"))
     monkeypatch.setenv("GSA_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("GSA_DATA", str(ROOT / "tests" / "datasets" / "fixtures"))
     monkeypatch.chdir(tmp_path)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gsa.cli import main as cli
-from gsa.evaluation.evaluate import evaluate
+from gsa.evaluation.evaluate import Evaluator
 
 FIXTURES = Path(__file__).parent / "datasets" / "fixtures"
 RECIPE = """
@@ -73,7 +73,7 @@ def test_the_longest_and_oddest_data_is_tuned_on_and_scored(
     said = capsys.readouterr().out
     assert "😀👩‍👩‍👧‍👦🏳️‍🌈" in said
     assert "שלום עולם, מה שלומך?" in said
-    rows = evaluate(tmp_path / "run", say=lambda _: None)
+    rows = Evaluator(tmp_path / "run").evaluate()
     (last,) = [row for row in rows if row.level == 1 and row.metric == "accuracy"]
     assert last.n == len(ODD) + 5 + 1
 

@@ -1,4 +1,4 @@
-"""Signals: Stopped at once, or a note where the work asks for one; the second never waits."""
+"""Signals: Stopped at once, or noted while they are deferred; the second is never deferred."""
 
 import signal
 import threading
@@ -6,6 +6,8 @@ import threading
 import pytest
 
 from gsa.signals import SIGNALS, Stop, Stopped, handle_signals
+
+pytestmark = pytest.mark.usefixtures("default_signals")
 
 
 @pytest.mark.parametrize("signum", SIGNALS)
@@ -20,14 +22,14 @@ def test_a_signal_raises_stopped_and_handlers_come_back(signum: int) -> None:
     assert signal.getsignal(signum) is before
 
 
-def test_work_that_asks_itself_is_let_finish_its_step_once(capfd: pytest.CaptureFixture[str]) -> None:
+def test_deferred_work_finishes_its_step_once(capfd: pytest.CaptureFixture[str]) -> None:
     with handle_signals() as stop:
         stop.deferred = True
         signal.raise_signal(signal.SIGTERM)
         assert stop.signum == signal.SIGTERM
         with pytest.raises(Stopped):
             signal.raise_signal(signal.SIGTERM)
-    assert "once more stops at once" in capfd.readouterr().err
+    assert "another signal stops at once" in capfd.readouterr().err
 
 
 def test_what_is_ignored_stays_ignored() -> None:
@@ -50,7 +52,7 @@ def test_other_threads_hear_nothing_and_lose_nothing() -> None:
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    assert heard[0].asked == 0
+    assert heard[0].signum == 0
 
 
 def test_stopped_says_what_was_kept() -> None:

@@ -15,13 +15,17 @@ __version__ = "0.1.0"
 __all__ = ["Dialogue", "Example", "InputError", "Prediction", "Task", "Utterance", "__version__", "load"]
 
 
-def load(source: str | Path | None = None, level: int | None = None, device: str = "") -> "Predictor":
+def load(
+    source: str | Path | None = None, level: int | None = None, device: str = "", dtype: str = ""
+) -> "Predictor":
     """Return a predictor; its `sentiment`, `emotions`, `sarcasm` and `classify` label texts.
 
-    `source` is a run folder, a model folder or a Hugging Face id; None is the shipped model. `level` is
-    how many links of a run are merged: None is all, 0 the untuned backbone. `device` is torch's name of
-    one; empty takes CUDA where there is one. Raises InputError where there is no such source or level.
+    `source` is a run folder, a model folder or a Hugging Face id; None is the shipped model. `level` is how
+    many links of a run are merged: None is all, 0 the untuned backbone. `device` is a torch device; empty
+    takes CUDA where there is one. `dtype` is the type of the weights: float32, bfloat16 or float16; empty is
+    that of the recipe of a run or a merged export, and float32 for other models. Raises InputError where
+    there is no such source, level or type.
     """
-    from gsa.prediction.loading import load as open_source  # torch waits until something is loaded
+    from gsa.prediction.loading import load as load_predictor  # torch waits until something is loaded
 
-    return open_source(source, level, device)
+    return load_predictor(source, level, device, dtype)

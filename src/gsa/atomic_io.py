@@ -1,56 +1,78 @@
-"""Files that are whole or not there: written atomic_path, flushed to disk, renamed (DESIGN: runs survive).
+"""Files that are complete or absent: written under a temporary name, flushed to disk, then renamed."""
 
-What is read back is checked: a JSON file carries the checksum of its own content (`sealed`, `unsealed`),
-a text file that of the lines above its last one (`signed`, `unsigned`).
-"""
-
-import hashlib
-import json
+import itertools
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-SEAL = "sha256"
+from gsa.errors import InputError
 
-
-def sha256(path: Path) -> str:
-    """Return the checksum of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?P<pid>\d+)-\d+\.part")
+"""Temporary names: the final name, the id of the writing process, and a counter."""
+_counter = itertools.count()
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
-    """Replace a file's content in one step; readers see the old or the new, never half of it."""
+    """Replace a file's content in one step; readers see the old or the new content, never a part of it."""
     data = content.encode() if isinstance(content, str) else content
-    with atomic_path(path) as draft:
-        draft.write_bytes(data)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
 
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a path to write a file or folder to; it becomes `path` only when the block ends well.
+    """Yield a path to write a file or folder to; it is renamed to `path` if the block ends without an error.
 
-    An OSError without a name, such as that of a full disk, is given the name of `path`.
+    Several processes and threads may write the same file; the last one wins. What a process that no longer
+    runs left behind is removed. An OSError without a file name, such as that of a full disk, gets
+    `path` as its file name. Raises InputError if `path` is the current directory or contains it, because a
+    folder is replaced as a whole.
     """
-    draft = path.with_name(f".{path.name}.part")
+    if Path.cwd().is_relative_to(path.resolve()):
+        raise InputError(f"'{path}' is or contains the current directory: expected a new or another folder")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{next(_counter)}.part")
     try:
         make_folder(path.parent)
-        remove_tree(draft)
+        _remove_stale(path)
         try:
-            yield draft
-            for file in [*draft.rglob("*"), draft] if draft.is_dir() else [draft]:
+            yield temporary
+            for file in [*temporary.rglob("*"), temporary] if temporary.is_dir() else [temporary]:
                 fsync(file)
             if path.is_dir():
                 remove_tree(path)
-            draft.replace(path)
+            temporary.replace(path)
             fsync(path.parent)
         finally:
-            remove_tree(draft)
+            remove_tree(temporary)
     except OSError as error:
         error.filename = error.filename or str(path)
         raise
+
+
+def is_temporary(path: Path) -> bool:
+    """Return whether a path has a name that `atomic_path` gives to unfinished files."""
+    return TEMPORARY.fullmatch(path.name) is not None
+
+
+def _remove_stale(path: Path) -> None:
+    """Remove temporary files for `path` whose process no longer runs."""
+    with os.scandir(path.parent) as entries:
+        matches = [TEMPORARY.fullmatch(entry.name) for entry in entries]
+    for match in matches:
+        if match and match["name"] == path.name and not _is_running(int(match["pid"])):
+            remove_tree(path.with_name(match[0]))
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):  # another user's process, or no process id at all
+        return True
+    return True
 
 
 def fsync(path: Path) -> None:
@@ -66,7 +88,7 @@ def fsync(path: Path) -> None:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a file, a link, or a folder with all it holds; nothing there is fine. Links are not followed."""
+    """Remove a file, a symbolic link, or a folder and its content, if it exists; links are not followed."""
     if path.is_dir() and not path.is_symlink():
         for child in path.iterdir():
             remove_tree(child)
@@ -75,48 +97,8 @@ def remove_tree(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def to_checked_json(content: Mapping[str, Any]) -> str:
-    """Return a JSON object as text, with the checksum of its content as one more key."""
-    return json.dumps({**content, SEAL: _digest(content)}, indent=2) + "\n"
-
-
-def from_checked_json(text: str) -> dict[str, Any]:
-    """Return the object that `sealed` made text of; one without a checksum is taken as it is.
-
-    Raises ValueError for what is no JSON object or has another checksum than it says.
-    """
-    try:
-        content = json.loads(text)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-    if not isinstance(content, dict):
-        raise ValueError(f"expected a JSON object, found {type(content).__name__}")
-    if SEAL in content and content.pop(SEAL) != _digest(content):
-        raise ValueError("its checksum differs: it was damaged or changed by hand")
-    return content
-
-
-def _digest(content: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def with_checksum_line(text: str) -> str:
-    """Return a text whose last line, a comment in TOML, holds the checksum of the lines above it."""
-    return f"{text}# {SEAL} {hashlib.sha256(text.encode()).hexdigest()}\n"
-
-
-def without_checksum_line(text: str) -> str:
-    """Return the text that `signed` was given; raises ValueError where it is not that to the letter."""
-    above, mark, found = text.rpartition(f"# {SEAL} ")
-    if not mark:
-        raise ValueError("its last line holds no checksum: it was cut short or changed by hand")
-    if found.strip() != hashlib.sha256(above.encode()).hexdigest():
-        raise ValueError("its checksum differs: it was damaged or changed by hand")
-    return above
-
-
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it, each one's name flushed to disk."""
+    """Make a folder and its parents, and flush their names to disk."""
     if not folder.is_dir():
         make_folder(folder.parent)
         folder.mkdir(exist_ok=True)

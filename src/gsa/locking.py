@@ -1,4 +1,4 @@
-"""One process at a time on a run: a lock that ends with its process, however that ends."""
+"""One process at a time in a folder: a lock that ends with its process, however that ends."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,32 +11,34 @@ from gsa.errors import InputError
 
 
 class BusyError(InputError):
-    """Another process is at work there."""
+    """Another process holds the lock."""
 
 
 @contextmanager
-def folder_lock(root: Path, work: str, wait: bool = False) -> Iterator[None]:
-    """Hold the lock of a folder for a kind of work, making the folder if need be.
+def folder_lock(root: Path, command: str, wait: bool = False) -> Iterator[None]:
+    """Hold a folder's lock for a command, `.COMMAND.lock`; the folder is made if it does not exist.
 
-    Waits for another process that holds it, or raises BusyError. The lock's file is removed at the end;
-    the one that a killed process leaves locks nothing. A folder that stays empty is removed too.
+    Waits for another process that holds the lock, or raises BusyError. The lock file is removed at the end,
+    and so is a folder that is empty then. The lock file of a killed process locks nothing.
     """
     if root.exists() and not root.is_dir():
-        raise InputError(f"'{root}' is no folder: expected that of a run, or none yet")
+        raise InputError(f"'{root}' is not a folder: expected a run folder or a new one")
     make_folder(root)
-    lock = FileLock(root / f".{work}.lock")
+    lock = FileLock(root / f".{command}.lock")
     try:
         lock.acquire(blocking=wait)
     except Timeout:
         raise BusyError(
-            f"'{root}': another process is at work on this run (gsa {work}): expected one at a time, "
-            "wait for it or use another --out"
+            f"'{root}': another process is working in this folder (gsa {command}): wait for it, or use "
+            "another --out"
         ) from None
     try:
         yield
     finally:
+        # A process that waits for the removed file starts over: filelock checks that the file it locked still
+        # has a name (since 3.21).
         with suppress(OSError):
-            Path(lock.lock_file).unlink()  # while it is held, so that nobody else's goes
+            Path(lock.lock_file).unlink()
         lock.release()
         with suppress(OSError):
-            root.rmdir()  # only an empty one goes
+            root.rmdir()  # fails unless the folder is empty

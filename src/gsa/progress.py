@@ -43,9 +43,14 @@ def configure_logging(quiet: bool = False) -> None:
 class Progress:
     """Counts work done; a context manager that shows a bar on a terminal and logs lines elsewhere."""
 
-    def __init__(self, description: str, total: float | None = None, unit: str = "rows") -> None:
-        """`total` is the amount of work in `unit`, None where it is unknown."""
-        self.description, self.total, self.unit = description, total, unit
+    def __init__(
+        self, description: str, total: float | None = None, unit: str = "rows", disable: bool = False
+    ) -> None:
+        """`total` is the amount of work in `unit`, None where it is unknown; it may be corrected later.
+
+        With `disable` nothing is shown or logged: `line` returns the state.
+        """
+        self.description, self.total, self.unit, self.disable = description, total, unit, disable
         self.completed = 0.0
         self._resumed_from = 0.0
         self._bar: RichProgress | None = None
@@ -55,7 +60,7 @@ class Progress:
         """Show the bar where standard error is a terminal and messages are wanted."""
         self._started = self._logged = time.monotonic()
         console = _console()
-        if console.is_terminal and logger.isEnabledFor(logging.INFO):
+        if console.is_terminal and logger.isEnabledFor(logging.INFO) and not self.disable:
             columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(self.unit),
                        TimeRemainingColumn(), TextColumn("{task.fields[detail]}"))  # fmt: skip
             self._bar = RichProgress(*columns, console=console)
@@ -66,7 +71,7 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Remove nothing: the last state of the bar stays on the screen."""
+        """Stop the bar; its last state stays on the screen."""
         if self._bar:
             self._bar.stop()
             self._bar = None
@@ -87,15 +92,17 @@ class Progress:
         """Set how much work is finished in all."""
         self.completed = completed
         if self._bar:
-            self._bar.update(self._bar.task_ids[0], completed=completed, detail=detail)
+            bar = self._bar.task_ids[0]
+            self._bar.update(bar, completed=int(completed), total=self.total, detail=detail)
             return
         now = time.monotonic()
-        if now - self._logged >= INTERVAL or completed == self.total:
+        if not self.disable and (now - self._logged >= INTERVAL or completed == self.total):
             self._logged = now
             logger.info("%s", self.line(now, detail))
 
-    def line(self, now: float, detail: str = "") -> str:
+    def line(self, now: float | None = None, detail: str = "") -> str:
         """Return the state as one line: amount, rate, time left."""
+        now = time.monotonic() if now is None else now
         rate = (self.completed - self._resumed_from) / max(now - self._started, 1e-9)
         total = "" if self.total is None else f"/{self.total:,.0f}"
         parts = [f"{self.description}: {self.completed:,.0f}{total} {self.unit}", _rate(rate, self.unit)]

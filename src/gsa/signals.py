@@ -1,7 +1,7 @@
-"""Stopping when asked: signals in, one exception out, raised where nothing is lost.
+"""Signals that ask the program to stop, turned into one exception that is raised where nothing is lost.
 
-SIGINT (Ctrl-C), SIGTERM and SIGHUP raise Stopped at once, or, while `Stop.deferred` is set, leave a note that
-the work under way reads when its step ends; a second signal never waits.
+SIGINT (Ctrl-C), SIGTERM and SIGHUP raise Stopped at once. While `Stop.deferred` is set they are only noted,
+for the work to check when its step ends; a second signal always raises at once.
 """
 
 import os
@@ -15,41 +15,41 @@ SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP"
 
 
 class Stopped(BaseException):
-    """Asked to stop; whatever is stored is valid."""
+    """A signal asked the program to stop; everything stored is valid."""
 
     def __init__(self, signum: int, kept: str = "") -> None:
-        """`signum` says by which signal, `kept` what a user should know of the work."""
+        """`signum` is the signal's number, `kept` tells the user what was kept of the work."""
         self.signum = signum
         super().__init__(f"stopped by {signal.Signals(signum).name}" + (f": {kept}" if kept else ""))
 
 
 class Stop:
-    """Whether somebody asked to stop."""
+    """Whether a signal has asked the program to stop."""
 
     signum = 0
     """The signal's number, 0 for none."""
     deferred = False
-    """Whether the work under way asks for `signum` itself at the end of its step."""
+    """Whether signals are only noted, because the work checks `signum` at the end of its step."""
 
 
 @contextmanager
 def handle_signals() -> Iterator[Stop]:
-    """Turn signals into Stopped while the block runs; only the main thread can, elsewhere none come."""
+    """Yield a Stop; signals raise Stopped while the block runs, unless it runs outside the main thread."""
     stop = Stop()
 
-    def note(signum: int, frame: FrameType | None) -> None:
+    def handler(signum: int, frame: FrameType | None) -> None:
         if not stop.deferred or stop.signum:
             raise Stopped(signum)
         stop.signum = signum
-        os.write(2, b"gsa: stopping when this step is done; once more stops at once\n")
+        os.write(2, b"gsa: stopping after this step; another signal stops at once\n")
 
-    before = {}
+    previous = {}
     if threading.current_thread() is threading.main_thread():
         for signum in SIGNALS:
-            if signal.getsignal(signum) is not signal.SIG_IGN:  # as nohup leaves it
-                before[signum] = signal.signal(signum, note)
+            if signal.getsignal(signum) is not signal.SIG_IGN:  # nohup ignores SIGHUP
+                previous[signum] = signal.signal(signum, handler)
     try:
         yield stop
     finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)
+        for signum, before in previous.items():
+            signal.signal(signum, before)

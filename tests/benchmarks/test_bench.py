@@ -145,12 +145,12 @@ def test_every_measure_names_scripts_that_are_there() -> None:
 
 
 def test_synthetic_dialogues_have_the_asked_length() -> None:
-    from gsa.data.selection import dialogues
-    from gsa.recipes.schema import Source
-    from gsa.recipes.sources import examples_of
+    from gsa.data.selection import group_by_dialogue
+    from gsa.recipes.datasets import load_split
+    from gsa.recipes.schema import DatasetConfig
 
-    examples = examples_of(Source(name="sampler-emotion"), "train")
-    made = dialogues(curve.synthetic(50, 3, examples))
+    examples = load_split(DatasetConfig(name="sampler-emotion"), "train")
+    made = group_by_dialogue(curve.synthetic(50, 3, examples))
     assert [len(part) for part in made] == [50, 50, 50]
     assert all(len(e.dialogue.turns) == 50 and e.label for part in made for e in part)
     assert len({e.id for part in made for e in part}) == 150

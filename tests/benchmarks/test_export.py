@@ -13,13 +13,13 @@ import ours
 from export import Wanted, drawn, prompt_of, prompts_of, write_examples
 from gsa.data.encoder import Encoder, Prompt
 from gsa.data.layout import Layout
-from gsa.data.selection import dialogues
+from gsa.data.selection import group_by_dialogue
 from gsa.data.task import EMOTION
-from gsa.recipes.schema import Source
-from gsa.recipes.sources import examples_of
+from gsa.recipes.datasets import load_split
+from gsa.recipes.schema import DatasetConfig
 
 NAME = "sampler-emotion"
-SPLIT = examples_of(Source(name=NAME), "train")
+SPLIT = load_split(DatasetConfig(name=NAME), "train")
 
 
 def wanted(layout: str = "paper", dialogues: int = 3, **more: Any) -> Wanted:
@@ -53,7 +53,7 @@ def test_shares_are_whole_dialogues_that_are_dealt_once() -> None:
     whole = drawn(SPLIT, wanted(dialogues=7))
     parts = [drawn(SPLIT, wanted(dialogues=7, share=i, shares=3)) for i in range(3)]
     assert sorted(e.id for part in parts for e in part) == sorted(e.id for e in whole)
-    assert [len(dialogues(part)) for part in parts] == [3, 2, 2]
+    assert [len(group_by_dialogue(part)) for part in parts] == [3, 2, 2]
 
 
 def test_other_labels_are_candidates_of_the_same_prompts(tokenizer: PreTrainedTokenizerFast) -> None:

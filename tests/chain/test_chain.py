@@ -10,9 +10,12 @@ from peft import PeftModel
 from safetensors.torch import load_file
 from tiny import tiny_llama
 
-from gsa.chain.base import load_base
-from gsa.chain.chain import Chain, fresh_link, link_weights, merge
-from gsa.chain.run_folder import load_run, read_run
+from gsa.chain.base import load_base, load_chain
+from gsa.chain.chain import Chain
+from gsa.chain.link import CONFIG, WEIGHTS
+from gsa.chain.lora import adapter_tensors, fresh_link, merge
+from gsa.chain.run_folder import RunFolder
+from gsa.checksums import to_checked_json
 from gsa.errors import InputError
 from gsa.model.hf_logging import quiet_libraries
 from gsa.recipes.schema import Backbone, Lora
@@ -39,7 +42,7 @@ def test_a_fresh_link_changes_nothing() -> None:
     before = logits(model)
     linked = fresh_link(model, Lora(rank=4), seed=1)
     assert torch.equal(logits(linked), before)
-    weights = link_weights(linked)
+    weights = adapter_tensors(linked)
     assert all(not w.any() for name, w in weights.items() if "lora_B" in name)
     spread = torch.cat([w.flatten() for name, w in weights.items() if "lora_A" in name])
     assert abs(spread.mean()) < 0.05
@@ -47,7 +50,7 @@ def test_a_fresh_link_changes_nothing() -> None:
 
 
 def test_a_links_start_follows_from_its_seed() -> None:
-    one, same, other = (link_weights(fresh_link(tiny_llama(), Lora(), seed)) for seed in (1, 1, 2))
+    one, same, other = (adapter_tensors(fresh_link(tiny_llama(), Lora(), seed)) for seed in (1, 1, 2))
     assert all(torch.equal(one[name], same[name]) for name in one)
     assert not all(torch.equal(one[name], other[name]) for name in one)
 
@@ -105,11 +108,11 @@ def test_targets_that_do_not_exist_are_refused() -> None:
 
 
 def test_a_run_holds_one_adapter_a_level_and_reloads_as_it_was(tuned: Path) -> None:
-    recipe, chain = read_run(tuned)
+    recipe, chain = RunFolder(tuned).read()
     assert [link.name for link in chain.links] == ["SA", "ERC", "SD"]
     base = load_base(recipe.backbone).model
     expected = base
-    assert torch.equal(logits(chain.load(recipe.backbone, 0).model), logits(base))
+    assert torch.equal(logits(load_chain(chain, recipe.backbone, 0).model), logits(base))
     for level, link in enumerate(chain.links, 1):
         path = tuned / "links" / link.folder
         stored = load_file(path / "adapter_model.safetensors")
@@ -118,10 +121,10 @@ def test_a_run_holds_one_adapter_a_level_and_reloads_as_it_was(tuned: Path) -> N
             expected = PeftModel.from_pretrained(expected, path)
         unmerged = logits(expected)
         expected = expected.merge_and_unload()
-        loaded = logits(chain.load(recipe.backbone, level).model)
+        loaded = logits(load_chain(chain, recipe.backbone, level).model)
         assert torch.equal(loaded, logits(expected))
         assert (loaded - unmerged).norm() / unmerged.norm() < 1e-5
-    assert torch.equal(logits(load_run(tuned)[2].model), logits(expected))
+    assert torch.equal(logits(RunFolder(tuned).load()[2].model), logits(expected))
 
 
 def test_links_are_plain_peft_adapters_without_a_local_path(tuned: Path, tiny_folder: Path) -> None:
@@ -137,25 +140,33 @@ def copy(tuned: Path, tmp_path: Path) -> Path:
 
 
 def test_what_is_damaged_or_foreign_is_refused(copy: Path, tmp_path: Path) -> None:
-    recipe, chain = read_run(copy)
+    recipe, chain = RunFolder(copy).read()
     with pytest.raises(InputError, match=r"expected 0 \(untuned\) to 3"):
-        chain.load(recipe.backbone, 4)
+        load_chain(chain, recipe.backbone, 4)
     weights = copy / "links" / "2-ERC" / "adapter_model.safetensors"
     content = bytearray(weights.read_bytes())
     content[-3] ^= 1
     weights.write_bytes(content)
     with pytest.raises(InputError, match=r"link 'ERC'.*is damaged"):
-        chain.load(recipe.backbone)
-    chain.load(recipe.backbone, 1)  # the levels below are whole
+        load_chain(chain, recipe.backbone)
+    load_chain(chain, recipe.backbone, 1)  # the levels below are whole
     weights.unlink()
     with pytest.raises(InputError, match=r"link 'ERC'.*is missing"):
-        chain.load(recipe.backbone)
+        load_chain(chain, recipe.backbone)
     other = tmp_path / "other"
     tiny_llama(seed=1).save_pretrained(other)
     shutil.copy(Path(recipe.backbone.name) / "tokenizer.json", other)
     shutil.copy(Path(recipe.backbone.name) / "tokenizer_config.json", other)
     with pytest.raises(InputError, match="was tuned on sha256:"):
-        chain.load(Backbone(name=str(other)), 1)
+        load_chain(chain, Backbone(name=str(other)), 1)
+
+
+FILES = {WEIGHTS: "", CONFIG: ""}
+
+
+def manifest(link: dict[str, object]) -> str:
+    """Return a `chain.json` of one link."""
+    return to_checked_json({"base": "x", "recipe": "", "links": [link]})
 
 
 @pytest.mark.parametrize(
@@ -163,12 +174,16 @@ def test_what_is_damaged_or_foreign_is_refused(copy: Path, tmp_path: Path) -> No
     [
         ("{", "is not a chain"),
         ("[]", "is not a chain"),
-        ('{"base": "x", "links": [{"name": "a"}]}', "is not a chain"),
-        ('{"base": "x", "links": [{"name": "a", "folder": "../../x", "sha256": ""}]}', "points elsewhere"),
-        ('{"base": "x", "links": [{"name": "a", "folder": "..", "sha256": ""}]}', "points elsewhere"),
+        (manifest({"name": "a"}), "is not a chain: KeyError 'files'"),
+        (
+            manifest({"name": "a", "folder": "b", "files": {WEIGHTS: ""}}),
+            "is not a chain: .* expected adapter",
+        ),
+        (manifest({"name": "a", "folder": "../../x", "files": FILES}), "leads elsewhere"),
+        (manifest({"name": "a", "folder": "..", "files": FILES}), "leads elsewhere"),
     ],
 )
-def test_manifests_that_are_none(tmp_path: Path, content: str, says: str) -> None:
+def test_files_that_are_not_a_chain_are_refused(tmp_path: Path, content: str, says: str) -> None:
     (tmp_path / "chain.json").write_text(content)
     with pytest.raises(InputError, match=says):
         Chain.read(tmp_path)
@@ -178,4 +193,4 @@ def test_folders_that_are_no_run(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"holds no chain\.json"):
         Chain.read(tmp_path)
     with pytest.raises(InputError, match="does not exist"):
-        read_run(tmp_path / "nowhere")
+        RunFolder(tmp_path / "nowhere").read()

@@ -10,8 +10,9 @@ from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from tiny import tiny_llama
 
-from gsa.chain.chain import Chain, merge
+from gsa.chain.chain import Chain
 from gsa.chain.link import LinkWeights
+from gsa.chain.lora import merge
 from gsa.errors import InputError
 from gsa.model.hf_logging import quiet_libraries
 

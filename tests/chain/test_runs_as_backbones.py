@@ -1,6 +1,7 @@
 """A finished run as the backbone of another: its base with its links merged, and nothing else."""
 
 import json
+import logging
 import shutil
 from pathlib import Path
 
@@ -8,12 +9,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from gsa.chain import base
-from gsa.chain.base import load_base, load_config
+from gsa.chain import run_folder
+from gsa.chain.base import load_base, load_chain, load_config
 from gsa.chain.chain import Chain
-from gsa.chain.run_folder import load_run
+from gsa.chain.run_folder import RunFolder
 from gsa.errors import InputError
-from gsa.model import backbone as backbones
 from gsa.recipes.loader import load_recipe
 from gsa.recipes.schema import Backbone
 from gsa.training.run import tune
@@ -27,7 +27,7 @@ def same(first: torch.nn.Module, second: torch.nn.Module) -> bool:
 @pytest.mark.parametrize(("revision", "level"), [("main", 3), ("2", 2), ("0", 0)])
 def test_a_run_is_its_base_with_its_links(tuned: Path, revision: str, level: int) -> None:
     found = load_base(Backbone(name=str(tuned), revision=revision))
-    _, chain, loaded = load_run(tuned, level)
+    _, chain, loaded = RunFolder(tuned).load(level)
     assert same(found.model, loaded.model)
     assert found.identity == chain.identity(level)
     assert (found.identity == chain.base) == (level == 0)
@@ -40,30 +40,32 @@ def test_every_level_has_an_identity_of_its_own(tuned: Path) -> None:
     assert chain.identity() == chain.identity(3)
 
 
-def test_a_link_is_tuned_on_a_run_and_resumed(tuned: Path, recipe_file: Path, tmp_path: Path) -> None:
+def test_a_link_is_tuned_on_a_run_and_resumed(
+    tuned: Path, recipe_file: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     few = ["levels.SA.datasets.sampler-sentiment.limit=6", "name=few", f"backbone.name={tuned}"]
     recipe = load_recipe(recipe_file, few)
     recipe = recipe.model_copy(update={"levels": recipe.levels[:1]})
-    chain = tune(recipe, tmp_path / "few", lambda _: None)
+    chain = tune(recipe, tmp_path / "few")
     assert chain.base == Chain.read(tuned).identity()
-    _, _, loaded = load_run(tmp_path / "few", 0)
-    assert same(loaded.model, load_run(tuned)[2].model)
-    assert not same(load_run(tmp_path / "few")[2].model, loaded.model)
-    said: list[str] = []
-    tune(recipe, tmp_path / "few", said.append)
-    assert "tuned already" in said[0]
+    _, _, loaded = RunFolder(tmp_path / "few").load(0)
+    assert same(loaded.model, RunFolder(tuned).load()[2].model)
+    assert not same(RunFolder(tmp_path / "few").load()[2].model, loaded.model)
+    caplog.set_level(logging.INFO)
+    tune(recipe, tmp_path / "few")
+    assert "tuned already" in caplog.text
     top = load_base(Backbone(name=str(tmp_path / "few")))  # a run on a run
-    assert same(top.model, load_run(tmp_path / "few")[2].model)
+    assert same(top.model, RunFolder(tmp_path / "few").load()[2].model)
 
 
 def test_a_base_that_changed_is_refused(tuned: Path, recipe_file: Path, tmp_path: Path) -> None:
     below = Path(shutil.copytree(tuned, tmp_path / "below"))
     recipe = load_recipe(recipe_file, ["name=few", f"backbone.name={below}", 'backbone.revision="2"'])
     recipe = recipe.model_copy(update={"levels": recipe.levels[:1]})
-    tune(recipe, tmp_path / "few", lambda _: None)
+    tune(recipe, tmp_path / "few")
     other = recipe.backbone.model_copy(update={"revision": "main"})
     with pytest.raises(InputError, match="was tuned on chain sha256"):
-        Chain.read(tmp_path / "few").load(other)
+        load_chain(Chain.read(tmp_path / "few"), other)
 
 
 def test_damaged_links_and_missing_levels_are_refused(tuned: Path, tmp_path: Path) -> None:
@@ -92,8 +94,8 @@ def test_a_run_that_is_its_own_backbone_is_refused(tuned: Path, tmp_path: Path) 
 
 
 def test_the_shipped_model_has_a_name(tuned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(base, "SHIPPED", tuned)
-    assert same(load_base(Backbone(name="gsa-135m")).model, load_run(tuned)[2].model)
-    monkeypatch.setattr(base, "SHIPPED", tmp_path)
+    monkeypatch.setattr(run_folder, "SHIPPED", tuned)
+    assert same(load_base(Backbone(name="gsa-135m")).model, RunFolder(tuned).load()[2].model)
+    monkeypatch.setattr(run_folder, "SHIPPED", tmp_path)
     with pytest.raises(InputError, match="the shipped model is not in this installation"):
         load_base(Backbone(name="gsa-135m"))

@@ -7,7 +7,7 @@ import pytest
 
 from gsa.errors import InputError
 
-FIXTURES = Path(__file__).parent / "datasets" / "fixtures"
+FIXTURES = Path(__file__).parents[1] / "datasets" / "fixtures"
 
 pytestmark = pytest.mark.usefixtures("fixtures")
 
@@ -35,13 +35,11 @@ def test_fetching_all_goes_on_where_one_cannot_be_downloaded(
     monkeypatch.setenv("GSA_DATA", str(tmp_path))
     code, _, err = run("data", "fetch", "iemocap")
     assert code == 2
-    assert "signs the release form" in err
+    assert "sign the release form" in err
     code, out, _ = run("data", "fetch", "all", "--from", FIXTURES)
     assert code == 0
     assert out.count("copied") > 15
-    monkeypatch.setattr(
-        "gsa.datasets.download._download", lambda *_: pytest.fail("nothing is to be downloaded")
-    )
+    monkeypatch.setattr("gsa.datasets.download._fetch", lambda *_: pytest.fail("nothing is to be downloaded"))
     code, out, _ = run("data", "fetch", "iemocap")
     assert code == 0
     assert "kept" in out
@@ -54,9 +52,9 @@ def test_fetching_all_fails_where_one_that_can_be_downloaded_was_not(
         raise InputError("no network")
 
     monkeypatch.setenv("GSA_DATA", str(tmp_path))
-    monkeypatch.setattr("gsa.datasets.download._download", offline)
+    monkeypatch.setattr("gsa.datasets.download._fetch", offline)
     code, out, err = run("data", "fetch", "all")
     assert code == 2
     assert out.count("kept") > 3, "the samplers"
-    assert "left out   dataset 'mosi' cannot be downloaded" in err
-    assert "gsa: left out of all: sst2, mosei, meld, emorynlp, mustard, mustardpp, " in err
+    assert "skipped    dataset 'mosi' cannot be downloaded" in err
+    assert "gsa: not downloaded: sst2, mosei, meld, emorynlp, mustard, mustardpp, " in err

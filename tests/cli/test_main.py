@@ -18,7 +18,6 @@ COMMANDS = (
     ["baselines"],
     ["study"],
     ["report"],
-    ["similarity"],
     ["cases"],
     ["predict"],
     ["serve"],
@@ -29,15 +28,13 @@ COMMANDS = (
     ["data", "stats"],
     ["data", "overlaps"],
 )
-FIXTURES = Path(__file__).parent / "datasets" / "fixtures"
-
 
 pytestmark = pytest.mark.usefixtures("fixtures")
 
 
 def test_the_face() -> None:
     assert gsa.__all__ == [
-        "Dialogue", "InputError", "Prediction", "Query", "Task", "Utterance", "__version__", "load",
+        "Dialogue", "Example", "InputError", "Prediction", "Task", "Utterance", "__version__", "load",
     ]  # fmt: skip
     assert all(hasattr(gsa, name) for name in gsa.__all__)
     assert gsa.__version__ == "0.1.0"
@@ -45,9 +42,9 @@ def test_the_face() -> None:
 
 def test_import_and_help_load_no_torch() -> None:
     code = (
-        "import sys, gsa.cli\n"
+        "import sys\nfrom gsa.cli import main as cli\n"
         "sys.argv = ['gsa', '--help']\n"
-        "try: gsa.cli.main()\n"
+        "try: cli.main()\n"
         "except SystemExit: pass\n"
         "assert not {'torch', 'transformers', 'polars', 'sklearn', 'peft'} & set(sys.modules), 'heavy'"
     )
@@ -65,7 +62,7 @@ def test_the_listed_commands_are_all_there_is(run) -> None:
     names = {command.callback.__name__ for command in cli.app.registered_commands}
     assert names == {"tune", "evaluate", "predict", "serve", "export", "show"}
     experiments = {command.callback.__name__ for command in cli.study.registered_commands}
-    assert experiments == {"baselines", "run_study", "similarity", "cases", "report"}
+    assert experiments == {"baselines", "run_study", "cases", "report"}
     below = {command.callback.__name__ for command in cli.data.registered_commands}
     assert below == {"data_list", "fetch", "stats", "overlaps"}
     assert run("--version") == (0, f"gsa {gsa.__version__}\n", "")
@@ -75,10 +72,12 @@ def test_tune_and_eval_from_the_shell(run, recipe_file: Path, tmp_path: Path) ->
     root = tmp_path / "run"
     short = ("--set", "levels.0.datasets.0.limit=4", "--set", "levels.1.datasets.0.limit=4",
              "--set", "levels.2.datasets.0.limit=2")  # fmt: skip
-    code, out, _ = run("tune", recipe_file, "--out", root, "--seed", 7, *short)
+    code, out, err = run("tune", recipe_file, "--out", root, "--seed", 7, *short)
     assert code == 0
-    assert "seed = 7" in out
-    assert "level 3 SD: sampler-sarcasm 2;" in out
+    assert "seed 7" in out
+    assert "level 2 ERC: sampler-emotion; learning rate 0.01, epochs 1" in out
+    assert "schedule" not in out + err, "the resolved recipe is in the run folder"
+    assert "level 3 SD: sampler-sarcasm 2;" in err
     assert f"gsa eval {root}" in out
     code, out, err = run("eval", root, "--limit", 5, "--examples", 1)
     assert code == 0
@@ -103,14 +102,6 @@ def test_report_from_the_shell(run, tmp_path: Path) -> None:
     code, _, err = run("report", tmp_path / "report")
     assert (code, err.count("\n")) == (2, 1)
     assert "no results.jsonl" in err
-
-
-def test_similarity_from_the_shell(run, tuned: Path, tmp_path: Path) -> None:
-    code, out, _ = run("similarity", tuned, "--level", 0, "--examples", 6, "--out", tmp_path)
-    assert code == 0
-    assert "sampler-sarcasm, 6 examples" in out
-    assert "SA and ERC" in out
-    assert (tmp_path / "similarity.jsonl").is_file()
 
 
 def test_cases_from_the_shell(run, tuned: Path, tmp_path: Path) -> None:
@@ -147,6 +138,45 @@ def test_predict_from_the_shell(run, tuned: Path, tmp_path: Path) -> None:
     assert (tmp_path / "out.parquet").is_file()
 
 
+QUIET = (
+    ["tune"], ["eval"], ["predict"], ["baselines"], ["study"], ["data", "fetch"], ["report"], ["export"],
+    ["serve"],
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("words", QUIET, ids=" ".join)
+def test_quiet_is_an_option_of_the_command(run, words: list[str]) -> None:
+    code, out, _ = run(*words, "--help")
+    assert code == 0
+    assert "--quiet" in out
+    assert "-q" in out
+
+
+def test_a_quiet_command_prints_its_result_alone(run, tuned: Path, tmp_path: Path) -> None:
+    table = tmp_path / "in.csv"
+    table.write_text("text\nfine\n")
+    words = ("predict", "sentiment", table, "--model", tuned)
+    code, out, err = run(*words)
+    assert (code, out.count("\n")) == (0, 2)
+    assert "in.csv: 1/1 rows" in err
+    assert "1 rows labelled" in err
+    assert run(*words, "--quiet") == (0, out, "")
+    assert run(*words, "-q") == (0, out, "")
+
+
+def test_predict_loads_no_peft(tuned: Path) -> None:
+    code = (
+        "import sys\n"
+        "from gsa.cli import main as cli\n"
+        f"sys.argv = ['gsa', 'predict', 'sentiment', 'It was fine.', '--model', {str(tuned)!r}]\n"
+        "try: cli.main()\n"
+        "except SystemExit as stop: assert not stop.code, stop.code\n"
+        "assert 'torch' in sys.modules\n"
+        "assert 'peft' not in sys.modules, 'slow to import, and for tuning and export alone'"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
 def test_export_from_the_shell(run, tuned: Path, tmp_path: Path) -> None:
     code, out, _ = run("export", tuned, "--format", "adapter", "--out", tmp_path / "adapter", "--level", 2)
     assert code == 0
@@ -158,7 +188,7 @@ def test_a_reader_that_has_enough_is_no_error() -> None:
     """As in `gsa predict ... | head`."""
     code = (
         "import sys\n"
-        "from gsa import cli\n"
+        "from gsa.cli import main as cli\n"
         "@cli.app.command()\n"
         "def flood():\n"
         "    sys.stdout.buffer.write(b'x' * 100_000)\n"
@@ -194,7 +224,7 @@ def test_show_prints_what_the_model_reads(run, tiny_folder: Path) -> None:
 
 def test_a_disk_that_fails_is_one_sentence(run, recipe_file: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
-    code, _, err = run("tune", recipe_file, "--out", tmp_path / "file" / "run")
+    code, _, err = run("tune", recipe_file, "--out", tmp_path / "file" / "run", "--quiet")
     assert code == 2
     assert err.count("\n") == 1
     assert "file" in err
@@ -208,12 +238,12 @@ def test_a_disk_that_fails_is_one_sentence(run, recipe_file: Path, tmp_path: Pat
     [
         (["tune", "nowhere.toml"], "recipe 'nowhere.toml' does not exist"),
         (["eval", "nowhere"], "run 'nowhere' does not exist"),
-        (["eval", "gsa-135m"], "nothing is written into the shipped model: expected a run, or"),
+        (["eval", "gsa-135m"], "the shipped model's folder is never written to: expected a run, or"),
         (["eval", "nowhere", "--split", "trian"], "run 'nowhere' does not exist"),
         (["show", "meldd"], "did you mean 'meld'"),
         (["show", "meld", "--split", "tset"], "--split 'tset': expected one of"),
         (["show", "meld", "--index", "999999"], "--index 999999: meld has"),
-        (["show", "meld", "--layout", "inlin"], "name: input should be 'paper', 'instruction_first'"),
+        (["show", "meld", "--layout", "inlin"], "name: input should be 'paper' or 'inline'"),
         (["show", "meld", "--context", "dialogue"], "layout 'inline' ends the prompt at the target"),
         (["data", "stats", "nothing"], "'nothing'"),
         (["predict", "sentiment", "nowhere.csv"], "'nowhere.csv': expected a file, found none"),
@@ -230,6 +260,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(run, words: list[str], says: 
     assert "Traceback" not in err + out
 
 
+@pytest.mark.usefixtures("default_signals")
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_any_command_with_a_sentence(
     run, monkeypatch: pytest.MonkeyPatch, signum: int, code: int

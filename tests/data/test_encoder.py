@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prompts import LAYOUTS, Merging, assert_whole, dialogue, examples, whole
 
-from gsa.data.encoder import Encoder, shared
+from gsa.data.encoder import Encoder, common_prefix_length
 from gsa.data.layout import Layout
 from gsa.data.task import EMOTION, SENTIMENT
 from gsa.data.types import Dialogue, Utterance, sentence
@@ -89,7 +89,9 @@ def test_the_end_token_closes_answers_where_asked_or_needed(tokenizer, labels, e
     (prompt,) = encoder.encode(examples(dialogue("Oh.")))
     assert [answer[-1] == tokenizer.eos_token_id for answer in prompt.answers] == [ends] * len(labels)
     assert_whole(tokenizer, layout, task, prompt, ends)
-    assert not any(a != b and shared(a, b) == len(a) for a in prompt.answers for b in prompt.answers)
+    assert not any(
+        a != b and common_prefix_length(a, b) == len(a) for a in prompt.answers for b in prompt.answers
+    )
 
 
 def test_text_is_never_read_as_a_control_token(any_tokenizer):
@@ -208,4 +210,4 @@ def test_a_merge_with_another_label_than_the_gold_one_is_followed(label):
     [((), (), 0), ((1,), (), 0), ((1, 2), (1, 2, 3), 2), ((1, 2, 3), (1, 4, 3), 1), ([1, 2], (1, 2), 2)],
 )
 def test_shared_is_the_length_of_the_common_prefix(a, b, length):
-    assert shared(a, b) == shared(b, a) == length
+    assert common_prefix_length(a, b) == common_prefix_length(b, a) == length

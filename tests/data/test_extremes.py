@@ -1,5 +1,7 @@
 """Dialogues of 1 and of 5,000 turns, utterances of 0 and of 100,000 words, any script, in linear time."""
 
+from dataclasses import replace
+
 import pytest
 
 from gsa.data.encoder import Encoder
@@ -20,19 +22,20 @@ TEXTS = [
     "z̴̢̛" * 50,
 ]
 LAYOUTS = [Layout(max_tokens=700), Layout(name="paper", context="dialogue", max_tokens=700),
-           Layout(name="instruction_first", context="window", max_tokens=700)]  # fmt: skip
+           Layout(name="paper", context="history", max_tokens=700)]  # fmt: skip
 
 
 class Counting:
-    """A tokenizer that notes how many letters it was given."""
+    """A tokenizer that counts its calls and the characters that it is given."""
 
     def __init__(self, tokenizer):
-        self.tokenizer, self.letters = tokenizer, 0
+        self.tokenizer, self.calls, self.characters = tokenizer, 0, 0
         self.eos_token_id = tokenizer.eos_token_id
 
-    def __call__(self, texts, **given):
-        self.letters += sum(map(len, texts))
-        return self.tokenizer(texts, **given)
+    def __call__(self, texts, **options):
+        self.calls += 1
+        self.characters += sum(map(len, texts))
+        return self.tokenizer(texts, **options)
 
 
 def talk(turns):
@@ -40,7 +43,7 @@ def talk(turns):
     return [Example(f"d_{i}", "x", dialogue, i, "joy") for i in range(turns)]
 
 
-@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
+@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: f"{layout.name}-{layout.context}")
 def test_any_text_is_encoded_within_the_budget(tokenizer, layout):
     dialogue = Dialogue("d", tuple(Utterance(text, "Ünï 😀") for text in TEXTS))
     examples = [Example(str(i), "x", dialogue, i, "joy") for i in range(len(TEXTS))]
@@ -54,33 +57,36 @@ def test_any_text_is_encoded_within_the_budget(tokenizer, layout):
             assert prompt.example.utterance.line() in read
 
 
-@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
-def test_the_work_for_a_long_dialogue_grows_with_its_length_not_its_square(tokenizer, layout):
-    letters = []
-    for turns in (150, 300):
-        counting = Counting(tokenizer)
-        prompts = Encoder(counting, layout, EMOTION).encode(talk(turns))
-        assert len(prompts) == turns
-        letters.append(counting.letters)
-    assert letters[1] < 2.5 * letters[0]
+def counted_work(tokenizer, layout, calls, monkeypatch):
+    """Return tokenizer calls, characters tokenised, and lines built by calls of one encoder."""
+    counting, lines, original = Counting(tokenizer), 0, Utterance.line
 
-
-def test_five_thousand_turns_are_counted_once_each(tokenizer, monkeypatch):
-    """Every target of one conversation asks for the lines of its turns, not of all turns before it."""
-    lines = 0
-    honest = Utterance.line
-
-    def counting(self):
+    def line(self):
         nonlocal lines
         lines += 1
-        return honest(self)
+        return original(self)
 
-    monkeypatch.setattr(Utterance, "line", counting)
-    layout = Layout(max_tokens=400)
-    examples = talk(5_000)
-    prompts = Encoder(tokenizer, layout, EMOTION).encode([*examples[:20], *examples[-480:]])
-    assert [prompt.turns.stop for prompt in prompts[-3:]] == [4998, 4999, 5000]
-    assert lines < 5_000 + 500 * 40
+    encoder = Encoder(counting, layout, EMOTION)
+    counting.calls = counting.characters = 0
+    with monkeypatch.context() as patch:
+        patch.setattr(Utterance, "line", line)
+        for examples in calls:
+            assert len(encoder.encode(examples)) == len(examples)
+    return counting.calls, counting.characters, lines
+
+
+@pytest.mark.parametrize("order", ["in order", "interleaved", "one call each"])
+@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: f"{layout.name}-{layout.context}")
+def test_the_work_for_a_long_dialogue_is_linear_in_its_turns(tokenizer, layout, order, monkeypatch):
+    """Twice the turns are at most twice the work, in whatever order the targets of shared Dialogues come."""
+    work = []
+    for turns in (300, 600):
+        one, two = talk(turns), talk(turns)
+        examples = [e for pair in zip(one, two, strict=True) for e in pair] if order == "interleaved" else one
+        calls = [[example] for example in examples] if order == "one call each" else [examples]
+        work.append(counted_work(tokenizer, layout, calls, monkeypatch))
+    for before, after in zip(*work, strict=True):
+        assert after <= 2.1 * before
 
 
 @pytest.mark.parametrize("score", [False, True])
@@ -94,3 +100,12 @@ def test_the_rows_of_a_long_dialogue_hold_each_target_once(tokenizer, score):
 def test_one_turn_is_a_dialogue(tokenizer):
     (prompt,) = Encoder(tokenizer, Layout(), EMOTION).encode(talk(1))
     assert prompt.turns == range(1)
+
+
+def test_turns_of_equal_dialogues_are_tokenised_once(tokenizer, monkeypatch):
+    """A Dialogue object of its own for every target costs no tokenisation of all turns again."""
+    layout = LAYOUTS[0]
+    shared = talk(200)
+    separate = [replace(e, dialogue=Dialogue(e.dialogue.id, (*e.dialogue.turns,))) for e in shared]
+    counts = [counted_work(tokenizer, layout, [examples], monkeypatch)[:2] for examples in (shared, separate)]
+    assert counts[0] == counts[1]

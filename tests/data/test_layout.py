@@ -36,10 +36,8 @@ PHONE = Dialogue(
     ),
 )
 LAYOUTS = [
-    Layout(name=name, context=context, window=window)
-    for name in ("paper", "instruction_first", "inline")
-    for context, window in (("dialogue", 8), ("history", 8), ("window", 1), ("window", 8))
-    if (name, context) != ("inline", "dialogue")
+    Layout(name=name, context=context)
+    for name, context in (("paper", "dialogue"), ("paper", "history"), ("inline", "history"))
 ]
 
 
@@ -51,7 +49,6 @@ def text(layout, task, dialogue=PHONE, target=2):
     ("name", "expected"),
     [
         ("paper", f"It was fine.\n{SENTIMENT_ASKS}\nAnswer:"),
-        ("instruction_first", f"{SENTIMENT_ASKS}\nSentence: It was fine.\nAnswer:"),
         ("inline", f"{SENTIMENT_ASKS}\nIt was fine. =>"),
     ],
 )
@@ -70,13 +67,7 @@ def test_a_dialogue_in_each_layout(task, asks):
     assert text(Layout(name="paper", context="history"), task) == (
         f"Dialogue:\n{before}\n{target}\n{asks}\nAnswer:"
     )
-    assert text(Layout(name="instruction_first", context="dialogue"), task) == (
-        f"{asks}\nDialogue:\n{before}\nOh.\n{target}\nAnswer:"
-    )
     assert text(Layout(name="inline", context="history"), task) == f"{asks}\n{before} =>"
-    assert text(Layout(name="inline", context="window", window=1), task) == (
-        f"{asks}\nB: How is it?\nA: It has a bad memory but a great battery life. =>"
-    )
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)
@@ -97,8 +88,6 @@ def test_labels_are_listed_in_order_by_their_words():
     [
         ({"context": "dialogue", "name": "paper"}, [range(4), range(4), range(4), range(4)]),
         ({"context": "history"}, [range(1), range(2), range(3), range(4)]),
-        ({"context": "window", "window": 1}, [range(1), range(2), range(1, 3), range(2, 4)]),
-        ({"context": "window", "window": 2}, [range(1), range(2), range(3), range(1, 4)]),
     ],
 )
 def test_context_chooses_the_turns(settings, shown):
@@ -117,21 +106,14 @@ def test_inline_each_target_continues_the_one_before(said):
         assert longer.startswith(shorter.removesuffix(" =>") + "\n")
 
 
-@given(turns, turns)
-def test_instruction_first_shares_the_instruction_between_dialogues(one, other):
-    layout = Layout(name="instruction_first", context="dialogue")
-    for said in (one, other):
-        assert text(layout, EMOTION, Dialogue("d", tuple(said)), 0).startswith(f"{EMOTION_ASKS}\nDialogue:\n")
-
-
 def test_inline_refuses_turns_after_the_target():
-    with pytest.raises(ValidationError, match="expected context 'history' or 'window'"):
+    with pytest.raises(ValidationError, match="expected context 'history'"):
         Layout(name="inline", context="dialogue")
 
 
 @pytest.mark.parametrize(
     "settings",
-    [{"nmae": "paper"}, {"name": "own"}, {"context": "future"}, {"window": 0}, {"max_tokens": 63}],
+    [{"nmae": "paper"}, {"name": "own"}, {"context": "future"}, {"context": "window"}, {"max_tokens": 63}],
 )
 def test_settings_are_checked(settings):
     with pytest.raises(ValidationError):

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from gsa.datasets import catalogue, emorynlp, mustard
-from gsa.datasets.catalogue import CATALOGUE, absence, data_root, get
+from gsa.datasets.catalogue import CATALOGUE, data_root, get, missing_message
 from gsa.datasets.stats import stats
 
 pytestmark = pytest.mark.data
@@ -17,9 +17,9 @@ BOTH = [("folds", fold) for fold in range(5)] + [("speaker-independent", 0)]
 
 def load(name, protocol="", fold=0):
     """Load a dataset, or skip the test where it is not there."""
-    for each in (name, *get(name).needs):
-        if absence(get(each), data_root()):
-            pytest.skip(absence(get(each), data_root()))
+    for required in (name, *get(name).requires):
+        if missing_message(get(required), data_root()):
+            pytest.skip(missing_message(get(required), data_root()))
     return catalogue.load(name, protocol, fold)
 
 
@@ -39,7 +39,7 @@ def ids(splits, *names):
     ("name", "protocol", "expected"),
     [
         ("sst2", "binary", (6920, 872, 1821)),
-        ("sst2", "with-neutral", (8544, 1101, 2210)),
+        ("sst2", "three-class", (8544, 1101, 2210)),
         ("sst2", "phrases", (56292, 872, 1821)),
         ("mosi", "", (1284, 229, 686)),
         ("mosei", "", (16274, 1861, 4653)),
@@ -79,7 +79,7 @@ def test_mosi_is_readable():
 
 
 def test_sst2_has_no_escapes_left():
-    texts = [e.utterance.text for found in load("sst2", "with-neutral").values() for e in found]
+    texts = [e.utterance.text for found in load("sst2", "three-class").values() for e in found]
     for left in ("-LRB-", "-RRB-", "``", "''", "\\", " n't", " 's ", "( ", " )", " ,"):
         assert not [text for text in texts if left in text]
 
@@ -146,7 +146,7 @@ def test_the_two_forms_of_emorynlp_agree_but_for_several_speakers(split):
 
 def test_checksums():
     for dataset in CATALOGUE.values():
-        for source in dataset.sources:
-            path = dataset.locate(data_root()) / source.path
-            if path.exists():
-                assert hashlib.sha256(path.read_bytes()).hexdigest() == source.sha256, path
+        for file in dataset.files:
+            path = dataset.locate(data_root()) / file.path
+            if file.sha256 and path.exists():
+                assert hashlib.sha256(path.read_bytes()).hexdigest() == file.sha256, path

@@ -21,7 +21,20 @@ NAMES = [
     "tweeteval-hate",
     "tweeteval-emoji",
     "tweeteval-emotion",
+    "tweeteval-irony",
+    "tweeteval-offensive",
     "tweeteval-sentiment",
+    "semeval2017",
+    "goemotions",
+    "goemotions-ekman",
+    "mams",
+    "semeval2014-restaurants",
+    "semeval2014-laptops",
+    "sst3",
+    "mosi3",
+    "mosei3",
+    "meld-sentiment",
+    "emorynlp-sentiment",
     "sampler-sentiment",
     "sampler-emotion",
     "sampler-sarcasm",
@@ -32,6 +45,7 @@ METRICS = {
     "weighted_f1",
     "macro_f1",
     "macro_recall",
+    "binary_f1",
     "acc2_has0",
     "acc2_non0",
     "weighted_f1_has0",
@@ -46,9 +60,29 @@ LEVELS = {
     "emorynlp": 2,
     "mustard": 3,
     "mustardpp": 3,
+    "semeval2017": 1,
+    "sst3": 1,
+    "mosi3": 1,
+    "mosei3": 1,
+    "meld-sentiment": 1,
+    "emorynlp-sentiment": 1,
+    "goemotions-ekman": 2,
 }
 
-MAIN = {"sst2": "accuracy", "mosi": "acc2_has0", "mosei": "acc2_has0", "tweeteval-sentiment": "macro_recall"}
+MAIN = {
+    "sst2": "accuracy",
+    "mosi": "acc2_has0",
+    "mosei": "acc2_has0",
+    "tweeteval-sentiment": "macro_recall",
+    "tweeteval-irony": "binary_f1",
+    "semeval2017": "macro_recall",
+    "goemotions": "macro_f1",
+    "goemotions-ekman": "macro_f1",
+    "mams": "accuracy",
+    **dict.fromkeys(("sst3", "mosi3", "mosei3", "meld-sentiment", "emorynlp-sentiment"), "macro_f1"),
+    "semeval2014-restaurants": "accuracy",
+    "semeval2014-laptops": "accuracy",
+}
 
 
 def test_the_catalogue_is_light():
@@ -96,7 +130,7 @@ def test_every_dataset_gives_examples_of_its_task(tiny, name):
             for examples in splits.values():
                 assert len({e.id for e in examples}) == len(examples)
                 assert {e.dataset for e in examples} <= {name}
-                assert {e.label for e in examples} <= labels
+                assert {label for e in examples for label in task.split_labels(str(e.label))} <= labels
                 assert all(e.utterance is e.dialogue.turns[e.target] for e in examples)
                 by_id = {e.dialogue.id: e.dialogue for e in examples}
                 assert all(e.dialogue is by_id[e.dialogue.id] for e in examples)
@@ -114,7 +148,7 @@ def test_the_samplers_are_whole():
 def test_a_protocol_of_other_labels_has_a_task_of_its_own():
     sst2 = get("sst2")
     assert sst2.task_for().labels == ("negative", "positive")
-    assert sst2.task_for("with-neutral").labels == ("negative", "neutral", "positive")
+    assert sst2.task_for("three-class").labels == ("negative", "neutral", "positive")
 
 
 @pytest.mark.parametrize(
@@ -124,7 +158,7 @@ def test_a_protocol_of_other_labels_has_a_task_of_its_own():
             "sst2",
             "binry",
             0,
-            r"expected one of binary, with-neutral, phrases as its protocol, found 'binry' \(did you",
+            r"expected one of binary, three-class, phrases as its protocol, found 'binry' \(did you",
         ),
         ("sst2", "", 1, r"expected fold 0, the only one, of protocol 'binary', found 1"),
         ("mustard", "", 5, r"expected a fold from 0 to 4 of protocol 'folds', found 5"),

@@ -10,7 +10,7 @@ import pytest
 
 from gsa.data.types import Example
 from gsa.datasets.catalogue import load
-from gsa.datasets.records import read_folder
+from gsa.datasets.custom import read_folder
 from gsa.errors import InputError
 
 Edit = Callable[[bytes], bytes]

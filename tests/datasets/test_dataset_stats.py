@@ -19,6 +19,21 @@ def test_numbers_of_a_dataset(tiny):
         },
         "dialogues": 4,
         "average_words": 3.1,
+        "protocols": {"sentiment": {"train": 5, "dev": 1, "test": 2}},
+    }
+
+
+def test_a_comment_counts_for_each_of_its_labels(tiny):
+    (row,) = stats(["goemotions"], tiny)
+    assert row["splits"] == {"train": 5, "dev": 2, "test": 4}
+    assert {label: n for label, n in row["labels_by_split"]["train"].items() if n} == {
+        "admiration": 2,
+        "anger": 1,
+        "annoyance": 1,
+        "curiosity": 1,
+        "fear": 1,
+        "love": 1,
+        "neutral": 2,
     }
 
 
@@ -26,7 +41,7 @@ def test_other_protocols_and_scores_without_zero(tiny):
     sst2, mosi, mustard = stats(["sst2", "mosi", "mustard"], tiny)
     assert sst2["splits"] == {"train": 4, "dev": 2, "test": 2}
     assert sst2["protocols"] == {
-        "with-neutral": {"train": 5, "dev": 2, "test": 3},
+        "three-class": {"train": 5, "dev": 2, "test": 3},
         "phrases": {"train": 4, "dev": 2, "test": 2},
     }
     assert mosi["non_zero"] == {"train": 2, "dev": 1, "test": 2}

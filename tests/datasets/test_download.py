@@ -6,19 +6,20 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from gsa.atomic_io import sha256
+from gsa.checksums import sha256
 from gsa.datasets import catalogue, sst2
 from gsa.datasets.catalogue import CATALOGUE, load
-from gsa.datasets.dataset import Source
+from gsa.datasets.dataset import DataFile
 from gsa.datasets.download import fetch
 from gsa.errors import InputError
+from gsa.progress import Progress
 
-ASKED: list[str] = []
+REQUESTS: list[str] = []
 
 
 class Handler(SimpleHTTPRequestHandler):
     def do_GET(self):
-        ASKED.append(self.path)
+        REQUESTS.append(self.path)
         super().do_GET()
 
     def log_message(self, *args):
@@ -33,23 +34,23 @@ def served(tmp_path, tiny, monkeypatch):
     sums = {path.name: sha256(path) for path in site.iterdir()}
     with (site / "train.txt").open("a") as file:
         file.write("(2 (2 Not) (2 ours))\n")
-    ASKED.clear()
+    REQUESTS.clear()
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(site)))
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     address = f"http://127.0.0.1:{server.server_address[1]}"
-    sources = tuple(
-        Source(name, sums[name], f"{address}/{name}", 5 if name == "train.txt" else 0)
+    files = tuple(
+        DataFile(name, sums[name], f"{address}/{name}", 5 if name == "train.txt" else 0)
         for name in ("train.txt", "dev.txt", "test.txt")
     )
-    changed = dataclasses.replace(sst2.DATASET, sources=sources)
+    changed = dataclasses.replace(sst2.DATASET, files=files)
     monkeypatch.setattr(catalogue, "CATALOGUE", {**CATALOGUE, "sst2": changed})
     yield site
     server.shutdown()
     server.server_close()
 
 
-def states(found):
-    return {each.path.name: each.state for each in found}
+def states(fetched):
+    return {file.path.name: file.state for file in fetched}
 
 
 def names(folder):
@@ -59,16 +60,16 @@ def names(folder):
 def test_a_download_is_checked_and_the_next_downloads_nothing(served, tmp_path, tiny):
     root = tmp_path / "root"
     assert set(states(fetch("sst2", root)).values()) == {"downloaded"}
-    assert ASKED == ["/train.txt", "/dev.txt", "/test.txt"]
+    assert REQUESTS == ["/train.txt", "/dev.txt", "/test.txt"]
     assert names(root) == ["dev.txt", "test.txt", "train.txt"]
     assert load("sst2", root=root) == load("sst2", root=tiny)
 
     assert set(states(fetch("sst2", root)).values()) == {"kept"}
-    assert len(ASKED) == 3
+    assert len(REQUESTS) == 3
 
     (root / "sst2" / "dev.txt").write_text("half")
     assert states(fetch("sst2", root)) == {"train.txt": "kept", "dev.txt": "downloaded", "test.txt": "kept"}
-    assert len(ASKED) == 4
+    assert len(REQUESTS) == 4
 
 
 def test_a_download_with_another_checksum_is_refused_and_leaves_nothing(served, tmp_path):
@@ -96,35 +97,32 @@ def test_a_failed_download_leaves_what_was_there(served, tmp_path):
     assert (root / "sst2" / "train.txt").read_text() == "mine"
 
 
-def test_progress_is_reported(served, tmp_path):
-    class Bar:
-        total = 0
-        seen = 0
+def test_progress_counts_the_bytes_of_each_file(served, tmp_path, monkeypatch):
+    done = {}
 
-        def update(self, size):
-            self.seen += size
+    class Recorder(Progress):
+        def update(self, completed, detail=""):
+            super().update(completed, detail)
+            done[self.description] = (completed, self.total)
 
-        def reset(self):
-            self.seen = 0
-
-        def close(self):
-            pass
-
-    bar = Bar()
-    fetch("sst2", tmp_path / "root", progress=bar)
-    assert bar.seen == (served / "test.txt").stat().st_size
+    monkeypatch.setattr("gsa.datasets.download.Progress", Recorder)
+    monkeypatch.setattr("gsa.datasets.download.CHUNK", 7)
+    fetch("sst2", tmp_path / "root")
+    sizes = {path.name: path.stat().st_size for path in served.iterdir()}
+    assert done == {name: (size, size) for name, size in sizes.items()}
 
 
 def test_what_a_dataset_needs_of_another_is_downloaded_with_it(tmp_path, tiny, monkeypatch):
     for name in ("mustard", "mustardpp"):
         folder = tiny / name
-        sources = tuple(
-            Source(file, sha256(folder / file), str(folder / file)) for file in CATALOGUE[name].files
+        files = tuple(
+            DataFile(file.path, sha256(folder / file.path), str(folder / file.path))
+            for file in CATALOGUE[name].files
         )
-        monkeypatch.setitem(CATALOGUE, name, dataclasses.replace(CATALOGUE[name], sources=sources))
-    monkeypatch.setattr("gsa.datasets.download._get", lambda url, part, progress: shutil.copy(url, part))
-    found = fetch("mustardpp", tmp_path)
-    assert list(states(found)) == ["sarcasm_data.json", "derived_split_indices.json", "mustard++_text.csv"]
+        monkeypatch.setitem(CATALOGUE, name, dataclasses.replace(CATALOGUE[name], files=files))
+    monkeypatch.setattr("gsa.datasets.download._download", shutil.copy)
+    fetched = fetch("mustardpp", tmp_path)
+    assert list(states(fetched)) == ["sarcasm_data.json", "derived_split_indices.json", "mustard++_text.csv"]
     assert load("mustardpp", root=tmp_path) == load("mustardpp", root=tiny)
 
 
@@ -133,16 +131,16 @@ def test_files_are_copied_from_a_folder_and_a_differing_one_is_noted(tmp_path, t
     root = tmp_path / "root"
     source = tmp_path / "mine"
     shutil.copytree(tiny / "sst2", source / inside)
-    found = fetch("sst2", root, source)
-    assert states(found) == {"train.txt": "copied", "dev.txt": "copied", "test.txt": "copied"}
-    assert all("differs from the file that this package knows" in each.note for each in found)
+    fetched = fetch("sst2", root, source)
+    assert states(fetched) == {"train.txt": "copied", "dev.txt": "copied", "test.txt": "copied"}
+    assert all("differs from the file that this package knows" in file.note for file in fetched)
     assert load("sst2", root=root) == load("sst2", root=tiny)
 
 
 def test_a_right_copy_has_no_note(served, tmp_path, tiny):
-    found = fetch("sst2", tmp_path / "root", tiny)
-    assert [each.note for each in found] == ["", "", ""]
-    assert ASKED == []
+    fetched = fetch("sst2", tmp_path / "root", tiny)
+    assert [file.note for file in fetched] == ["", "", ""]
+    assert REQUESTS == []
 
 
 def test_a_folder_that_is_the_datasets_own_is_left_alone(root):
@@ -171,31 +169,31 @@ def test_optional_files_and_the_owners_own_are_copied_too(tmp_path, root, tiny):
         (root / "emorynlp" / f"emotion-detection-{name}.json").write_text('{"episodes": []}')
     for path in (root / "emorynlp").glob("*.csv"):
         path.unlink()
-    found = fetch("emorynlp", tmp_path / "root", root / "emorynlp")
-    assert len(found) == 3
+    fetched = fetch("emorynlp", tmp_path / "root", root / "emorynlp")
+    assert len(fetched) == 3
     assert load("emorynlp", root=tmp_path / "root") == {"train": [], "dev": [], "test": []}
 
 
 def test_a_tree_is_copied_without_what_is_not_read(tmp_path, tiny):
-    found = fetch("iemocap", tmp_path / "root", tiny)
-    assert len(found) == 28
+    fetched = fetch("iemocap", tmp_path / "root", tiny)
+    assert len(fetched) == 28
     assert not list((tmp_path / "root").rglob("._*"))
     assert load("iemocap", root=tmp_path / "root") == load("iemocap", root=tiny)
 
 
-def test_mustards_folds_are_made_where_they_are_not(tmp_path, tiny):
+def test_mustards_folds_are_generated_where_they_are_missing(tmp_path, tiny):
     source = tmp_path / "mine"
     source.mkdir()
     shutil.copy(tiny / "mustard" / "sarcasm_data.json", source)
-    found = fetch("mustard", tmp_path / "root", source)
-    assert states(found) == {"sarcasm_data.json": "copied", "derived_split_indices.json": "made"}
+    fetched = fetch("mustard", tmp_path / "root", source)
+    assert states(fetched) == {"sarcasm_data.json": "copied", "derived_split_indices.json": "generated"}
     # Folds of 690 items fit no other number of them.
     with pytest.raises(InputError, match=r"fold 0: expected each of the items 0 to 9 once"):
         load("mustard", root=tmp_path / "root")
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("iemocap", "signs the release form"), ("mosi", "CMU-MultimodalSDK")]
+    ("name", "said"), [("iemocap", "sign the release form"), ("mosi", "CMU-MultimodalSDK")]
 )
 def test_what_cannot_be_downloaded_says_how_to_get_it(tmp_path, name, said):
     with pytest.raises(InputError, match=said) as error:
@@ -214,11 +212,48 @@ def test_the_root_is_where_the_environment_says(monkeypatch, tmp_path, tiny):
     assert load("meld") == load("meld", root=tiny)
 
 
-def test_every_required_file_has_a_pinned_source_or_words_to_get_it():
+@pytest.mark.parametrize("present", [(), ("dev.txt",), ("train.txt", "dev.txt")])
+def test_a_dataset_of_which_only_some_files_can_be_downloaded_is_refused(
+    served, tmp_path, monkeypatch, present
+):
+    """Whatever files have an address, one required file without is enough."""
+    dataset = catalogue.CATALOGUE["sst2"]
+    files = tuple(
+        file if file.path in present else dataclasses.replace(file, url="") for file in dataset.files
+    )
+    extra = DataFile("notes.txt", url="http://127.0.0.1/notes.txt", required=False)
+    partial_dataset = dataclasses.replace(
+        dataset, files=(*files, extra), manual_download="ask its owner for the trees"
+    )
+    monkeypatch.setitem(catalogue.CATALOGUE, "sst2", partial_dataset)
+    assert not partial_dataset.downloadable
+    with pytest.raises(InputError, match="'sst2' cannot be downloaded: ask its owner for the trees"):
+        fetch("sst2", tmp_path)
+    with pytest.raises(
+        InputError, match=r"ask its owner for the trees; then run 'gsa data fetch sst2 --from"
+    ):
+        load("sst2", root=tmp_path)
+    assert REQUESTS == []
+    assert names(tmp_path / "sst2") == []
+
+
+def test_a_dataset_is_downloadable_if_every_required_file_is_fetchable():
+    files = (DataFile("a", "0", "http://127.0.0.1/a"), DataFile("b", "0", generate=bytes))
+    optional = DataFile("c", required=False)
+    for chosen in (files, (*files, optional)):
+        assert dataclasses.replace(sst2.DATASET, files=chosen).downloadable
+    assert not dataclasses.replace(sst2.DATASET, files=(*files, DataFile("d", "0"))).downloadable
+
+
+def test_every_dataset_has_pinned_files_or_instructions():
     for dataset in CATALOGUE.values():
-        if dataset.packaged:
-            continue
-        assert dataset.obtain or {source.path for source in dataset.sources} == set(dataset.files)
-        for source in dataset.sources:
-            assert len(source.sha256) == 64
-            assert source.url.startswith("https://raw.githubusercontent.com/") or not source.url
+        assert dataset.package_folder or dataset.downloadable != bool(dataset.manual_download), dataset.name
+        for file in dataset.files:
+            if file.fetchable:
+                assert len(file.sha256) == 64
+            assert file.url.startswith("https://raw.githubusercontent.com/") or not file.url
+
+
+def test_which_datasets_are_downloadable():
+    by_hand = {name for name, dataset in CATALOGUE.items() if not dataset.downloadable}
+    assert by_hand == {"mosi", "mosi3", "iemocap", "sampler-sentiment", "sampler-emotion", "sampler-sarcasm"}

@@ -42,15 +42,15 @@ def test_speaker_independent_tests_friends(tiny):
     assert len(ids(splits, "train", "dev")) == 6
 
 
-def test_broken_apostrophes_are_mended(tiny):
+def test_broken_apostrophes_are_repaired(tiny):
     splits = load("mustard", "speaker-independent", root=tiny)
     assert "It's dry as a fish." in {e.utterance.text for e in splits["test"]}
-    assert mustard.mended("Weā€™re; Iʼm; it'’s; don’t") == "We're; Iʼm; it's; don’t"
+    assert mustard.repair_apostrophes("Weā€™re; Iʼm; it'’s; don’t") == "We're; Iʼm; it's; don’t"
 
 
 def test_the_folds_that_come_with_the_package_are_the_owners():
-    (source,) = (source for source in mustard.DATASET.sources if source.make)
-    assert hashlib.sha256(mustard.derived_folds()).hexdigest() == source.sha256
+    (file,) = (file for file in mustard.DATASET.files if file.generate)
+    assert hashlib.sha256(mustard.derived_folds()).hexdigest() == file.sha256
     assert len(mustard.TEST_FOLDS) == 690
 
 

@@ -1,4 +1,4 @@
-"""Repeated test texts: found whatever their case and punctuation, short ones left out, ids alone told."""
+"""Overlaps: repeated test texts are found whatever their case and punctuation, short ones are ignored."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 from gsa.cli import main as cli
 from gsa.data.types import Dialogue, Example, Utterance
 from gsa.datasets import overlaps as module
-from gsa.datasets.overlaps import long_texts, overlaps, words_of
+from gsa.datasets.overlaps import find_overlaps, long_texts, normalized_words
 
 
 def said(id: str, text: str) -> Example:
@@ -17,7 +17,7 @@ def said(id: str, text: str) -> Example:
 
 
 def test_case_punctuation_and_apostrophes_do_not_matter() -> None:
-    assert words_of("Don\u2019t  STOP, me now - ok?") == ("dont", "stop", "me", "now", "ok")
+    assert normalized_words("Don\u2019t  STOP, me now - ok?") == ("dont", "stop", "me", "now", "ok")
     train = long_texts([said("a", "don't stop me now, OK!"), said("b", "See you there")])
     test = long_texts([said("1", "Don\u2019t STOP me now... ok"), said("2", "See you there.")])
     assert list(test) == ["1"], "three words may be repeated by chance"
@@ -38,7 +38,7 @@ def test_the_table_of_pairs_and_its_file(tmp_path: Path, monkeypatch, capsys) ->
     file = tmp_path / "o.json"
     monkeypatch.setattr(module, "load", lambda name, fold=0: {"one": one, "two": two}[name])
     monkeypatch.setattr(module, "get", lambda _: SimpleNamespace(folds=1))
-    assert overlaps(["one", "two"]) == ({"one": {"two": ["b"]}, "two": {}}, {"one": 1, "two": 1})
+    assert find_overlaps(["one", "two"]) == ({"one": {"two": ["b"]}, "two": {}}, {"one": 1, "two": 1})
     monkeypatch.setattr("sys.argv", ["gsa", "data", "overlaps", "one", "two", "--out", str(file)])
     with pytest.raises(SystemExit) as ended:
         cli.main()
@@ -55,6 +55,6 @@ def test_every_fold_is_held_against_what_is_trained_on_in_that_fold(monkeypatch)
     known = {"folded": parts, "twin": parts, "plain": [other]}
     monkeypatch.setattr(module, "load", lambda name, fold=0: known[name][fold])
     monkeypatch.setattr(module, "get", lambda name: SimpleNamespace(folds=len(known[name])))
-    found, sizes = overlaps(["folded", "twin", "plain"])
-    assert found == {"folded": {"plain": ["a"]}, "twin": {"plain": ["a"]}, "plain": {}}
+    overlaps, sizes = find_overlaps(["folded", "twin", "plain"])
+    assert overlaps == {"folded": {"plain": ["a"]}, "twin": {"plain": ["a"]}, "plain": {}}
     assert sizes == {"folded": 2, "twin": 2, "plain": 0}

@@ -17,8 +17,8 @@ def test_binary_leaves_neutral_out_and_escapes_are_gone(tiny):
     assert [e.label for e in splits["test"]] == ["negative", "positive"]
 
 
-def test_with_neutral_keeps_all(tiny):
-    splits = load("sst2", "with-neutral", root=tiny)
+def test_three_classes_keep_all(tiny):
+    splits = load("sst2", "three-class", root=tiny)
     assert {split: len(found) for split, found in splits.items()} == {"train": 5, "dev": 2, "test": 3}
     assert splits["train"][2].utterance.text == "The cooks' tea/coffee costs $3."
     assert splits["train"][2].label == "neutral"
@@ -76,7 +76,7 @@ def test_phrases_are_trained_on_once_and_are_no_text_of_dev_or_test(root):
     ],
 )
 def test_sentences_read_as_typed(words, said):
-    assert sst2.readable(words.split(" ")) == said
+    assert sst2.detokenize(words.split(" ")) == said
 
 
 @pytest.mark.parametrize("line", ["(5 (2 A) (2 b))", "(2 (2 A) (2 b)", "A b", "(2 )", ""])

@@ -31,6 +31,16 @@ def test_emotion(tiny):
     assert labels == ["anger", "joy", "optimism", "sadness"]
 
 
+def test_irony_and_offence(tiny):
+    irony, offensive = load("tweeteval-irony", root=tiny), load("tweeteval-offensive", root=tiny)
+    assert [e.label for e in irony["train"]] == ["ironic", "non-ironic"]
+    assert [e.label for e in irony["test"]] == ["non-ironic"]
+    assert [e.label for e in offensive["train"]] == ["offensive", "not-offensive"]
+    # TweetEval counts the F1 of the ironic class.
+    assert get("tweeteval-irony").metrics[:2] == ("binary_f1", "macro_f1")
+    assert get("tweeteval-irony").task.labels[1] == "ironic"
+
+
 def test_sentiment_without_its_train_text_has_no_train_split(root, tiny):
     splits = load("tweeteval-sentiment", root=tiny)
     assert splits["train"] == []
@@ -40,9 +50,9 @@ def test_sentiment_without_its_train_text_has_no_train_split(root, tiny):
 
 
 def test_their_tasks_see_the_sentence_alone():
-    for part, level in (("hate", 4), ("emoji", 4), ("emotion", 4), ("sentiment", 1)):
-        task = get(f"tweeteval-{part}").task
-        assert (task.level, task.context) == (level, False)
+    for subset in ("hate", "emoji", "emotion", "irony", "offensive", "sentiment"):
+        task = get(f"tweeteval-{subset}").task
+        assert (task.level, task.context) == (1 if subset == "sentiment" else 4, False)
         assert task.instruction.startswith("Consider the semantic information of sentence to determine ")
 
 

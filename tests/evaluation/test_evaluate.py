@@ -1,6 +1,8 @@
-"""Evaluation of a run: predictions and rows on disk, the forgetting matrix, nothing computed twice."""
+"""Evaluation of a run: predictions and rows on disk, the forgetting matrix, nothing stale."""
 
+import logging
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +10,14 @@ import polars as pl
 import pytest
 from sklearn.metrics import f1_score
 
-from gsa.atomic_io import with_checksum_line, without_checksum_line
+from gsa.chain.chain import Chain
+from gsa.checksums import sha256
 from gsa.errors import InputError
-from gsa.evaluation import evaluate as measuring
-from gsa.evaluation.evaluate import MAJORITY, evaluate, matrix, shown
+from gsa.evaluation import evaluate as module
+from gsa.evaluation import results
+from gsa.evaluation.evaluate import Evaluator
+from gsa.evaluation.predictions import PredictionStore
+from gsa.evaluation.results import MAJORITY, Result, to_json_lines
 from gsa.recipes.loader import load_recipe
 from gsa.training.run import tune
 
@@ -19,12 +25,32 @@ from gsa.training.run import tune
 @pytest.fixture(scope="module")
 def measured(tuned: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = Path(shutil.copytree(tuned, tmp_path_factory.mktemp("measured") / "run"))
-    evaluate(root, say=lambda _: None)
+    Evaluator(root).evaluate()
     return root
 
 
+@pytest.fixture
+def copy(measured: Path, tmp_path: Path) -> Path:
+    """A measured run that a test may change."""
+    return Path(shutil.copytree(measured, tmp_path / "run"))
+
+
+@pytest.fixture
+def computed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The numbers of examples that are scored, one per dataset and level."""
+    sizes: list[int] = []
+    original = module.score
+
+    def counting(model, prompts, *args):
+        sizes.append(len(prompts))
+        return original(model, prompts, *args)
+
+    monkeypatch.setattr(module, "score", counting)
+    return sizes
+
+
 def test_every_level_and_dataset_has_predictions_and_rows_made_from_them(measured: Path) -> None:
-    rows = evaluate(measured, say=lambda _: None)
+    rows = Evaluator(measured).evaluate()
     files = sorted(measured.glob("predictions/level-*/*.parquet"))
     assert len(files) == 4 * 3
     for file in files:
@@ -43,54 +69,124 @@ def test_every_level_and_dataset_has_predictions_and_rows_made_from_them(measure
         assert (row.n, row.run, row.seed, row.split) == (len(table), "tiny", 0, "test")
 
 
-def test_what_is_there_is_not_computed_again(measured: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    said: list[str] = []
-    calls: list[int] = []
-    honest = measuring.predict
-
-    def counting(*args: object) -> pl.DataFrame:
-        calls.append(1)
-        return honest(*args)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(measuring, "predict", counting)
-    before = evaluate(measured, say=said.append)
-    assert not calls
-    assert all("kept" in line for line in said)
-    assert evaluate(measured, levels=[3], datasets=["sampler-sarcasm"], again=True, say=said.append) == before
-    assert len(calls) == 1
+def test_what_is_valid_is_not_computed_again(measured: Path, computed: list[int], caplog) -> None:
+    with caplog.at_level(logging.INFO):
+        before = Evaluator(measured).evaluate()
+    assert not computed
+    lines = [line for line in caplog.messages if line.startswith("level ")]
+    assert len(lines) == 12
+    assert all(line.endswith("kept") for line in lines)
+    assert Evaluator(measured).evaluate([3], ["sampler-sarcasm"], overwrite=True) == before
+    assert computed == [12]
 
 
-def test_a_smaller_question_keeps_the_larger_answer(measured: Path) -> None:
-    before = evaluate(measured, say=lambda _: None)
-    assert evaluate(measured, limit=2, say=lambda _: None) == before
+def test_a_smaller_limit_replaces_the_larger_evaluation(copy: Path, computed: list[int]) -> None:
+    rows = Evaluator(copy).evaluate([3], ["sampler-sentiment"], limit=4)
+    assert computed == [4]
+    assert {r.n for r in rows if (r.level, r.dataset) == (3, "sampler-sentiment")} == {4}
+    assert len(pl.read_parquet(PredictionStore(copy).path(3, "sampler-sentiment", "test"))) == 4
 
 
-def test_damaged_predictions_are_made_anew(measured: Path) -> None:
-    before = evaluate(measured, say=lambda _: None)
+def test_predictions_of_other_weights_are_not_kept(
+    copy: Path, recipe_file: Path, computed: list[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A chain is removed from its folder and another recipe is tuned into it."""
+    before = {(r.level, r.dataset, r.metric): r for r in results.read(copy)}
+    (copy / "chain.json").unlink()
+    shutil.rmtree(copy / "links")
+    tune(load_recipe(recipe_file, ["levels.SA.learning_rate=0.2"]), copy)
+    with caplog.at_level(logging.INFO):
+        rows = Evaluator(copy).evaluate([1])
+    assert computed == [12, 12, 12], "of level 1 alone"
+    assert any("has other weights, texts, task or options" in line for line in caplog.messages)
+    assert {row.level for row in rows} == {MAJORITY, 0, 1}, "no rows of the old links are left"
+    untuned = [row for row in rows if row.level == 0]
+    assert untuned == [before[row.level, row.dataset, row.metric] for row in untuned]
+    assert {r.level for r in results.read(copy)} == {MAJORITY, 0, 1}
+
+
+def test_rows_of_another_recipe_are_dropped(copy: Path) -> None:
+    stale = Result("earlier", 0, 3, "sampler-emotion", "test", "accuracy", 99.0, 12)
+    results.add(copy, [stale])
+    assert stale not in Evaluator(copy).evaluate([3])
+    assert stale not in results.read(copy)
+
+
+def test_predictions_without_a_fingerprint_are_computed_again(copy: Path, computed: list[int]) -> None:
+    """As predictions stored by earlier versions are; the tables are the same bytes."""
+    store = PredictionStore(copy)
+    path, sums = store.path(3, "sampler-sarcasm", "test"), store.folder / "SHA256SUMS"
+    before = path.read_bytes()
+    lines = [line for line in sums.read_text().splitlines(True) if not line.startswith("#")]
+    sums.write_text("".join(lines))
+    assert store.load(3, "sampler-sarcasm", "test") is not None
+    Evaluator(copy).evaluate([3], ["sampler-sarcasm"])
+    assert computed == [12]
+    assert path.read_bytes() == before
+
+
+OWN = """
+name = "own"
+[backbone]
+name = "{backbone}"
+[lora]
+rank = 2
+[[levels]]
+name = "one"
+learning_rate = 1e-2
+datasets = [{{ name = "own", path = "{path}", task = "sentiment", labels = ["negative", "positive"] }}]
+"""
+
+
+def test_predictions_of_other_texts_are_not_kept(
+    tiny_folder: Path, tmp_path: Path, computed: list[int]
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    rows = [f"text {i},{'positive' if i % 2 else 'negative'}\n" for i in range(8)]
+    for split in ("train", "test"):
+        (data / f"{split}.csv").write_text("text,label\n" + "".join(rows))
+    recipe = tmp_path / "own.toml"
+    recipe.write_text(OWN.format(backbone=tiny_folder.as_posix(), path=data.as_posix()))
+    root = tmp_path / "run"
+    tune(load_recipe(recipe), root)
+    assert {row.n for row in Evaluator(root).evaluate([1])} == {8}
+    rows = [row.replace("text", "a different sentence, quite").replace(", ", " ") for row in rows]
+    (data / "test.csv").write_text("text,label\n" + "".join(rows[:-1]))
+    assert {row.n for row in Evaluator(root).evaluate([1])} == {7}
+    assert computed == [8, 7]
+    Evaluator(root).evaluate([1])
+    assert computed == [8, 7]
+
+
+def test_damaged_predictions_are_computed_again(measured: Path, caplog: pytest.LogCaptureFixture) -> None:
+    before = Evaluator(measured).evaluate()
     file = measured / "predictions" / "level-3" / "sampler-sarcasm-test.parquet"
-    whole = file.read_bytes()
-    file.write_bytes(whole[:-40])
-    assert evaluate(measured, say=lambda _: None) == before
-    assert len(pl.read_parquet(file)) == 12
+    content = file.read_bytes()
+    file.write_bytes(content[:-40])
+    assert Evaluator(measured).evaluate() == before
+    assert file.read_bytes() == content
+    assert any("is damaged" in line for line in caplog.messages)
 
 
-def test_datasets_without_the_split_are_left_out_in_words(measured: Path, tmp_path: Path) -> None:
+def test_datasets_without_the_split_are_left_out_in_words(copy: Path, tmp_path: Path, caplog) -> None:
     own = tmp_path / "own"
     own.mkdir()
     (own / "train.jsonl").write_text('{"text": "a", "label": "x"}\n{"text": "b", "label": "y"}\n')
-    copy = Path(shutil.copytree(measured, tmp_path / "run"))
-    recipe = without_checksum_line((copy / "recipe.toml").read_text())
+    recipe = (copy / "recipe.toml").read_text()
     source = f'name = "own"\npath = "{own.as_posix()}"\ntask = "sentiment"\nlabels = ["x", "y"]\n'
     (copy / "recipe.toml").write_text(
-        with_checksum_line(recipe.replace("[evaluation]", f"[[levels.datasets]]\n{source}[evaluation]"))
+        recipe.replace("[evaluation]", f"[[levels.datasets]]\n{source}[evaluation]")
     )
-    said: list[str] = []
-    evaluate(copy, levels=[0], say=said.append)
-    assert "  own has no test split: left out" in said
+    replace(Chain.read(copy), recipe=sha256(copy / "recipe.toml")).write()
+    with caplog.at_level(logging.INFO):
+        Evaluator(copy).evaluate([0])
+    assert "own has no test split: left out" in caplog.messages
 
 
 def test_the_matrix_has_a_column_a_level(measured: Path) -> None:
-    table = matrix(measured, evaluate(measured, say=lambda _: None))
+    evaluator = Evaluator(measured)
+    table = evaluator.forgetting_matrix(evaluator.evaluate())
     assert table[0] == ["dataset", "metric", "n", "majority", "untuned", "after SA", "after ERC", "after SD"]
     assert [row[0] for row in table[1:]] == ["sampler-sentiment", "sampler-emotion", "sampler-sarcasm"]
     assert all(cell for row in table[1:] for cell in row)
@@ -98,33 +194,33 @@ def test_the_matrix_has_a_column_a_level(measured: Path) -> None:
 
 
 def test_the_majority_row_is_that_of_the_train_split(measured: Path) -> None:
-    rows = evaluate(measured, say=lambda _: None)
+    rows = Evaluator(measured).evaluate()
     (row,) = [r for r in rows if (r.level, r.dataset, r.metric) == (MAJORITY, "sampler-sarcasm", "accuracy")]
     assert (row.value, row.n) == (50.0, 46)
 
 
 def test_predictions_are_shown_with_their_texts(measured: Path) -> None:
-    rows = shown(measured, "test", 2)
+    rows = Evaluator(measured).sample_predictions("test", 2)
     names = [row["dataset"].removeprefix("sampler-") for row in rows]
     assert names == ["sentiment"] * 2 + ["emotion"] * 2 + ["sarcasm"] * 2
     assert all(row["text"] and sum(row["probabilities"].values()) == pytest.approx(1) for row in rows)
-    assert shown(measured, "dev", 2) == []
+    assert Evaluator(measured).sample_predictions("dev", 2) == []
 
 
 def test_what_the_run_does_not_have_is_refused(measured: Path) -> None:
     with pytest.raises(InputError, match="did you mean 'sampler-emotion'"):
-        evaluate(measured, datasets=["sampler-emotions"])
+        Evaluator(measured).evaluate(datasets=["sampler-emotions"])
     with pytest.raises(InputError, match="level 9: expected 0"):
-        evaluate(measured, levels=[9])
+        Evaluator(measured).evaluate([9])
     with pytest.raises(InputError, match="split 'tset': expected train, dev or test"):
-        evaluate(measured, split="tset")
+        Evaluator(measured).evaluate(split="tset")
     with pytest.raises(InputError, match="its dev split is empty"):
-        evaluate(measured, split="dev")
+        Evaluator(measured).evaluate(split="dev")
 
 
 def test_rows_are_json_lines(measured: Path) -> None:
-    rows = evaluate(measured, levels=[0], say=lambda _: None)
-    lines = measuring.as_json(rows).splitlines()
+    rows = Evaluator(measured).evaluate([0])
+    lines = to_json_lines(rows).splitlines()
     assert len(lines) == len(rows)
     assert lines[0].startswith('{"run": "tiny", "seed": 0, "level": ')
 
@@ -138,8 +234,8 @@ def test_two_classes_with_a_merged_neutral_have_both_conventions(tiny_folder: Pa
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GSA_DATA", str(fixtures))
-        tune(load_recipe(path), tmp_path / "run", lambda _: None)
-        rows = evaluate(tmp_path / "run", levels=[1], say=lambda _: None)
+        tune(load_recipe(path), tmp_path / "run")
+        rows = Evaluator(tmp_path / "run").evaluate([1])
     found = {row.metric: row.n for row in rows if row.level == 1}
     assert found["acc2_non0"] == 2
     assert found["acc2_has0"] == found["weighted_f1"] == 3

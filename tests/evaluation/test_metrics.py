@@ -1,9 +1,12 @@
 """Metrics, against values worked out by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from gsa.evaluation.metrics import Answers, measure
+from gsa.data.task import SENTIMENT
+from gsa.evaluation.metrics import Answers, majority_class, measure
 
 POLARITY = ("negative", "neutral", "positive")
 
@@ -147,3 +150,10 @@ def test_always_saying_the_same_in_two_classes(common, has0, non0):
 def test_an_unknown_metric_is_named(name):
     with pytest.raises(ValueError, match=f"unknown metric '{name}'"):
         measure(answers(POLARITY, [0, 2], [0, 2]), [name])
+
+
+def test_the_majority_class_counts_merged_labels_and_takes_the_first_of_equals():
+    task = replace(SENTIMENT.with_labels("negative", "positive"), merged={"neutral": "positive"})
+    assert majority_class(task, ["negative", "negative", "neutral", "positive", "neutral"]) == 1
+    assert majority_class(task, ["positive", "negative"]) == 0
+    assert majority_class(task, []) == 0

@@ -10,16 +10,18 @@ import pytest
 from sklearn.metrics import f1_score
 from tiny import tiny_bert
 
+from gsa.checksums import SUMS, checksums, format_sums
 from gsa.data.types import Dialogue, Example, Utterance
 from gsa.datasets.catalogue import CATALOGUE
 from gsa.errors import InputError
-from gsa.evaluation import predictions, results
-from gsa.experiments import baseline_models as learners
+from gsa.evaluation import results
+from gsa.evaluation.predictions import PredictionStore
+from gsa.experiments import baseline_models as models
 from gsa.experiments import baselines, embeddings
 from gsa.experiments.baselines import measure_baselines
+from gsa.recipes.datasets import training_examples
 from gsa.recipes.loader import load_recipe
-from gsa.recipes.schema import Source
-from gsa.recipes.sources import training_examples
+from gsa.recipes.schema import DatasetConfig
 from gsa.report.runs import by_arm, read_runs
 
 FIXTURES = Path(__file__).parents[1] / "datasets" / "fixtures"
@@ -36,7 +38,10 @@ datasets = [{ name = "sampler-sentiment", limit = 120 }, "sampler-emotion", "sam
 def minilm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A tiny random BERT in the model's place, and a cache of the test's own."""
     monkeypatch.setenv("GSA_CACHE", str(tmp_path / "cache"))
-    return tiny_bert(tmp_path / "cache" / "embeddings" / "minilm")
+    folder = tiny_bert(tmp_path / "cache" / "embeddings" / "minilm")
+    sums = checksums(folder, [file.name for file in folder.iterdir()])
+    (folder / SUMS).write_text(format_sums(sums))  # so it counts as unpacked
+    return folder
 
 
 @pytest.fixture
@@ -46,43 +51,43 @@ def recipe(tmp_path: Path):
 
 
 def test_every_baseline_has_rows_and_predictions_that_the_report_reads(recipe, tmp_path) -> None:
-    folders = measure_baselines(recipe, tmp_path / "out", say=lambda _: None)
+    folders = measure_baselines(recipe, tmp_path / "out")
     assert [folder.name for folder in folders] == [f"{name}-s0" for name in baselines.BASELINES]
     arms = by_arm(read_runs([tmp_path / "out"]))
     assert set(arms) == set(baselines.BASELINES)
     for name, (run,) in arms.items():
         for dataset in run.datasets:
-            found = run.predicted(run.last, dataset)
+            found = run.predictions(run.last, dataset)
             assert found is not None
             assert np.allclose(found.answers.probabilities.sum(1), 1)
-            assert run.row(run.last, dataset).n == len(found.ids)
-        assert run.contradictions() == run.damaged() == []
-        assert run.title(run.last) == name
+            assert run.main_row(run.last, dataset).n == len(found.ids)
+        assert run.contradictions() == run.damaged_files() == []
+        assert run.level_title(run.last) == name
     assert arms["vader"][0].datasets == ("sampler-sentiment",)
     assert arms["minilm-context"][0].datasets == ("sampler-emotion", "sampler-sarcasm")
     assert len(arms["tfidf"][0].datasets) == 3
 
 
 def test_words_that_tell_the_label_are_learned(recipe, tmp_path) -> None:
-    measure_baselines(recipe, tmp_path / "out", ["tfidf", "majority"], say=lambda _: None)
+    measure_baselines(recipe, tmp_path / "out", ["tfidf", "majority"])
     rows = {(r.run, r.dataset): r.value for name in ("tfidf", "majority")
             for r in results.read(tmp_path / "out" / f"{name}-s0") if r.metric == "accuracy"}  # fmt: skip
     assert rows["tfidf", "sampler-sentiment"] > rows["majority", "sampler-sentiment"] + 10
     chosen = json.loads((tmp_path / "out" / "tfidf-s0" / "chosen.json").read_text())
     assert chosen["sampler-sentiment"]["trained on"] == 120
-    assert chosen["sampler-sentiment"]["features"] in learners.NGRAMS
+    assert chosen["sampler-sentiment"]["features"] in models.NGRAMS
 
 
 def test_training_reads_the_capped_examples_and_dev_only_chooses(recipe, tmp_path, monkeypatch) -> None:
     seen = []
     monkeypatch.setitem(
-        baselines.BASELINES, "majority", lambda lesson: seen.append(lesson) or baselines._majority(lesson)
+        baselines.BASELINES, "majority", lambda data: seen.append(data) or baselines._majority(data)
     )
-    measure_baselines(recipe, tmp_path / "out", ["majority"], say=lambda _: None)
-    lesson = seen[0]
-    expected = training_examples(Source(name="sampler-sentiment", limit=120), 0)
-    assert [e.id for e in lesson.train] == [e.id for e in expected]
-    ids = [{e.id for e in part} for part in (lesson.train, lesson.dev, lesson.test)]
+    measure_baselines(recipe, tmp_path / "out", ["majority"])
+    data = seen[0]
+    expected = training_examples(DatasetConfig(name="sampler-sentiment", limit=120), 0)
+    assert [e.id for e in data.train] == [e.id for e in expected]
+    ids = [{e.id for e in part} for part in (data.train, data.dev, data.test)]
     assert ids[0]
     assert ids[2]
     assert not ids[1], "the sampler has no dev split"
@@ -90,18 +95,14 @@ def test_training_reads_the_capped_examples_and_dev_only_chooses(recipe, tmp_pat
     assert not ids[0] & ids[2]
 
 
-def test_what_is_there_is_kept_and_another_recipe_refused(recipe, tmp_path) -> None:
-    said: list[str] = []
-    (root,) = measure_baselines(recipe, tmp_path / "out", ["tfidf"], say=said.append)
+def test_what_is_there_is_kept_and_another_recipe_refused(recipe, tmp_path, monkeypatch) -> None:
+    (root,) = measure_baselines(recipe, tmp_path / "out", ["tfidf"])
     before = (root / results.FILE).read_bytes()
-    said.clear()
-    measure_baselines(recipe, tmp_path / "out", ["tfidf"], say=said.append)
-    assert all(line.endswith("kept") for line in said)
+    monkeypatch.setitem(baselines.BASELINES, "tfidf", lambda data: pytest.fail("computed again"))
+    measure_baselines(recipe, tmp_path / "out", ["tfidf"])
     assert (root / results.FILE).read_bytes() == before
-    said.clear()
     faster = load_recipe(tmp_path / "small.toml", ["levels.all.learning_rate=5e-2"])
-    measure_baselines(faster, tmp_path / "out", ["tfidf"], say=said.append)
-    assert all(line.endswith("kept") for line in said), "a rate is nothing to a baseline"
+    measure_baselines(faster, tmp_path / "out", ["tfidf"])  # a baseline does not use the rate
     other = load_recipe(tmp_path / "small.toml", ["levels.all.datasets.sampler-sentiment.limit=30"])
     with pytest.raises(InputError, match="baselines of other data"):
         measure_baselines(other, tmp_path / "out", ["tfidf"])
@@ -109,6 +110,26 @@ def test_what_is_there_is_kept_and_another_recipe_refused(recipe, tmp_path) -> N
         measure_baselines(recipe, tmp_path / "out", ["tfid"])
     with pytest.raises(InputError, match="dataset 'meld': expected one of sampler-sentiment"):
         measure_baselines(recipe, tmp_path / "out", ["tfidf"], ["meld"])
+
+
+def test_predictions_on_other_texts_are_computed_again(tmp_path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    for split in ("train", "test"):
+        (data / f"{split}.csv").write_text("text,label\ngood film,x\nbad film,y\ngood cast,x\n")
+    path = tmp_path / "own.toml"
+    path.write_text(
+        'name = "own"\n[[levels]]\nname = "one"\nlearning_rate = 1e-3\n'
+        f'datasets = [{{ name = "own", path = "{data.as_posix()}", task = "sentiment", '
+        'labels = ["x", "y"] }]\n'
+    )
+    (root,) = measure_baselines(load_recipe(path), tmp_path / "out", ["tfidf"])
+    before = PredictionStore(root).load(0, "own", "test")
+    (data / "test.csv").write_text("text,label\nbad cast,x\nbad film,y\nbad plot,x\n")
+    measure_baselines(load_recipe(path), tmp_path / "out", ["tfidf"])
+    after = PredictionStore(root).load(0, "own", "test")
+    assert after["id"].to_list() == before["id"].to_list()
+    assert after["p_x"][0] < before["p_x"][0]
 
 
 def test_settings_are_chosen_on_dev_alone(tmp_path, monkeypatch) -> None:
@@ -129,12 +150,12 @@ def test_settings_are_chosen_on_dev_alone(tmp_path, monkeypatch) -> None:
 
         return chances
 
-    monkeypatch.setattr(learners, "regression", regression)
-    (root,) = measure_baselines(load_recipe(tmp_path / "one.toml"), tmp_path / "out", ["tfidf"], say=print)
-    assert tried == [*learners.GRID, {"C": 10.0, "class_weight": "balanced"}]
+    monkeypatch.setattr(models, "fit_regression", regression)
+    (root,) = measure_baselines(load_recipe(tmp_path / "one.toml"), tmp_path / "out", ["tfidf"])
+    assert tried == [*models.GRID, {"C": 10.0, "class_weight": "balanced"}]
     chosen = json.loads((root / "chosen.json").read_text())["meld"]
     assert (chosen["C"], chosen["class_weight"], chosen["features"]) == (10.0, "balanced", "words")
-    table = pl.read_parquet(predictions.path_of(root, 0, "meld", "test"))
+    table = pl.read_parquet(PredictionStore(root).path(0, "meld", "test"))
     assert set(table["predicted"]) == {"disgust"}
 
 
@@ -143,20 +164,20 @@ def test_folds_are_read_as_one_arm(tmp_path, monkeypatch) -> None:
     text = 'name = "folds"\n[[levels]]\nname = "SD"\nlearning_rate = 1e-3\ndatasets = ["sst2", "mustard"]\n'
     (tmp_path / "folds.toml").write_text(text)
     recipe = load_recipe(tmp_path / "folds.toml")
-    folders = measure_baselines(recipe, tmp_path / "out", ["majority"], every_fold=True, say=lambda _: None)
+    folders = measure_baselines(recipe, tmp_path / "out", ["majority"], every_fold=True)
     assert [folder.name for folder in folders] == [
         "majority-s0",
         *(f"majority-fold{k}-s0" for k in range(1, 5)),
     ]
     (run,) = read_runs([tmp_path / "out"])
-    tables = [pl.read_parquet(predictions.path_of(f, 0, "mustard", "test")) for f in folders]
+    tables = [pl.read_parquet(PredictionStore(f).path(0, "mustard", "test")) for f in folders]
     assert (run.arm, len(run.folds)) == ("majority", 5)
-    assert run.predicted(0, "mustard").ids == tuple(id for table in tables for id in table["id"])
-    row = run.row(0, "mustard")
+    assert run.predictions(0, "mustard").ids == tuple(id for table in tables for id in table["id"])
+    row = run.main_row(0, "mustard")
     gold, said = ([word for table in tables for word in table[of]] for of in ("gold", "predicted"))
     assert row.value == pytest.approx(100 * f1_score(gold, said, average="weighted"), abs=1e-3)
     assert row.n == sum(map(len, tables))
-    assert run.row(0, "sst2").n == len(run.predicted(0, "sst2").ids)
+    assert run.main_row(0, "sst2").n == len(run.predictions(0, "sst2").ids)
     assert run.contradictions() == []
     with pytest.raises(InputError, match=r"arm 'majority' has seed 0, fold 2, in .* and in"):
         read_runs([tmp_path / "out", folders[2]])
@@ -170,31 +191,29 @@ def test_a_missing_extra_says_which_to_install(recipe, tmp_path, monkeypatch) ->
 
 def test_vader_takes_zero_for_positive() -> None:
     pytest.importorskip("vaderSentiment")
-    good, none, bad = learners.compound(["a great film", "a film", "an awful film"])
+    good, none, bad = models.compound_scores(["a great film", "a film", "an awful film"])
     assert good > 0 > bad
     assert none == 0
 
 
 def test_embeddings_are_means_of_length_one_and_read_once(minilm, monkeypatch) -> None:
-    said: list[str] = []
     monkeypatch.setattr(embeddings, "CHUNK", 2)
-    alone = embeddings.embed(["b c d e"], said.append)["b c d e"]
-    found = embeddings.embed(["a", "b c d e", "f g", "a"], said.append)
+    alone = embeddings.embed(["b c d e"])["b c d e"]
+    found = embeddings.embed(["a", "b c d e", "f g", "a"])
     assert set(found) == {"a", "b c d e", "f g"}
     assert np.allclose([np.linalg.norm(v) for v in found.values()], 1, atol=1e-5)
     assert np.allclose(found["b c d e"], alone, atol=1e-5), "padding beside longer texts changes nothing"
     monkeypatch.setattr(embeddings, "_load", lambda _: pytest.fail("all of it is in the cache"))
-    again = embeddings.embed(["f g", "a", "b c d e"], said.append)
+    again = embeddings.embed(["f g", "a", "b c d e"])
     assert all((again[text] == found[text]).all() for text in found)
-    assert len(said) == 3
 
 
 def test_context_is_the_mean_of_the_turns_before(minilm) -> None:
     turns = tuple(Utterance(text) for text in ("a b", "c", "d e f"))
     dialogue = Dialogue("d", turns)
     examples = [Example(f"d_{i}", "x", dialogue, i, "joy") for i in range(3)]
-    (wide,) = learners.sentences(examples, [examples], True, lambda _: None)
-    (narrow,) = learners.sentences(examples, [examples], False, lambda _: None)
+    (wide,) = models.sentence_features(examples, [examples], context=True)
+    (narrow,) = models.sentence_features(examples, [examples], context=False)
     assert wide.shape == (3, 16)
     assert (wide[:, :8] == narrow).all()
     assert not wide[0, 8:].any()
@@ -202,5 +221,5 @@ def test_context_is_the_mean_of_the_turns_before(minilm) -> None:
 
 
 def test_a_single_class_is_answered_without_a_fit() -> None:
-    chances = learners.regression(np.ones((3, 2)), np.asarray([1, 1, 1]), 3, C=1.0)(np.ones((2, 2)))
+    chances = models.fit_regression(np.ones((3, 2)), np.asarray([1, 1, 1]), 3, C=1.0)(np.ones((2, 2)))
     assert chances.tolist() == [[0, 1, 0], [0, 1, 0]]

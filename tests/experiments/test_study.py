@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from gsa.errors import InputError
-from gsa.evaluation import predictions, results
-from gsa.experiments import study as studies
-from gsa.experiments.study import plan, study
+from gsa.evaluation import results
+from gsa.evaluation.evaluate import Evaluator
+from gsa.evaluation.predictions import PredictionStore
+from gsa.experiments.study import StudyPlan, run_study
 from gsa.locking import folder_lock
-from gsa.recipes.loader import load_recipe, seeds_of
-from gsa.report.report import report
+from gsa.recipes.loader import load_recipe, parse_seeds
+from gsa.report.report import make_report
 from gsa.report.runs import by_arm, read_runs
 
 HEAD = """
@@ -50,7 +51,7 @@ def recipes(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 @pytest.fixture(scope="module")
 def finished(recipes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("finished")
-    study(plan(recipes, root / "out", root / "work", [0, 1]), lambda _: None)
+    run_study(StudyPlan(recipes, root / "out", root / "work", [0, 1]).arms())
     return root
 
 
@@ -70,17 +71,17 @@ def test_every_arm_and_seed_has_its_folder(finished: Path) -> None:
     run = found["progressive"][1]
     sizes = {level: {row.n for row in run.rows if row.level == level} for level in (0, 1, 2)}
     assert sizes == {0: {4}, 1: {4, 8}, 2: {8}}, "levels between on the sample, but the first, an arm, on all"
-    assert run.row(1, "sampler-sentiment").n == 8
-    assert not any(run.damaged() or run.contradictions() for runs in found.values() for run in runs)
+    assert run.main_row(1, "sampler-sentiment").n == 8
+    assert not any(run.damaged_files() or run.contradictions() for runs in found.values() for run in runs)
 
 
 def test_the_first_link_is_an_arm_and_not_tuned_for_it(finished: Path) -> None:
     found = by_arm(read_runs([finished / "out"]))
     for mine, whole in zip(found["sa-only"], found["progressive"], strict=True):
         assert [level.name for level in mine.recipe.levels] == ["SA"]
-        assert mine.predicted(1, "sampler-sentiment").ids == whole.predicted(1, "sampler-sentiment").ids
-        assert mine.row(1, "sampler-sentiment").value == whole.row(1, "sampler-sentiment").value
-        assert mine.learned("sampler-emotion") is None
+        assert mine.predictions(1, "sampler-sentiment").ids == whole.predictions(1, "sampler-sentiment").ids
+        assert mine.main_row(1, "sampler-sentiment").value == whole.main_row(1, "sampler-sentiment").value
+        assert mine.learned_at("sampler-emotion") is None
         log = [json.loads(line) for line in (mine.root / "log.jsonl").read_text().splitlines()]
         assert {step["level"] for step in log} == {1}
         assert list(json.loads((mine.root / "run.json").read_text())["data"]) == ["SA/sampler-sentiment"]
@@ -88,70 +89,64 @@ def test_the_first_link_is_an_arm_and_not_tuned_for_it(finished: Path) -> None:
 
 
 def test_the_untuned_model_is_measured_once(
-    finished: Path, recipes: Path, tmp_path: Path, monkeypatch
+    finished: Path, recipes: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     out = tmp_path / "out"
     shutil.copytree(finished / "out" / "untuned-s0", out / "untuned-s0")
-    asked: list[str] = []
-    honest = studies.evaluate
-
-    def noting(root, levels, *args, say, **more):
-        return honest(root, levels, *args, say=lambda text: asked.append(text), **more)
-
-    monkeypatch.setattr(studies, "evaluate", noting)
-    study(plan(recipes, out, tmp_path / "work", [0], ["erc-only"]), lambda _: None)
-    lines = {line.split()[1]: line for line in asked}
+    with caplog.at_level("INFO", logger="gsa.evaluation"):
+        run_study(StudyPlan(recipes, out, tmp_path / "work", [0], ["erc-only"]).arms())
+    lines = {line.split()[1]: line for line in caplog.messages if line.startswith("level ")}
     assert lines["0"].endswith("kept")
     assert not lines["1"].endswith("kept")
-    table = predictions.path_of(out / "erc-only-s0", 0, "sampler-emotion", "test")
-    assert table.read_bytes()
+    assert PredictionStore(out / "erc-only-s0").load(0, "sampler-emotion", "test") is not None
 
 
 def test_a_study_goes_on_where_it_was_stopped(
-    finished: Path, recipes: Path, tmp_path: Path, monkeypatch
+    finished: Path, recipes: Path, tmp_path: Path, monkeypatch, caplog
 ) -> None:
     """Killed while the first arm is measured, then between arms; the rows are those of an undisturbed one."""
     out, work = tmp_path / "out", tmp_path / "work"
-    honest, calls = studies.evaluate, []
+    original, calls = Evaluator.evaluate, []
 
-    def dying(*args, **more):
+    def interrupted(*args, **options):
         calls.append(1)
         if len(calls) in (2, 5):
             raise KeyboardInterrupt
-        return honest(*args, **more)
+        return original(*args, **options)
 
-    monkeypatch.setattr(studies, "evaluate", dying)
-    for _ in range(2):
-        with pytest.raises(KeyboardInterrupt):
-            study(plan(recipes, out, work, [0, 1]), lambda _: None)
-    monkeypatch.setattr(studies, "evaluate", honest)
-    said: list[str] = []
-    study(plan(recipes, out, work, [0, 1]), said.append)
+    arms = StudyPlan(recipes, out, work, [0, 1]).arms()
+    with monkeypatch.context() as patch:
+        patch.setattr(Evaluator, "evaluate", interrupted)
+        for _ in range(2):
+            with pytest.raises(KeyboardInterrupt):
+                run_study(arms)
+    run_study(arms)
     assert contents(out) == contents(finished / "out")
-    said.clear()
     before = contents(out)
-    made = study(plan(recipes, out, work, [0, 1]), said.append)
-    assert [line for line in said if "already, skipped" in line] == said[:-1]
-    assert said[-1] == "4 of 4 arms are there"
-    assert len(made) == 4
+    caplog.clear()
+    with caplog.at_level("INFO", logger="gsa.experiments"):
+        done = run_study(arms)
+    assert [line for line in caplog.messages if "already, skipped" in line] == caplog.messages[:-1]
+    assert caplog.messages[-1] == "4 of 4 arms are done"
+    assert len(done) == 4
     assert contents(out) == before
 
 
 def test_an_arm_that_another_process_is_at_is_left_to_it(
-    recipes: Path, finished: Path, tmp_path: Path
+    recipes: Path, finished: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    said: list[str] = []
     out = Path(shutil.copytree(finished / "out", tmp_path / "out"))
     shutil.rmtree(out / "erc-only-s0")
-    with folder_lock(tmp_path / "work" / "erc-only-s0", "study"):
-        made = study(plan(recipes, out, tmp_path / "work", [0]), said.append)
-    assert [folder.name for folder in made] == ["progressive-s0"]
-    assert "erc-only-s0: another process is at work on it, skipped" in said
-    assert said[-1].endswith("left: erc-only-s0")
+    arms = StudyPlan(recipes, out, tmp_path / "work", [0]).arms()
+    with folder_lock(tmp_path / "work" / "erc-only-s0", "study"), caplog.at_level("INFO"):
+        done = run_study(arms)
+    assert [folder.name for folder in done] == ["progressive-s0"]
+    assert "erc-only-s0: another process runs it, skipped" in caplog.messages
+    assert caplog.messages[-1].endswith("missing: erc-only-s0")
 
 
 def test_the_report_reads_a_study(finished: Path, tmp_path: Path) -> None:
-    made = report([finished / "out"], tmp_path / "report", resamples=100, say=lambda _: None)
+    made = make_report([finished / "out"], tmp_path / "report", resamples=100)
     page = (tmp_path / "report" / "report.md").read_text()
     assert "progressive - untuned" in page
     assert "Forgetting: progressive" in page
@@ -159,58 +154,60 @@ def test_the_report_reads_a_study(finished: Path, tmp_path: Path) -> None:
 
 
 def test_arms_can_be_chosen_named_and_put_on_another_backbone(recipes: Path, tmp_path: Path) -> None:
-    arms = plan(recipes, tmp_path, tmp_path, [3, 4], ["erc-only"], ['backbone.name="runs/x-s{seed}"'], "gsa")
+    changes = ['backbone.name="runs/x-s{seed}"']
+    arms = StudyPlan(recipes, tmp_path, tmp_path, [3, 4], ["erc-only"], changes, "gsa").arms()
     assert [arm.name for arm in arms] == ["gsa-erc-only-s3", "gsa-erc-only-s4"]
     assert [arm.recipe.backbone.name for arm in arms] == ["runs/x-s3", "runs/x-s4"]
-    assert [arm.first for arm in plan(recipes, tmp_path, tmp_path, [0], prefix="a")] == ["", "a-sa-only"]
+    assert [arm.first_link_arm for arm in StudyPlan(recipes, tmp_path, tmp_path, [0], prefix="a").arms()] == [
+        "",
+        "a-sa-only",
+    ]
 
 
 def test_what_does_not_belong_together_is_refused_before_anything_runs(recipes: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"found no \.toml file"):
-        plan(tmp_path, tmp_path, tmp_path, [0])
+        StudyPlan(tmp_path, tmp_path, tmp_path, [0]).arms()
     with pytest.raises(InputError, match=r"arm 'erc_only' \(did you mean 'erc-only'"):
-        plan(recipes, tmp_path, tmp_path, [0], ["erc_only"])
+        StudyPlan(recipes, tmp_path, tmp_path, [0], ["erc_only"]).arms()
     folder = Path(shutil.copytree(recipes, tmp_path / "recipes"))
     text = (folder / "erc-only.toml").read_text()
     (folder / "erc-only.toml").write_text(text + "\n[layout]\nmax_tokens = 300\n")
     with pytest.raises(InputError, match="differ in layout: expected the same in all arms"):
-        plan(folder, tmp_path, tmp_path, [0])
+        StudyPlan(folder, tmp_path, tmp_path, [0]).arms()
     (folder / "erc-only.toml").write_text(text.replace('"erc-only"', '"progressive"'))
     with pytest.raises(InputError, match="two recipes have one name"):
-        plan(folder, tmp_path, tmp_path, [0])
+        StudyPlan(folder, tmp_path, tmp_path, [0]).arms()
     for wrong in ("", "1,1", "a", "0;1"):
         with pytest.raises(InputError, match="expected distinct numbers"):
-            seeds_of(wrong)
-    assert seeds_of("0, 2") == [0, 2]
+            parse_seeds(wrong)
+    assert parse_seeds("0, 2") == [0, 2]
 
 
 def test_results_of_another_backbone_are_not_mixed(finished: Path, recipes: Path, tmp_path: Path) -> None:
     out = Path(shutil.copytree(finished / "out", tmp_path / "out"))
     shutil.rmtree(out / "erc-only-s0")
     with pytest.raises(InputError, match="is of another backbone or layout"):
-        study(
-            plan(recipes, out, tmp_path / "work", [0], ["erc-only"], ["layout.max_tokens=300"]),
-            lambda _: None,
+        run_study(
+            StudyPlan(recipes, out, tmp_path / "work", [0], ["erc-only"], ["layout.max_tokens=300"]).arms()
         )
 
 
 def test_results_of_another_recipe_are_not_taken_for_these(
     finished: Path, recipes: Path, tmp_path: Path
 ) -> None:
-    changed = plan(
-        recipes, finished / "out", tmp_path / "work", [0], ["erc-only"], ["levels.0.learning_rate=7e-3"]
-    )
+    change = ["levels.0.learning_rate=7e-3"]
+    changed = StudyPlan(recipes, finished / "out", tmp_path / "work", [0], ["erc-only"], change).arms()
     with pytest.raises(InputError, match="erc-only-s0' was made with another levels than its recipe has now"):
-        study(changed, lambda _: None)
+        run_study(changed)
 
 
 def test_the_recipes_of_the_study_read_the_same_examples() -> None:
     folder = Path(__file__).parents[2] / "recipes"
-    arms = {arm.recipe.name: arm for arm in plan(folder / "study", folder, folder, [0])}
+    arms = {arm.recipe.name: arm for arm in StudyPlan(folder / "study", folder, folder, [0]).arms()}
     assert set(arms) == {"progressive", "reverse", "multitask", "erc-only"}
-    assert arms["progressive"].first == "sa-only"
-    assert arms["reverse"].first == "sd-only"
-    read = {name: {(s.name, s.limit) for s in arm.recipe.sources()} for name, arm in arms.items()}
+    assert arms["progressive"].first_link_arm == "sa-only"
+    assert arms["reverse"].first_link_arm == "sd-only"
+    read = {name: {(s.name, s.limit) for s in arm.recipe.datasets} for name, arm in arms.items()}
     assert read["progressive"] == read["reverse"] == read["multitask"]
     assert read["erc-only"] < read["progressive"]
     levels = arms["progressive"].recipe.levels
@@ -219,6 +216,6 @@ def test_the_recipes_of_the_study_read_the_same_examples() -> None:
     assert alone.model_copy(update={"learning_rate": levels[1].learning_rate}) == levels[1]
     few = [load_recipe(file) for file in sorted((folder / "few-shot").glob("*.toml"))]
     assert len(few) == 4
-    assert {(s.per_class, recipe.evaluation.limit) for recipe in few for s in recipe.sources()} == {
+    assert {(s.per_class, recipe.evaluation.limit) for recipe in few for s in recipe.datasets} == {
         (150, 3000)
     }

@@ -14,13 +14,13 @@ from tiny import byte_tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import gsa
-from gsa.atomic_io import sha256
 from gsa.chain.chain import Chain
-from gsa.chain.link import LinkWeights
-from gsa.chain.run_folder import load_run
+from gsa.chain.link import WEIGHTS, LinkWeights
+from gsa.chain.run_folder import RunFolder
+from gsa.checksums import sha256
 from gsa.datasets.catalogue import load
 from gsa.errors import InputError
-from gsa.evaluation.evaluate import evaluate
+from gsa.evaluation.evaluate import Evaluator
 from gsa.export.export import export, stacked
 from gsa.model.hf_logging import quiet_libraries
 
@@ -33,7 +33,7 @@ def logits(model: Any) -> torch.Tensor:
 
 
 def test_merged_is_a_plain_model_folder(folders: dict[str, Path], tuned: Path) -> None:
-    expected = load_run(tuned)[2].model
+    expected = RunFolder(tuned).load()[2].model
     plain = AutoModelForCausalLM.from_pretrained(folders["merged"])
     for (name, a), (_, b) in zip(plain.state_dict().items(), expected.state_dict().items(), strict=True):
         assert torch.equal(a, b), name
@@ -45,6 +45,32 @@ def test_merged_is_a_plain_model_folder(folders: dict[str, Path], tuned: Path) -
     assert again.sentiment("Fine.") == gsa.load(tuned).sentiment("Fine.")
 
 
+def test_a_merged_export_of_16_bits_stays_so_and_keeps_its_row_length(tuned: Path, tmp_path: Path) -> None:
+    run = RunFolder(Path(shutil.copytree(tuned, tmp_path / "run")))
+    recipe, chain = run.read()
+    recipe = recipe.model_copy(update={"backbone": recipe.backbone.model_copy(update={"dtype": "bfloat16"})})
+    run.recipe_file.write_text(recipe.toml())
+    replace(chain, recipe=sha256(run.recipe_file)).write()
+    out = export(run.root, "merged", tmp_path / "merged")
+    assert AutoModelForCausalLM.from_pretrained(out).dtype == torch.bfloat16
+    loaded = gsa.load(out)
+    assert loaded.model.dtype == torch.bfloat16
+    assert loaded._row_tokens == recipe.training.row_tokens == 800
+    assert loaded.sentiment("Fine.") == gsa.load(run.root).sentiment("Fine.")
+    assert gsa.load(out, dtype="float32").model.dtype == torch.float32
+    assert gsa.load(recipe.backbone.name, dtype="float16").model.dtype == torch.float16
+    with pytest.raises(InputError, match="dtype 'int8': expected one of float32, bfloat16, float16"):
+        gsa.load(out, dtype="int8")
+
+
+def test_the_current_directory_is_refused_in_a_sentence(
+    tuned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"'\.' is or contains the current directory"):
+        export(tuned, "merged", Path("."))
+
+
 def test_the_adapter_is_one_of_summed_rank(folders: dict[str, Path], tuned: Path, tiny_folder: Path) -> None:
     config = json.loads((folders["adapter"] / "adapter_config.json").read_text())
     assert config["r"] == config["lora_alpha"] == 6
@@ -52,7 +78,7 @@ def test_the_adapter_is_one_of_summed_rank(folders: dict[str, Path], tuned: Path
         linked = PeftModel.from_pretrained(
             AutoModelForCausalLM.from_pretrained(tiny_folder), folders["adapter"]
         )
-    expected = logits(load_run(tuned)[2].model)
+    expected = logits(RunFolder(tuned).load()[2].model)
     assert (logits(linked) - expected).norm() / expected.norm() < 1e-5
     stored = load_file(folders["adapter"] / "adapter_model.safetensors")
     assert all(min(tensor.shape) == 6 for tensor in stored.values())
@@ -105,7 +131,7 @@ def test_bad_input_leaves_nothing(
 
 def test_a_folder_that_is_there_is_kept(tuned: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("x")
-    with pytest.raises(InputError, match="is there already: expected a new or empty folder"):
+    with pytest.raises(InputError, match="exists already: expected a new or empty folder"):
         export(tuned, "merged", tmp_path)
     assert (tmp_path / "mine").read_text() == "x"
 
@@ -126,7 +152,7 @@ def test_a_chain_is_half_as_large_and_says_the_same(tuned: Path, tmp_path: Path)
         assert {tensor.dtype for tensor in tensors.values()} == {torch.float16}
         assert (folder / "adapter_model.safetensors").stat().st_mode & 0o044, "others may read it"
         assert gsa.load(out, level=level)
-    assert evaluate(out, levels=[1], datasets=["sampler-sentiment"], limit=4, say=lambda _: None)
+    assert Evaluator(out).evaluate([1], ["sampler-sentiment"], limit=4)
 
 
 def test_a_damaged_link_or_a_weight_beyond_16_bits_is_refused(tuned: Path, tmp_path: Path) -> None:
@@ -140,7 +166,7 @@ def test_a_damaged_link_or_a_weight_beyond_16_bits_is_refused(tuned: Path, tmp_p
     save_file(tensors, file)
     with pytest.raises(InputError, match="is damaged"):
         export(copy, "chain", tmp_path / "one")
-    links = (replace(chain.links[0], sha256=sha256(file)), *chain.links[1:])
+    links = (replace(chain.links[0], files={**chain.links[0].files, WEIGHTS: sha256(file)}), *chain.links[1:])
     replace(chain, links=links).write()
     with pytest.raises(InputError, match="16 bits"):
         export(copy, "chain", tmp_path / "two")

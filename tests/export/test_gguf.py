@@ -9,7 +9,7 @@ import torch
 from tiny import byte_tokenizer, tiny_llama
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from gsa.chain.run_folder import load_run
+from gsa.chain.run_folder import RunFolder
 from gsa.errors import InputError
 from gsa.export.gguf import check_architecture, interleaved, write_gguf
 from gsa.model.backbone import LoadedModel
@@ -18,7 +18,7 @@ from gsa.model.backbone import LoadedModel
 def test_a_gguf_reads_back_as_what_it_was(folders: dict[str, Path], tuned: Path) -> None:
     (file,) = folders["gguf"].glob("*.gguf")
     plain = AutoModelForCausalLM.from_pretrained(folders["gguf"], gguf_file=file.name, dtype=torch.float32)
-    expected = load_run(tuned)[2].model
+    expected = RunFolder(tuned).load()[2].model
     weights = plain.state_dict()
     for name, weight in expected.state_dict().items():
         kept = weight.half().float() if weight.ndim > 1 else weight

@@ -15,19 +15,20 @@ import pytest
 import yaml
 
 import gsa
-from gsa.atomic_io import with_checksum_line
+from gsa.chain import run_folder
 from gsa.chain.chain import Chain
-from gsa.chain.run_folder import read_run
+from gsa.chain.run_folder import RunFolder
+from gsa.checksums import sha256
 from gsa.data.task import EMOTION, SENTIMENT
 from gsa.datasets.catalogue import load
 from gsa.errors import InputError
-from gsa.evaluation.evaluate import evaluate
+from gsa.evaluation.evaluate import Evaluator
 from gsa.export.export import export
 from gsa.export.model_card import prompt
-from gsa.model import backbone, smollm2
+from gsa.model import smollm2
 from gsa.model.hf_logging import quiet_libraries
+from gsa.recipes.datasets import tasks_of
 from gsa.recipes.loader import load_recipe
-from gsa.recipes.sources import tasks_of
 
 KINDS = ("merged", "adapter", "gguf")
 
@@ -97,7 +98,7 @@ def shipped(tuned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     """A copy of the run in the shipped model's place, with a card."""
     folder = Path(shutil.copytree(tuned, tmp_path / "shipped"))
     (folder / "README.md").write_text("licences and limits")
-    monkeypatch.setattr(backbone, "SHIPPED", folder)
+    monkeypatch.setattr(run_folder, "SHIPPED", folder)
     return folder
 
 
@@ -115,11 +116,11 @@ def test_the_shipped_model_is_exported_by_its_name(
     assert (out / "GSA-135M.md").read_text() == "licences and limits"
     assert "[GSA-135M](GSA-135M.md)" in (out / "README.md").read_text()
     assert (front(out)["license"], front(out)["library_name"]) == ("apache-2.0", "gsa-llm")
-    with pytest.raises(InputError, match="nothing is written into the shipped model: expected a run, or the"):
-        evaluate(Path("gsa-135m"), say=lambda _: None)
+    with pytest.raises(InputError, match="the shipped model's folder is never written to: expected a run"):
+        Evaluator(Path("gsa-135m"))
     assert not Path("gsa-135m").exists()
     shutil.copytree(tuned, "gsa-135m")
-    assert read_run(Path("gsa-135m"))[1].root == Path("gsa-135m"), "a folder of that name is meant"
+    assert RunFolder(Path("gsa-135m")).read()[1].root == Path("gsa-135m"), "a folder of that name is meant"
     assert not (export(shipped, "merged", tmp_path / "base", 0) / "GSA-135M.md").exists()
 
 
@@ -159,13 +160,15 @@ def test_the_card_of_an_adapter_runs_as_it_is_beside_its_base(
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     root = Path(shutil.copytree(tuned, tmp_path / "run"))
-    monkeypatch.setattr(smollm2, "folder", lambda: tiny_folder)
+    monkeypatch.setattr(smollm2, "folder", lambda weights=True: tiny_folder)
     recipe = load_recipe(
         root / "recipe.toml", [f"backbone.name={'smollm2-135m' if base == 'default' else tuned}"]
     )
-    (root / "recipe.toml").write_text(with_checksum_line(recipe.toml()))
+    (root / "recipe.toml").write_text(recipe.toml())
     replace(
-        Chain.read(root), base=smollm2.IDENTITY if base == "default" else Chain.read(tuned).identity()
+        Chain.read(root),
+        recipe=sha256(root / "recipe.toml"),
+        base=smollm2.IDENTITY if base == "default" else Chain.read(tuned).identity(),
     ).write()
     out = export(root, "adapter", tmp_path / "adapter")
     assert 'BASE = "base"  # made here by: gsa export RUN --format merged --level 0 --out base' in script(out)

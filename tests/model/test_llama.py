@@ -4,7 +4,7 @@ import pytest
 import torch
 from tiny import tiny_llama
 
-from gsa.chain.chain import fresh_link
+from gsa.chain.lora import fresh_link
 from gsa.model import llama
 from gsa.model.backbone import row_logits, trie_inputs
 from gsa.recipes.schema import Lora

@@ -92,7 +92,7 @@ def plain(model):
     return other.eval().requires_grad_(False)
 
 
-@pytest.mark.parametrize("name", ["inline", "paper", "instruction_first"])
+@pytest.mark.parametrize("name", ["inline", "paper"])
 def test_probabilities_are_those_of_one_label_at_a_time(model, plain, tokenizer, name):
     prompts = conversation(tokenizer, turns=3, name=name)
     assert len({len(answer) for answer in prompts[0].answers}) > 2

@@ -1,25 +1,28 @@
-"""A stranger's run or model folder runs no code, leads nowhere else, and cannot ask for absurd memory."""
+"""A run or model folder from elsewhere runs no code, leads nowhere else, and allocates no absurd memory."""
 
 import json
 import shutil
 import struct
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from peft import LoraConfig
 from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig
 
-from gsa.atomic_io import from_checked_json, sha256, to_checked_json
 from gsa.chain.base import load_base, load_config
 from gsa.chain.chain import Chain
 from gsa.chain.link import WEIGHTS
-from gsa.chain.run_folder import load_run, read_run
+from gsa.chain.run_folder import RunFolder
+from gsa.checksums import checksums, from_checked_json, to_checked_json
 from gsa.errors import InputError
-from gsa.evaluation.evaluate import evaluate
-from gsa.model import validation as trust
+from gsa.evaluation.evaluate import Evaluator
 from gsa.model.backbone import refuse_unsuitable
+from gsa.model.validation import check_adapter, tensor_shapes
 from gsa.recipes.loader import load_recipe
 from gsa.recipes.schema import Backbone
 from gsa.training.run import tune
@@ -44,8 +47,7 @@ def reseal(run: Path) -> None:
     stored = from_checked_json((run / "chain.json").read_text())
     for link in stored["links"]:
         folder = run / "links" / link["folder"]
-        link["sha256"] = sha256(folder / "adapter_model.safetensors")
-        link["config"] = sha256(folder / "adapter_config.json")
+        link["files"] = checksums(folder, link["files"])
     (run / "chain.json").write_text(to_checked_json(stored))
 
 
@@ -73,21 +75,37 @@ def change(file: Path, **keys: object) -> None:
         ({"target_modules": ["../x"]}, "target_modules is"),
         ({"target_modules": ["q_proj"]}, "expected a matrix of rank 2 for one of ['q_proj']"),
         ({"lora_alpha": "high"}, "lora_alpha is 'high'"),
+        ({"bias": "all"}, "bias is 'all'"),
+        ({"trust_remote_code": True}, "trust_remote_code is True"),
     ],
 )
 def test_an_adapter_that_is_not_plain_lora_is_refused(run: Path, keys: dict[str, object], says: str) -> None:
     change(run / "links" / "1-SA" / "adapter_config.json", **keys)
     reseal(run)
     with pytest.raises(InputError) as caught:
-        load_run(run)
+        RunFolder(run).load()
     assert says in str(caught.value)
+
+
+def test_peft_is_only_needed_to_tune(run: Path) -> None:
+    code = f"import sys, gsa; gsa.load({str(run)!r}).sentiment('Fine.'); assert 'peft' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_defaults_of_peft_and_layers_stored_transposed_are_plain_lora(run: Path) -> None:
+    folder = run / "links" / "1-SA"
+    usual = LoraConfig(task_type="CAUSAL_LM", fan_in_fan_out=True).to_dict()
+    change(
+        folder / "adapter_config.json", **{k: v for k, v in usual.items() if k not in ("r", "target_modules")}
+    )
+    assert check_adapter(folder) == folder
 
 
 def test_an_adapter_that_names_another_base_loads_onto_the_recipes(run: Path) -> None:
     """The name is a note: nothing is fetched by it."""
     change(run / "links" / "1-SA" / "adapter_config.json", base_model_name_or_path="evil/model", revision="x")
     reseal(run)
-    assert load_run(run)[2].model is not None
+    assert RunFolder(run).load()[2].model is not None
 
 
 def spoil_tensors(file: Path, edit: Callable[[dict[str, torch.Tensor]], object]) -> None:
@@ -110,7 +128,7 @@ def test_an_adapter_with_other_tensors_is_refused(run: Path, edit: Callable[...,
     spoil_tensors(run / "links" / "2-ERC" / "adapter_model.safetensors", edit)
     reseal(run)
     with pytest.raises(InputError, match="2-ERC"):
-        load_run(run)
+        RunFolder(run).load()
 
 
 def test_a_link_of_embeddings_is_plain_lora_too(run: Path) -> None:
@@ -118,7 +136,7 @@ def test_a_link_of_embeddings_is_plain_lora_too(run: Path) -> None:
     name = "base_model.model.model.embed_tokens.lora_embedding_"
     save_file({f"{name}A": torch.zeros(2, 257), f"{name}B": torch.zeros(32, 2)}, folder / WEIGHTS)
     change(folder / "adapter_config.json", target_modules=["embed_tokens"])
-    assert trust.adapter(folder) == folder
+    assert check_adapter(folder) == folder
 
 
 @pytest.mark.parametrize(
@@ -135,10 +153,10 @@ def test_absurd_headers_are_refused_before_memory_is_asked_for(tmp_path: Path, h
     text = json.dumps(header).encode()
     (tmp_path / "a.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + b"1234")
     with pytest.raises(InputError, match="is not a safetensors file"):
-        trust.tensor_shapes(tmp_path / "a.safetensors")
+        tensor_shapes(tmp_path / "a.safetensors")
     (tmp_path / "a.safetensors").write_bytes(struct.pack("<Q", 2**63) + b"{}")
     with pytest.raises(InputError, match="is not a safetensors file"):
-        trust.tensor_shapes(tmp_path / "a.safetensors")
+        tensor_shapes(tmp_path / "a.safetensors")
 
 
 @pytest.mark.parametrize(
@@ -154,12 +172,13 @@ def test_a_link_out_of_the_run_is_refused(run: Path, tmp_path: Path, where: str)
         place.unlink(missing_ok=True)
         (outside / "moved").write_text("mine")
     place.symlink_to(outside / "moved")
-    for work in (lambda: evaluate(run, say=lambda _: None), lambda: load_run(run), lambda: read_run(run)):
+    folder = RunFolder(run)
+    for work in (lambda: Evaluator(run).evaluate(), folder.load, folder.read):
         with pytest.raises(InputError, match=r"is a link to .* outside"):
             work()
     recipe = load_recipe(run / "recipe.toml")
     with pytest.raises(InputError, match=r"is a link to .* outside"):
-        tune(recipe, run, lambda _: None)
+        tune(recipe, run)
     assert [path.name for path in outside.iterdir()] == ["moved"]
 
 
@@ -168,7 +187,7 @@ def test_paths_in_a_manifest_stay_inside(run: Path) -> None:
         stored = from_checked_json((run / "chain.json").read_text())
         stored["links"][0]["folder"] = folder
         (run / "chain.json").write_text(to_checked_json(stored))
-        with pytest.raises(InputError, match="points elsewhere"):
+        with pytest.raises(InputError, match="leads elsewhere"):
             Chain.read(run)
 
 

@@ -2,13 +2,13 @@
 
 import pytest
 
+from gsa.datasets.records import Record, Rejected
 from gsa.prediction import chunking as module
 from gsa.prediction.chunking import chunks
-from gsa.prediction.rows import Record, Rejected
 
 
-def record(row: int, dialogue: str, whole: bool = False) -> Record:
-    return Record(row, {"text": f"t{row}"}, f"t{row}", "", dialogue, whole)
+def record(row: int, dialogue: str, turn: int = 0) -> Record:
+    return Record(row, {"text": f"t{row}"}, f"t{row}", "", dialogue, turn)
 
 
 def test_chunks_end_between_dialogues() -> None:
@@ -25,7 +25,7 @@ def test_a_dialogue_that_begins_again_is_rejected() -> None:
 
 
 def test_no_chunk_grows_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_TURNS", 5)
+    monkeypatch.setattr(module, "MAX_TURNS", 5)
     rows = [record(i, "a") for i in range(8)] + [record(8, "b")]
     found = [row for chunk in chunks(rows, 2, context=True) for row in chunk]
     assert [isinstance(row, Record) for row in found] == [True] * 5 + [False] * 3 + [True]
@@ -43,7 +43,7 @@ def test_a_dialogue_is_not_cut_where_a_row_is_rejected() -> None:
 
 
 def test_long_rows_end_a_chunk_early(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LETTERS", 100)
+    monkeypatch.setattr(module, "MAX_CHARACTERS", 100)
     rows = [Record(i, {"text": "x" * 60, "n": i}, "x" * 60) for i in range(5)]
     assert [len(chunk) for chunk in chunks(rows, 512, context=False)] == [2, 2, 1]
     bad = [Rejected(i, "bad", {"text": "x" * 60}) for i in range(5)]
@@ -53,19 +53,21 @@ def test_long_rows_end_a_chunk_early(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_dialogue_of_one_line_is_not_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[module._Dialogues] = []
-    plain = module._Dialogues.__init__
-    monkeypatch.setattr(module._Dialogues, "__init__", lambda self: (plain(self), seen.append(self))[0])
-    rows = [record(i, f"{i // 2} x", whole=True) for i in range(40)] + [record(40, "a"), record(41, "b")]
+    trackers: list[module._DialogueTracker] = []
+    init = module._DialogueTracker.__init__
+    monkeypatch.setattr(
+        module._DialogueTracker, "__init__", lambda self: (init(self), trackers.append(self))[0]
+    )
+    rows = [record(i // 2, "x", turn=1 + i % 2) for i in range(40)] + [record(40, "a"), record(41, "b")]
     assert sum(len(chunk) for chunk in chunks(rows, 4, context=True)) == 42
-    assert seen[0]._seen == {hash("a"), hash("b")}
+    assert trackers[0]._ended == {hash((0, "a")), hash((0, "b"))}
 
 
 def test_a_dialogue_of_one_line_that_was_given_up_does_not_begin_anew(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "MOST_TURNS", 5)
-    rows = [record(i, "1 a", whole=True) for i in range(40)] + [record(40, "2 b", whole=True)]
+    monkeypatch.setattr(module, "MAX_TURNS", 5)
+    rows = [record(1, "a", turn=1 + i) for i in range(40)] + [record(2, "b", turn=1)]
     found = list(chunks(rows, 2, context=True))
     assert [isinstance(row, Record) for chunk in found for row in chunk] == [True] * 5 + [False] * 35 + [True]
     assert max(map(len, found)) <= 8

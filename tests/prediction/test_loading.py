@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 import gsa
+from gsa.chain import run_folder
 from gsa.data.layout import Layout
 from gsa.data.task import EMOTION, SENTIMENT
 from gsa.errors import InputError
-from gsa.model import backbone
+from gsa.recipes.datasets import tasks_of
 from gsa.recipes.loader import load_recipe, validate
-from gsa.recipes.sources import tasks_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,9 +34,9 @@ def test_an_untuned_backbone_has_the_default_layout(tuned: Path, tiny_folder: Pa
 def test_the_shipped_model_is_the_default(
     tuned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backbone, "SHIPPED", tuned)
+    monkeypatch.setattr(run_folder, "SHIPPED", tuned)
     assert gsa.load().identity == gsa.load("gsa-135m").identity == gsa.load(tuned).identity
-    monkeypatch.setattr(backbone, "SHIPPED", tmp_path)
+    monkeypatch.setattr(run_folder, "SHIPPED", tmp_path)
     with pytest.raises(
         InputError, match="the shipped model GSA-135M is not in this installation: expected a run"
     ):

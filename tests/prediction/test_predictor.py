@@ -1,6 +1,8 @@
 """The predictor: the same answers alone and together, from one thread and from many."""
 
 import threading
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,7 @@ import pytest
 from tiny import byte_tokenizer
 
 import gsa
-from gsa.data.encoder import Encoder
+from gsa.data.encoder import Encoder, Prompt
 from gsa.data.layout import Layout
 from gsa.data.task import EMOTION, SARCASM, SENTIMENT, Task
 from gsa.data.types import Dialogue, Example, Prediction, Truncated, Utterance
@@ -16,7 +18,7 @@ from gsa.errors import InputError
 from gsa.model.backbone import LoadedModel, row_logits
 from gsa.model.scoring import score
 from gsa.prediction import predictor as module
-from gsa.prediction.inputs import dialogue
+from gsa.prediction.inputs import dialogue, example
 from gsa.prediction.predictor import Predictor
 
 TALK = [
@@ -82,7 +84,9 @@ def test_answers_are_those_of_evaluation(plain: Predictor, model: Any) -> None:
     )
     expected = score(model, prompts)
     for found, known in zip(plain.emotions(TALK), expected, strict=True):
-        assert list(found.probabilities.values()) == pytest.approx(list(known.probabilities), abs=1e-6)
+        assert list(found.probabilities.values()) == pytest.approx(
+            list(known.probabilities.values()), abs=1e-6
+        )
 
 
 def test_a_conversation_is_one_forward_pass(plain: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,25 +101,26 @@ def test_a_conversation_is_one_forward_pass(plain: Predictor, monkeypatch: pytes
     assert len(passes) == 1
 
 
-def test_queries_of_any_tasks_go_together(plain: Predictor) -> None:
+def test_examples_of_any_tasks_go_together(plain: Predictor) -> None:
     talk = dialogue(TALK)
     twin = dialogue(TALK[::-1])  # has the same id, and must not be taken for the other
-    asked = [
-        Query(EMOTION, talk, 2), Query(SENTIMENT, dialogue(TEXTS[1])), Query(EMOTION, twin, 2),
-        Query(SARCASM, talk, 1), Query(EMOTION, talk, 0), Query(SENTIMENT, dialogue(TEXTS[0])),
+    pairs = [
+        (EMOTION, talk, 2), (SENTIMENT, dialogue(TEXTS[1]), 0), (EMOTION, twin, 2), (SARCASM, talk, 1),
+        (EMOTION, talk, 0), (SENTIMENT, dialogue(TEXTS[0]), 0),
     ]  # fmt: skip
-    together = plain.predict(asked)
-    assert all(close(found, plain.predict([query])[0]) for found, query in zip(together, asked, strict=True))
+    examples, tasks = [example(*pair) for pair in pairs], [task for task, _, _ in pairs]
+    together = plain.predict(examples, tasks)
+    alone = [plain.predict([one], task)[0] for one, task in zip(examples, tasks, strict=True)]
+    assert all(close(a, b) for a, b in zip(together, alone, strict=True))
     assert len({found.label for found in together} | {tuple(f.probabilities) for f in together}) > 2
-    assert plain.predict([]) == []
+    assert plain.predict([], []) == []
 
 
 def test_long_lists_are_taken_in_parts(plain: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = plain.sentiment(TEXTS)
-    monkeypatch.setattr(module, "AT_ONCE", 2)
+    monkeypatch.setattr(module, "CHUNK", 2)
     told: list[int] = []
-    queries = [Query(SENTIMENT, dialogue(text)) for text in TEXTS]
-    parts = plain.predict(queries, told.append)
+    parts = plain.predict([example(SENTIMENT, dialogue(text)) for text in TEXTS], SENTIMENT, told.append)
     assert all(close(a, b) for a, b in zip(whole, parts, strict=True))
     assert told[-1] == 3
     assert told == sorted(told)
@@ -152,7 +157,7 @@ def test_a_question_of_ones_own_about_a_conversation(plain: Predictor) -> None:
     found = plain.classify("urgency", TALK, context=True, **own)
     assert isinstance(found, Prediction)
     task = gsa.Task("urgency", 4, own["instruction"], own["labels"])
-    assert close(found, plain.predict([gsa.Query(task, dialogue(TALK), 2)])[0])
+    assert close(found, plain.predict([example(task, dialogue(TALK), 2)], task)[0])
     assert not close(found, plain.classify("urgency", TALK[-1:], context=True, **own)), "it is read"
     assert len(plain.classify("urgency", [TALK, TALK], context=True, **own)) == 2
     assert len(plain.classify("urgency", TALK, **own)) == 3, "without it each turn is a text of its own"
@@ -208,4 +213,69 @@ def test_encoders_are_kept_but_not_forever(plain: Predictor, monkeypatch: pytest
         plain.sentiment("Fine.", labels=[f"{name}1", f"{name}2"])
         assert plain._encoder(SENTIMENT) is mine, "what is asked often is not made again"
     assert len(plain._encoders) == 2
-    assert len(plain._known.tokens) == 1, "a line is counted once for all tasks"
+    assert len(plain._token_counts.lines) == 1, "a line is counted once for all tasks"
+
+
+class CountingTokenizer:
+    """A tokenizer that counts how often it reads each text."""
+
+    def __init__(self) -> None:
+        self.texts: Counter[str] = Counter()
+        self._tokenizer = byte_tokenizer()
+
+    def __call__(self, texts: list[str], **options: Any) -> Any:
+        self.texts.update(texts)
+        return self._tokenizer(texts, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tokenizer, name)
+
+
+@pytest.fixture
+def encoding(model: Any, monkeypatch: pytest.MonkeyPatch) -> Predictor:
+    """A predictor that encodes and does not score."""
+
+    def score(model: Any, prompts: Sequence[Prompt], *_: Any) -> list[Prediction]:
+        return [Prediction("joy", {"joy": 1.0}) for _ in prompts]
+
+    monkeypatch.setattr(module, "score", score)
+    return Predictor(LoadedModel(model, CountingTokenizer(), "tiny"), Layout(max_tokens=600))
+
+
+def test_the_length_of_each_turn_is_counted_once(encoding: Predictor) -> None:
+    turns = [f"This is turn {number}." for number in range(200)]
+    encoding.emotions(turns)
+    assert [encoding.tokenizer.texts[turn] for turn in turns] == [1] * 200
+
+
+@pytest.mark.parametrize("interleaved", [False, True])
+def test_encoding_takes_time_linear_in_the_number_of_turns(
+    encoding: Predictor, interleaved: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = 0
+    line = Utterance.line
+
+    def count(self: Utterance) -> str:
+        nonlocal lines
+        lines += 1
+        return line(self)
+
+    monkeypatch.setattr(Utterance, "line", count)
+
+    def work(turns: int) -> tuple[int, int]:
+        """Return the lines made and the characters tokenised for two conversations."""
+        nonlocal lines
+        lines = 0
+        encoding.tokenizer.texts.clear()
+        pair = [dialogue([f"{name} {number:05}" for number in range(turns)]) for name in "ab"]
+        examples = [example(EMOTION, talk, target) for talk in pair for target in range(turns)]
+        if interleaved:
+            examples = [examples[i % 2 * turns + i // 2] for i in range(2 * turns)]
+        predictions = encoding.predict(examples, EMOTION)
+        assert len(predictions) == 2 * turns
+        return lines, sum(len(text) * n for text, n in encoding.tokenizer.texts.items())
+
+    work(10)  # the encoder is made
+    (short_lines, short_characters), (long_lines, long_characters) = work(300), work(600)
+    assert long_lines < 2.2 * short_lines
+    assert long_characters < 2.2 * short_characters

@@ -5,24 +5,25 @@ import json
 from pathlib import Path
 
 import pytest
-from jobs import Fake, csv, read, work
+from jobs import Fake, csv, make_job, read
 
 from gsa.errors import InputError
-from gsa.prediction.job import Count, label_file, label_stream
+from gsa.prediction.job import label_file, label_stream
+from gsa.prediction.parts import RowCounts
 
 
 def test_bad_rows_go_to_the_rejects(tmp_path: Path) -> None:
     path, out = tmp_path / "in.csv", tmp_path / "out.csv"
     path.write_text("id,text\n1,fine\n2\n3, \n4,good\n")
-    count = label_file(work(path, "csv"), out, size=2)
-    assert count == Count(2, 2, "row 3: expected 2 fields, found 1")
+    count = label_file(make_job(path, "csv"), out, size=2)
+    assert count == RowCounts(2, 2, "row 3: expected 2 fields, found 1")
     assert read(out)["id"].to_list() == ["1", "4"]
     rejects = tmp_path / "out.csv.rejects.jsonl"
     found = [json.loads(line) for line in rejects.read_text().splitlines()]
     assert [row["row"] for row in found] == [3, 4]
     assert found[1]["found"] == {"id": "3", "text": " "}
     path.write_text("id,text\n1,fine\n")
-    label_file(work(path, "csv"), out, again=True)
+    label_file(make_job(path, "csv"), out, overwrite=True)
     assert not rejects.exists(), "those of an earlier job are gone"
 
 
@@ -33,23 +34,23 @@ def test_no_file_that_is_there_becomes_the_rejects(rows: str, tmp_path: Path) ->
     content = source.read_bytes()
     mine.write_text("mine")
     (tmp_path / "linked.csv").hardlink_to(source)
-    for rejects, again, says in (
-        (mine, False, r"mine\.txt' is there already: expected another --rejects, or --again"),
+    for rejects, overwrite, says in (
+        (mine, False, r"mine\.txt' exists already: expected another --rejects, or --overwrite"),
         (source, True, r"in\.csv' is the input: expected another --rejects"),
         (tmp_path / "linked.csv", True, r"linked\.csv' is the input"),
         (out, True, r"out\.csv' is the output: expected another --rejects"),
         (tmp_path, True, "is a folder: expected the name of a file for --rejects"),
     ):
         with pytest.raises(InputError, match=says):
-            label_file(work(source, "csv"), out, rejects, again)
+            label_file(make_job(source, "csv"), out, rejects, overwrite)
         if rejects != out:
             with pytest.raises(InputError, match=says):
-                label_stream(work(source, "csv"), io.BytesIO(), rejects, again)
+                label_stream(make_job(source, "csv"), io.BytesIO(), rejects, overwrite)
     assert (source.read_bytes(), mine.read_text()) == (content, "mine")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "linked.csv", "mine.txt"]
-    label_file(work(source, "csv"), out, mine, again=True)
+    label_file(make_job(source, "csv"), out, mine, overwrite=True)
     assert mine.read_text().count("\n") == bool(rows), "a file that is named is there in any case"
-    label_stream(work(source, "csv"), io.BytesIO(), mine, again=True)
+    label_stream(make_job(source, "csv"), io.BytesIO(), mine, overwrite=True)
     assert mine.read_text().count("\n") == bool(rows)
 
 
@@ -57,18 +58,18 @@ def test_the_rejects_of_an_output_are_not_the_input(tmp_path: Path) -> None:
     source = tmp_path / "out.csv.rejects.jsonl"
     source.write_text('{"text": "fine"}\n')
     with pytest.raises(InputError, match="is the input: expected another --output or --rejects"):
-        label_file(work(source, "csv"), tmp_path / "out.csv", again=True)
+        label_file(make_job(source, "csv"), tmp_path / "out.csv", overwrite=True)
     assert source.is_file()
 
 
 def test_rejects_are_named_as_before_the_kill(tmp_path: Path) -> None:
     source, out, mine = csv(tmp_path, 9), tmp_path / "out.csv", tmp_path / "mine.txt"
     with pytest.raises(KeyboardInterrupt):
-        label_file(work(source, "csv", Fake(most=5)), out, tmp_path / "bad.jsonl", size=4)
+        label_file(make_job(source, "csv", Fake(most=5)), out, tmp_path / "bad.jsonl", size=4)
     mine.write_text("mine")
     with pytest.raises(InputError, match="its rejects differs"):
-        label_file(work(source, "csv"), out, mine, size=4)
+        label_file(make_job(source, "csv"), out, mine, size=4)
     assert mine.read_text() == "mine"
     (tmp_path / "bad.jsonl").write_text("of a kill while joining")
-    assert label_file(work(source, "csv"), out, tmp_path / "bad.jsonl", size=4).labelled == 9
+    assert label_file(make_job(source, "csv"), out, tmp_path / "bad.jsonl", size=4).labelled == 9
     assert (tmp_path / "bad.jsonl").read_text() == ""

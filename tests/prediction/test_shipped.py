@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 import gsa
-from gsa.chain.base import SHIPPED
 from gsa.chain.chain import Chain
-from gsa.prediction import shell
+from gsa.chain.run_folder import SHIPPED
+from gsa.cli.predict import PredictOptions, predict
 from gsa.recipes.loader import load_recipe
 from gsa.report.runs import read_runs
 
@@ -41,7 +41,7 @@ def test_it_is_small_whole_and_tuned_as_its_recipe_says() -> None:
     assert [link.name for link in chain.links] == ["SA", "ERC", "SD"]
     assert len(chain.link_weights()) == 3, "each as its checksum says"
     assert load_recipe(SHIPPED / "recipe.toml") == load_recipe(ROOT / "recipes" / "gsa-135m.toml")
-    assert not any(source.name == "iemocap" for source in load_recipe(SHIPPED / "recipe.toml").sources())
+    assert not any(source.name == "iemocap" for source in load_recipe(SHIPPED / "recipe.toml").datasets)
 
 
 def test_its_card_has_the_scores_of_the_report() -> None:
@@ -74,7 +74,7 @@ def test_the_readme_has_the_scores_of_the_rows_on_disk() -> None:
     said = re.findall(r"([A-Z][\w+-]+) (\d+\.\d)", sentence)
     assert [name for name, _ in said] == ["SST-2", "MOSI", "MOSEI", "MELD", "EmoryNLP"]
     for name, value in said:
-        row = run.row(3, NAMES[name])
+        row = run.main_row(3, NAMES[name])
         assert row
         assert float(value) == round(row.value, 1)
 
@@ -121,7 +121,7 @@ def test_the_pages_show_what_it_answers() -> None:
         (said,) = re.findall(pattern, (ROOT / name).read_text(encoding="utf-8"), re.M)
         assert float(said) == pytest.approx(found.probabilities["negative"], abs=1e-4), name
     page = (ROOT / "docs" / "predict.md").read_text(encoding="utf-8")
-    printed = shell.label("sentiment", "The zip broke on the second day.", shell.Options())
+    printed = predict("sentiment", "The zip broke on the second day.", PredictOptions())
     assert f"\n{printed}\n" in page
     (chat,) = re.findall(r"```json chat.jsonl\n(.*?)\n```", page, re.S)
     turns = json.loads(chat)["turns"]

@@ -51,7 +51,7 @@ WRONG = [
     ("learning_rate = 1e-3", "learning_rate = 1e-3\nanswer_weight = 0.1",
      "answer_weight: found 0.1 beside loss = 'answer': expected it beside loss = 'labels'"),
     ('datasets = ["sampler-sentiment"]', 'datasets = [{{ name = "sampler-sentiment", balance = 0.5 }}]',
-     "balance of 'sampler-sentiment': found beside loss = 'answer': expected it beside loss = 'labels'"),
+     "balance of 'sampler-sentiment': found 0.5 beside loss = 'answer': expected it beside loss = 'labels'"),
     ("learning_rate = 1e-3", "learning_rate = 1e-3\nbalance = 0.5",
      "balance: found 0.5 beside loss = 'answer': expected it beside loss = 'labels'"),
     # missing
@@ -102,8 +102,8 @@ WRONG = [
     ("limit = 10", "limit = -1", "levels.1.datasets.0.limit: input should be greater than or equal to 0"),
     ("limit = 10", "fold = -1", "levels.1.datasets.0.fold: input should be greater than or equal to 0"),
     ("[layout]", "[layout]\nmax_tokens = 1", "layout.max_tokens: input should be greater than or equal"),
-    ("[layout]", "[layout]\nwindow = 0", "layout.window: input should be greater than or equal to 1"),
-    ('"inline"', '"inlin"', "layout.name: input should be 'paper', 'instruction_first' or 'inline'"),
+    ("[layout]", "[layout]\nmax_token = 512", "layout.max_token: unknown key (did you mean 'max_tokens'?)"),
+    ('"inline"', '"inlin"', "layout.name: input should be 'paper' or 'inline'"),
     ("[backbone]", '[backbone]\ndtype = "int4"', "backbone.dtype: input should be 'float32', 'bfloat16'"),
     ('split = "test"', 'split = "train"', "evaluation.split: input should be 'dev' or 'test'"),
     ('split = "test"', "limit = -5", "evaluation.limit: input should be greater than or equal to 0"),
@@ -165,7 +165,7 @@ def test_a_wrong_recipe_is_one_sentence_and_exit_code_2(
     (tmp_path / "recipe.toml").write_text(text)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GSA_DATA", str(tmp_path / "no-data"))
-    monkeypatch.setattr(sys, "argv", ["gsa", "tune", "recipe.toml", "--out", "run"])
+    monkeypatch.setattr(sys, "argv", ["gsa", "tune", "recipe.toml", "--out", "run", "--quiet"])
     with pytest.raises(SystemExit) as stopped:
         cli.main()
     err = capsys.readouterr().err

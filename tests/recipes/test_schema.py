@@ -49,12 +49,12 @@ def test_strategies_are_recipes_only() -> None:
     named = {path.stem: load_recipe(path) for path in RECIPES.glob("*.toml")}
     progressive = named["progressive"]
     assert [level.name for level in named["reverse"].levels] == ["SD", "ERC", "SA"]
-    everything = {source.name for source in progressive.sources()}
+    everything = {source.name for source in progressive.datasets}
     assert len(named["multitask"].levels) == 1
-    assert {source.name for source in named["multitask"].sources()} == everything
+    assert {source.name for source in named["multitask"].datasets} == everything
     for name, level in (("sa-only", "SA"), ("erc-only", "ERC"), ("sd-only", "SD")):
         (only,) = named[name].levels
-        assert only.datasets == next(each.datasets for each in progressive.levels if each.name == level)
+        assert only.datasets == next(one.datasets for one in progressive.levels if one.name == level)
 
 
 def test_overrides_reach_any_key_by_number_or_name(tmp_path: Path) -> None:
@@ -146,9 +146,33 @@ def test_files_that_are_no_recipe(tmp_path: Path) -> None:
         load_recipe(tmp_path / "latin.toml")
 
 
-def test_sources_come_once_in_order() -> None:
-    source = {"name": "a", "path": "p", "task": "sentiment", "labels": ["x", "y"]}
-    levels = [{"name": n, "datasets": [source, f"d{n}"], "learning_rate": 0.1} for n in "12"]
+def test_the_datasets_of_a_recipe_come_once_in_order() -> None:
+    own = {"name": "a", "path": "p", "task": "sentiment", "labels": ["x", "y"]}
+    levels = [
+        {"name": n, "datasets": [{**own, "limit": int(n)}, f"d{n}"], "learning_rate": 0.1} for n in "12"
+    ]
     recipe = Recipe.model_validate({"name": "r", "levels": levels})
-    assert [s.name for s in recipe.sources()] == ["a", "d1", "d2"]
-    assert [s.name for s in recipe.sources(every=True)] == ["a", "d1", "a", "d2"]
+    assert [config.name for config in recipe.datasets] == ["a", "d1", "d2"]
+    assert recipe.datasets[0].limit == 1, "as the first level lists it"
+
+
+def test_a_recipe_is_few_shot_if_any_dataset_of_any_level_is() -> None:
+    levels = [{"name": n, "datasets": [{"name": "meld"}], "learning_rate": 0.1} for n in "12"]
+    assert not Recipe.model_validate({"name": "r", "levels": levels}).few_shot
+    levels[1]["datasets"] = [{"name": "meld", "per_class": 3}]
+    assert Recipe.model_validate({"name": "r", "levels": levels}).few_shot
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        ({"answer_weight": 0.5}, "answer_weight: found 0.5 beside loss = 'answer'"),
+        ({"balance": 0.5}, "balance: found 0.5 beside loss = 'answer'"),
+        ({"datasets": [{"name": "meld", "balance": 1.0}]}, "balance of 'meld': found 1.0 beside loss"),
+    ],
+)
+def test_keys_of_the_labels_loss_are_refused_beside_the_answer_loss(keys: dict, says: str) -> None:
+    level = {"name": "L", "datasets": ["meld"], "learning_rate": 0.1, **keys}
+    with pytest.raises(InputError, match=says):
+        validate({"name": "r", "levels": [level]}, "r.toml")
+    assert validate({"name": "r", "levels": [{**level, "loss": "labels"}]}, "r.toml")

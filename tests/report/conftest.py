@@ -23,13 +23,13 @@ def arms(study: Path):
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch):
     """The figures that are drawn."""
-    found = []
-    honest = figures.save
+    saved = []
+    original = figures.save
 
     def keep(figure, path):
-        found.append(figure)
-        honest(figure, path)
+        saved.append(figure)
+        original(figure, path)
 
     for module in (figures, curves):
         monkeypatch.setattr(module, "save", keep)
-    return found
+    return saved

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gsa.report import tables
-from gsa.report.cases import mine, table_6
+from gsa.report.cases import find_disagreements, table_6
 from gsa.report.runs import by_arm, read_runs
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +24,12 @@ def made_of() -> dict[str, list[Path]]:
 @pytest.mark.parametrize("name", ["study", "gsa-135m"])
 def test_tables_are_those_of_the_rows(name: str) -> None:
     arms = by_arm(read_runs(made_of()[name]))
-    made = [tables.table_3(arms), tables.table_4(arms), tables.table_5(arms), table_6(mine(arms))]
+    made = [
+        tables.table_3(arms),
+        tables.table_4(arms),
+        tables.table_5(arms),
+        table_6(find_disagreements(arms)),
+    ]
     for table in made:
         kept = RESULTS / "report" / name / "tables" / f"{table.name}.csv"
         assert kept.is_file() == bool(table.rows)
@@ -33,7 +38,8 @@ def test_tables_are_those_of_the_rows(name: str) -> None:
 
 
 def test_every_report_is_whole() -> None:
-    assert sorted(made_of()) == sorted(path.name for path in (RESULTS / "report").iterdir())
+    reports = sorted([*made_of(), "gradient-similarity"])
+    assert reports == sorted(path.name for path in (RESULTS / "report").iterdir())
     for page in (RESULTS / "report").glob("*/report.md"):
         named = set(re.findall(r"\(figures/([^)]+)\)", page.read_text()))
         assert len(named) > 3

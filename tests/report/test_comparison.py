@@ -1,17 +1,27 @@
 """Arms against each other."""
 
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from sklearn.metrics import f1_score
-from study import ERC_ONLY, rows_of, table_of, write_run
+from study import ERC_ONLY, prediction_table, result_rows, write_run
 
-from gsa.evaluation import predictions, results
-from gsa.report.comparison import classes_of, differences, last, pairs_of, papers_test, reference_of, scores
-from gsa.report.comparison import difference as compare
+from gsa.evaluation import results
+from gsa.evaluation.predictions import PredictionStore
+from gsa.report.comparison import (
+    arm_pairs,
+    classifications,
+    difference,
+    differences,
+    last_levels,
+    papers_test,
+    reference_arm,
+    scores,
+)
 from gsa.report.runs import by_arm, read_runs
-from gsa.report.significance import holm, paired
+from gsa.report.significance import holm, paired_bootstrap
 from gsa.report.tables import table_4
 
 
@@ -24,26 +34,26 @@ def test_table_4_has_the_arms_that_were_tuned_on_emotions(arms):
     mine = table.rows[5]
     assert mine[5] == ""
     runs = arms["progressive"]
-    means = [np.mean([run.row(3, name).value for name in ("meld", "emorynlp")]) for run in runs]
+    means = [np.mean([run.main_row(3, name).value for name in ("meld", "emorynlp")]) for run in runs]
     assert mine[8] == f"{np.mean(means):.2f} ± {np.std(means, ddof=1):.2f}"
     assert "over MELD, EmoryNLP" in table.notes[0]
 
 
 def test_a_difference_is_that_of_the_metric_seed_by_seed(arms):
-    found = compare(last(arms["progressive"]), last(arms["multitask"]), "meld", 50)
+    found = difference(last_levels(arms["progressive"]), last_levels(arms["multitask"]), "meld", 50)
     expected = [
-        arms["progressive"][i].row(3, "meld").value - arms["multitask"][i].row(1, "meld").value
+        arms["progressive"][i].main_row(3, "meld").value - arms["multitask"][i].main_row(1, "meld").value
         for i in (0, 1)
     ]
     assert found.observed == pytest.approx(expected, abs=1e-3)
-    assert found.drawn.shape == (50, 2)
+    assert found.resampled.shape == (50, 2)
     assert found.n == 120
 
 
 def test_two_class_metrics_leave_out_what_they_do_not_count(arms):
-    found = compare(last(arms["progressive"]), last(arms["multitask"]), "mosi", 50)
+    found = difference(last_levels(arms["progressive"]), last_levels(arms["multitask"]), "mosi", 50)
     expected = [
-        arms["progressive"][i].row(3, "mosi").value - arms["multitask"][i].row(1, "mosi").value
+        arms["progressive"][i].main_row(3, "mosi").value - arms["multitask"][i].main_row(1, "mosi").value
         for i in (0, 1)
     ]
     assert found.observed == pytest.approx(expected, abs=1e-3)
@@ -51,7 +61,7 @@ def test_two_class_metrics_leave_out_what_they_do_not_count(arms):
 
 def test_differences_are_against_the_progressive_arm_where_the_other_was_tuned(arms):
     table = differences(arms, 300)
-    assert reference_of(arms) == "progressive"
+    assert reference_arm(arms) == "progressive"
     lines = [(row[0], row[1]) for row in table.rows]
     against = [name for pair, name in lines if pair == "progressive - erc-only"]
     assert against == ["MELD", "EmoryNLP", "average ERC"]
@@ -68,6 +78,12 @@ def test_differences_are_against_the_progressive_arm_where_the_other_was_tuned(a
     assert table == differences(arms, 300)
 
 
+def test_names_of_arms_do_not_decide_what_is_compared(arms):
+    renamed = {"x": arms["erc-only"], "y": arms["multitask"], "multi": arms["progressive"]}
+    assert reference_arm(renamed) == "multi"
+    assert arm_pairs(renamed) == [("multi", "x"), ("multi", "y"), ("y", "x")]
+
+
 def test_few_shot_arms_are_compared_where_they_were_measured_on_the_same(tmp_path):
     hate, emoji = {"hate": ["tweeteval-hate"]}, {"emoji": ["tweeteval-emoji"]}
     for number, (name, levels) in enumerate(
@@ -75,7 +91,7 @@ def test_few_shot_arms_are_compared_where_they_were_measured_on_the_same(tmp_pat
     ):
         write_run(tmp_path / name, name, 0, levels, 0.9 - 0.3 * number, per_class=3)
     arms = by_arm(read_runs([tmp_path]))
-    assert pairs_of(arms) == [("gsa-hate", "untuned-hate")]
+    assert arm_pairs(arms) == [("gsa-hate", "untuned-hate")]
     (row,) = differences(arms, 100).rows
     assert row[:2] == ["gsa-hate - untuned-hate", "TweetEval hate"]
     assert float(row[2]) > 5
@@ -83,16 +99,15 @@ def test_few_shot_arms_are_compared_where_they_were_measured_on_the_same(tmp_pat
 
 def test_dialogues_are_drawn_whole_where_they_are_known(arms):
     """120 invented utterances are of 15 dialogues."""
-    both = [*last(arms["progressive"]), *last(arms["multitask"])]
-    found = classes_of(both, "meld")
+    both = [*last_levels(arms["progressive"]), *last_levels(arms["multitask"])]
+    found = classifications(both, "meld")
     assert np.bincount(found.dialogues).tolist() == [8] * 15
-    sides = found.said[:2], found.said[2:]
     seed = zlib.crc32(b"meld")
-    apart = paired(found.gold, *sides, found.labels, "weighted_f1", 50, seed)
-    whole = paired(found.gold, *sides, found.labels, "weighted_f1", 50, seed, found.dialogues)
-    told = compare(both[:2], both[2:], "meld", 50)
-    assert (told.drawn == whole.drawn).all()
-    assert not (told.drawn == apart.drawn).all()
+    examples = paired_bootstrap(replace(found, dialogues=None), 50, seed)
+    dialogues = paired_bootstrap(found, 50, seed)
+    drawn = difference(both[:2], both[2:], "meld", 50)
+    assert (drawn.resampled == dialogues.resampled).all()
+    assert not (drawn.resampled == examples.resampled).all()
 
 
 def test_holms_p_is_over_all_lines(arms):
@@ -108,7 +123,7 @@ def test_mcnemar_is_given_for_one_seed(arms):
     row = next(row for row in differences(one, 100).rows if row[1] == "MELD")
     only_first, rest = row[6].split(" / ")
     only_second, _p = rest.split(", ")
-    first, second = one["progressive"][0].predicted(3, "meld"), one["erc-only"][0].predicted(1, "meld")
+    first, second = one["progressive"][0].predictions(3, "meld"), one["erc-only"][0].predictions(1, "meld")
     right = [a.answers.predicted == a.answers.gold for a in (first, second)]
     assert (int(only_first), int(only_second)) == ((right[0] & ~right[1]).sum(), (right[1] & ~right[0]).sum())
 
@@ -123,9 +138,9 @@ def test_arms_without_a_common_seed_or_alone_are_not_compared(arms):
 
 def test_a_baseline_with_predictions_is_compared_too(tmp_path):
     write_run(tmp_path / "a", "a", 0, ERC_ONLY, 0.9)
-    table = table_of("meld", 0.4, 3)
-    results.add(tmp_path / "b", rows_of("tfidf", 0, 0, "meld", table))
-    predictions.store(tmp_path / "b", predictions.path_of(tmp_path / "b", 0, "meld", "test"), table)
+    table = prediction_table("meld", 0.4, 3)
+    results.add(tmp_path / "b", result_rows("tfidf", 0, 0, "meld", table))
+    PredictionStore(tmp_path / "b").store(0, "meld", "test", table)
     rows = differences(by_arm(read_runs([tmp_path])), 100).rows
     assert [row[:2] for row in rows] == [["a - tfidf", "MELD"]]
 
@@ -133,14 +148,14 @@ def test_a_baseline_with_predictions_is_compared_too(tmp_path):
 def test_a_baseline_of_one_seed_stands_against_every_seed(tmp_path):
     for seed in (3, 4):
         write_run(tmp_path / f"a{seed}", "a", seed, ERC_ONLY, 0.9)
-    table = table_of("meld", 0.4, 3)
-    results.add(tmp_path / "b", rows_of("tfidf", 0, 0, "meld", table))
-    predictions.store(tmp_path / "b", predictions.path_of(tmp_path / "b", 0, "meld", "test"), table)
+    table = prediction_table("meld", 0.4, 3)
+    results.add(tmp_path / "b", result_rows("tfidf", 0, 0, "meld", table))
+    PredictionStore(tmp_path / "b").store(0, "meld", "test", table)
     arms = by_arm(read_runs([tmp_path]))
     (row,) = differences(arms, 100).rows
     assert row[8] == "2"
-    ours = np.mean([run.row(1, "meld").value for run in arms["a"]])
-    assert float(row[2]) == pytest.approx(ours - arms["tfidf"][0].row(0, "meld").value, abs=0.01)
+    ours = np.mean([run.main_row(1, "meld").value for run in arms["a"]])
+    assert float(row[2]) == pytest.approx(ours - arms["tfidf"][0].main_row(0, "meld").value, abs=0.01)
 
 
 def test_the_papers_test_on_its_margins_and_on_ours(arms):
@@ -153,8 +168,8 @@ def test_the_papers_test_on_its_margins_and_on_ours(arms):
     assert mine[1] == "measured here"
     names = arms["multitask"][0].datasets
     gaps = [
-        np.mean([run.row(3, name).value for run in arms["progressive"]])
-        - np.mean([run.row(1, name).value for run in arms["multitask"]])
+        np.mean([run.main_row(3, name).value for run in arms["progressive"]])
+        - np.mean([run.main_row(1, name).value for run in arms["multitask"]])
         for name in names
     ]
     assert mine[3] == f"{np.mean(gaps):+.2f}"
@@ -165,10 +180,10 @@ def test_scores_have_intervals_around_them(arms):
     assert len(table.rows) == 15
     row = next(row for row in table.rows if row[:2] == ["progressive", "emorynlp"])
     assert row[2:5] == ["weighted_f1", "120", "2"]
-    values = [run.row(3, "emorynlp").value for run in arms["progressive"]]
+    values = [run.main_row(3, "emorynlp").value for run in arms["progressive"]]
     assert float(row[6]) < np.mean(values) < float(row[7])
-    answers = arms["progressive"][0].predicted(3, "emorynlp").answers
-    found = [run.predicted(3, "emorynlp").answers for run in arms["progressive"]]
+    answers = arms["progressive"][0].predictions(3, "emorynlp").answers
+    found = [run.predictions(3, "emorynlp").answers for run in arms["progressive"]]
     sure = np.concatenate([a.probabilities.max(1) for a in found])
     right = np.concatenate([a.predicted == a.gold for a in found])
     bins = np.minimum((10 * sure).astype(int), 9)

@@ -55,7 +55,7 @@ def test_scores_stand_over_the_examples_seen(arms, tmp_path, drawn):
     for level, found in enumerate(line.get_ydata()):
         values = []
         for run in arms["progressive"]:  # levels in between were asked the first 50 alone
-            answers = run.predicted(level, "sst2").answers
+            answers = run.predictions(level, "sst2").answers
             values.append(100 * np.mean(answers.predicted[:50] == answers.gold[:50]))
         assert found == pytest.approx(np.mean(values))
     assert (high - low) / 2 == pytest.approx(np.std(values, ddof=1)), "of the last level"

@@ -6,15 +6,14 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
-import similarity
 from matplotlib.image import imread
 from study import write_run
 
 from gsa.errors import InputError
-from gsa.evaluation import predictions
+from gsa.evaluation.predictions import PredictionStore
 from gsa.report import curves, figures
 from gsa.report.comparison import scores
-from gsa.report.forgetting import matrix
+from gsa.report.forgetting import forgetting_matrix
 from gsa.report.runs import read_runs
 
 
@@ -59,15 +58,8 @@ def test_the_same_data_give_the_same_bytes(arms, tmp_path):
 
 def test_the_forgetting_map_has_the_matrix(arms, tmp_path, drawn):
     figures.forgetting("progressive", arms["progressive"], tmp_path / "a.png")
-    values = matrix(arms["progressive"])[2]
+    values = forgetting_matrix(arms["progressive"])[2]
     assert texts(drawn[0].axes[0]) == [f"{value:.1f}" for value in values.flat]
-
-
-def test_cosines_of_noise_are_white():
-    values = np.asarray([[0.9, 0.8, -3.0], [0.5, 0.7, 2.0], [0.1, 0.2, 0.1]])
-    similarity.blank_noise(values)
-    blank = np.isnan(values)
-    assert blank.tolist() == [[False, False, True], [False, False, True], [False, False, False]]
 
 
 def test_a_long_name_of_an_arm_stays_on_the_figure(arms, tmp_path, drawn):
@@ -82,7 +74,7 @@ def test_confusions_are_shares_of_gold_labels(arms, tmp_path, drawn):
     assert [axes.get_title() for axes in shown] == [
         "SST-2, n=120", "CMU-MOSI, n=120", "MELD, n=120", "EmoryNLP, n=120", "MUStARD, n=120",
     ]  # fmt: skip
-    found = [run.predicted(3, "sst2").answers for run in arms["progressive"]]
+    found = [run.predictions(3, "sst2").answers for run in arms["progressive"]]
     gold = np.concatenate([a.gold for a in found])
     said = np.concatenate([a.predicted for a in found])
     expected = [100 * (said[gold == i] == j).mean() for i in (0, 1) for j in (0, 1)]
@@ -91,7 +83,7 @@ def test_confusions_are_shares_of_gold_labels(arms, tmp_path, drawn):
 
 def test_reliability_diagrams_say_the_error(arms, tmp_path, drawn):
     assert figures.reliability("multitask", arms["multitask"], tmp_path / "a.png")
-    found = [run.predicted(1, "meld").answers for run in arms["multitask"]]
+    found = [run.predictions(1, "meld").answers for run in arms["multitask"]]
     chances = np.concatenate([a.probabilities for a in found])
     error = figures.calibration(chances, np.concatenate([a.gold for a in found])).error
     assert f"MELD: ECE {100 * error:.1f}%" in [axes.get_title() for axes in drawn[0].axes]
@@ -100,11 +92,10 @@ def test_reliability_diagrams_say_the_error(arms, tmp_path, drawn):
 
 def test_a_rule_without_probabilities_has_no_diagram(tmp_path):
     root = write_run(tmp_path / "rule", "rule", 0, {"SA": ["sst2"]})
-    file = predictions.path_of(root, 1, "sst2", "test")
-    table = predictions.load(root, file)
+    table = PredictionStore(root).load(1, "sst2", "test")
     assert table is not None
     sure = table.with_columns((pl.col("^p_.*$") > 0.5).cast(pl.Float64))
-    predictions.store(root, file, sure)
+    PredictionStore(root).store(1, "sst2", "test", sure)
     (run,) = read_runs([root])
     assert not figures.reliability("rule", [run], tmp_path / "a.png")
     rows = scores({"rule": [run]}, 100).rows

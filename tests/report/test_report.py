@@ -9,13 +9,9 @@ import pytest
 from study import ERC_ONLY, write_run
 
 from gsa.errors import InputError
-from gsa.report.report import report
+from gsa.report.report import make_report
 
 FIXTURES = Path(__file__).parents[1] / "datasets" / "fixtures"
-
-
-def quiet(_: str) -> None:
-    pass
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +20,7 @@ def data(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_study_becomes_a_page_tables_and_figures(study, tmp_path):
-    made = report([study], tmp_path / "report", resamples=100, say=quiet)
+    made = make_report([study], tmp_path / "report", resamples=100)
     names = {file.relative_to(tmp_path / "report").as_posix() for file in made.files}
     tables = {f"tables/table-{i}.csv" for i in range(1, 7)}
     tables |= {"tables/differences.csv", "tables/t-test.csv", "tables/scores.csv"}
@@ -43,7 +39,7 @@ def test_a_study_becomes_a_page_tables_and_figures(study, tmp_path):
 
 def test_the_same_rows_give_the_same_report(study, tmp_path):
     for name in ("a", "b"):
-        report([study], tmp_path / name, resamples=100, say=quiet)
+        make_report([study], tmp_path / name, resamples=100)
     files = [file for file in sorted((tmp_path / "a").rglob("*")) if file.is_file()]
     assert len(files) > 15
     for file in files:
@@ -51,7 +47,7 @@ def test_the_same_rows_give_the_same_report(study, tmp_path):
 
 
 def test_what_is_absent_is_said_with_the_reason(study, tmp_path):
-    said = "\n".join(report([study], tmp_path / "report", resamples=100, say=quiet).absent)
+    said = "\n".join(make_report([study], tmp_path / "report", resamples=100).absent)
     assert "IEMOCAP: no rows: " in said
     assert "CMU-MOSEI: no rows: " in said
     assert "Table 5: no run has rows of TweetEval" in said
@@ -59,7 +55,7 @@ def test_what_is_absent_is_said_with_the_reason(study, tmp_path):
 
 
 def test_one_run_gives_tables_without_comparisons(study, tmp_path):
-    made = report([study / "progressive-s0"], tmp_path / "report", resamples=100, say=quiet)
+    made = make_report([study / "progressive-s0"], tmp_path / "report", resamples=100)
     assert any(sentence.startswith("Paired differences: they need two arms") for sentence in made.absent)
     names = {file.name for file in made.files}
     assert "differences.csv" not in names
@@ -71,7 +67,7 @@ def test_a_run_that_lacks_things(tmp_path):
     shutil.rmtree(root / "predictions")
     (root / "log.jsonl").unlink()
     (root / "run.json").unlink()
-    made = report([root], tmp_path / "report", resamples=100, say=quiet)
+    made = make_report([root], tmp_path / "report", resamples=100)
     said = "\n".join(made.absent)
     assert "bare, seed 0: no predictions of its last level, so no intervals: meld, emorynlp." in said
     assert "Learning curves: no log.jsonl beside the rows." in said
@@ -88,7 +84,7 @@ def test_damage_and_unfinished_runs_are_told(study, tmp_path):
     (root / "results.jsonl").write_text("".join(lines))
     file = next(root.glob("predictions/level-2/meld*.parquet"))
     file.write_bytes(b"no table")
-    said = "\n".join(report([root], tmp_path / "report", resamples=100, say=quiet).absent)
+    said = "\n".join(make_report([root], tmp_path / "report", resamples=100).absent)
     assert "progressive, seed 0: measured up to level 2 of 3." in said
     assert "no checksum noted: predictions/level-2/meld-test.parquet." in said
 
@@ -98,7 +94,7 @@ def test_a_seed_that_is_behind_is_left_out(study, tmp_path):
     file = root / "progressive-s1" / "results.jsonl"
     lines = [line for line in file.read_text().splitlines(True) if '"level": 3' not in line]
     file.write_text("".join(line for line in lines if '"sst2"' not in line))
-    made = report([root], tmp_path / "report", resamples=100, say=quiet)
+    made = make_report([root], tmp_path / "report", resamples=100)
     said = "\n".join(made.absent)
     assert "progressive, seed 1: measured up to level 2 of 3, other seeds further: left out." in said
     assert "progressive, seed 1: no rows of sst2, which other seeds have." in said
@@ -107,19 +103,19 @@ def test_a_seed_that_is_behind_is_left_out(study, tmp_path):
 
 def test_without_the_extra_there_are_tables_alone(study, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    made = report([study], tmp_path / "report", resamples=100, say=quiet)
+    made = make_report([study], tmp_path / "report", resamples=100)
     assert any("pip install '.[plots]'" in sentence for sentence in made.absent)
     assert {file.suffix for file in made.files} == {".csv", ".md"}
 
 
 def test_a_new_report_takes_the_place_of_the_old_and_of_nothing_else(study, tmp_path):
     out = tmp_path / "report"
-    report([study], out, resamples=100, say=quiet)
-    report([study / "progressive-s0"], out, resamples=100, say=quiet)
+    make_report([study], out, resamples=100)
+    make_report([study / "progressive-s0"], out, resamples=100)
     assert not (out / "tables" / "differences.csv").exists()
     (out / "report.md").unlink()
-    with pytest.raises(InputError, match="is there and is no report: expected a new or empty folder"):
-        report([study], out, resamples=100, say=quiet)
-    with pytest.raises(InputError, match="is there and is no report"):
-        report([study], study, resamples=100, say=quiet)
+    with pytest.raises(InputError, match="exists and is not a report: expected a new or empty folder"):
+        make_report([study], out, resamples=100)
+    with pytest.raises(InputError, match="exists and is not a report"):
+        make_report([study], study, resamples=100)
     assert (study / "progressive-s0" / "results.jsonl").is_file()

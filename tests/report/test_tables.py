@@ -11,7 +11,7 @@ from study import ERC_ONLY, write_run
 from gsa.report.paper import BENCHMARK, FEW_SHOT
 from gsa.report.runs import by_arm, read_runs
 from gsa.report.significance import mean_sd
-from gsa.report.tables import Table, number, table_1, table_2, table_3, table_5
+from gsa.report.tables import Table, format_mean, table_1, table_2, table_3, table_5
 
 FIXTURES = Path(__file__).parents[1] / "datasets" / "fixtures"
 
@@ -23,9 +23,9 @@ def test_a_table_as_markdown_and_csv():
 
 
 def test_numbers():
-    assert number([]) == ""
-    assert number([61.234]) == "61.23"
-    assert number([60.0, 62.0]) == "61.00 ± 1.41"
+    assert format_mean([]) == ""
+    assert format_mean([61.234]) == "61.23"
+    assert format_mean([60.0, 62.0]) == "61.00 ± 1.41"
 
 
 def test_table_1_counts_the_files_that_are_there(monkeypatch):
@@ -61,7 +61,7 @@ def test_table_3_has_all_published_rows_then_the_measured(arms):
     measured = {row[0]: row for row in table.rows if row[2] == "measured here"}
     assert list(measured) == ["untuned", "erc-only", "multitask", "progressive"]
     place = 5 + BENCHMARK.index("meld")
-    values = [run.row(3, "meld").value for run in arms["progressive"]]
+    values = [run.main_row(3, "meld").value for run in arms["progressive"]]
     assert measured["progressive"][place] == "{:.2f} ± {:.2f}".format(*mean_sd(values))
     assert measured["progressive"][1:5] == ["135M", "measured here", "2", "500"]
     assert measured["untuned"][4] == ""

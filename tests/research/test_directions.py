@@ -2,28 +2,28 @@
 
 import numpy as np
 import pytest
-from directions import cosine, halves, overlap, product_cosine
+from gradient_similarity.directions import cosine, halves_cosine, product_cosine, subspace_overlap
 
 RNG = np.random.default_rng(3)
 
 
 def test_equal_spaces_share_all_and_orthogonal_ones_nothing() -> None:
     space = RNG.normal(size=(40, 4))
-    same = overlap(space, space @ RNG.normal(size=(4, 4)))
+    same = subspace_overlap(space, space @ RNG.normal(size=(4, 4)))
     assert same
     assert same.shared == pytest.approx(1)
     assert same.angle == pytest.approx(0, abs=1e-5)
-    apart = overlap(np.eye(40)[:, :4], np.eye(40)[:, 4:9])
+    apart = subspace_overlap(np.eye(40)[:, :4], np.eye(40)[:, 4:9])
     assert apart
     assert apart.shared == pytest.approx(0, abs=1e-12)
     assert apart.angle == pytest.approx(90)
-    half = overlap(np.eye(40)[:, :4], np.eye(40)[:, 2:6])
+    half = subspace_overlap(np.eye(40)[:, :4], np.eye(40)[:, 2:6])
     assert half
     assert half.shared == pytest.approx(0.5)
 
 
 def test_random_spaces_share_what_chance_says() -> None:
-    found = [overlap(RNG.normal(size=(40, 4)), RNG.normal(size=(40, 6))) for _ in range(200)]
+    found = [subspace_overlap(RNG.normal(size=(40, 4)), RNG.normal(size=(40, 6))) for _ in range(200)]
     whole = [each for each in found if each]
     assert len(whole) == 200
     assert whole[0].chance_shared == 6 / 40
@@ -33,7 +33,7 @@ def test_random_spaces_share_what_chance_says() -> None:
 
 def test_a_link_of_zeros_has_no_space_and_no_direction() -> None:
     zeros, space = np.zeros((40, 4)), RNG.normal(size=(40, 4))
-    assert overlap(zeros, space) is None
+    assert subspace_overlap(zeros, space) is None
     assert product_cosine((space.T, zeros), (space.T, space)) is None
 
 
@@ -57,7 +57,7 @@ def test_the_same_sample_twice_and_orthogonal_ones() -> None:
     across[:, :4, 0] = across[:, 4:, 1] = 1.0
     found = cosine(gram_of(across), range(4), range(4, 8))
     assert (found.value, found.corrected) == (0.0, 0.0)
-    assert halves(gram_of(across), range(4)) == pytest.approx(1)
+    assert halves_cosine(gram_of(across), range(4)) == pytest.approx(1)
 
 
 def test_the_correction_takes_out_the_noise_of_small_samples() -> None:
@@ -82,7 +82,7 @@ def test_noise_alone_has_nothing_to_say() -> None:
     opposite = np.asarray([[[1.0, 0], [-1.0, 0], [0, 1.0], [0, 1.0]]])
     found = cosine(gram_of(opposite), (0, 1), (2, 3))
     assert (found.value, found.corrected, found.error) == (None, None, None)
-    assert halves(gram_of(opposite), (0, 1)) == pytest.approx(-1)
+    assert halves_cosine(gram_of(opposite), (0, 1)) == pytest.approx(-1)
     two = cosine(gram_of(np.ones((1, 4, 5))), (0, 1), (2, 3))
     assert two.corrected == pytest.approx(1)
     assert two.error is None, "one part left has no noise to be known from"

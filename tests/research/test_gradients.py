@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from gradients import gradient, probe
+from gradient_similarity.gradients import mean_gradient, with_fresh_links
 from tiny import tiny_llama
 
 from gsa.data.encoder import Encoder
@@ -32,8 +32,8 @@ def test_it_is_the_merged_weights_gradient_seen_through_each_a(model, rows) -> N
     for weight in weights:
         weight.grad = None
         weight.requires_grad_(False)
-    probed = probe(model, LORA, DRAWS, seed=5)
-    found = gradient(probed, rows[:1], answer_loss, DRAWS)
+    probed = with_fresh_links(model, LORA, DRAWS, seed=5)
+    found = mean_gradient(probed, rows[:1], answer_loss, DRAWS)
     for draw in range(DRAWS):
         mine = slice(draw * LORA.rank, (draw + 1) * LORA.rank)
         expected = [
@@ -47,15 +47,17 @@ def test_it_is_the_merged_weights_gradient_seen_through_each_a(model, rows) -> N
 
 
 def test_each_example_counts_the_same(model, rows) -> None:
-    probed = probe(model, LORA, DRAWS, seed=5)
-    parts = [gradient(probed, [row], answer_loss, DRAWS) for row in rows]
+    probed = with_fresh_links(model, LORA, DRAWS, seed=5)
+    parts = [mean_gradient(probed, [row], answer_loss, DRAWS) for row in rows]
     sizes = [len(row.prompts) for row in rows]
     mean = sum(part * size for part, size in zip(parts, sizes, strict=True)) / sum(sizes)
-    assert torch.allclose(gradient(probed, rows, answer_loss, DRAWS), mean, rtol=1e-4, atol=1e-7)
+    assert torch.allclose(mean_gradient(probed, rows, answer_loss, DRAWS), mean, rtol=1e-4, atol=1e-7)
 
 
 def test_the_same_seed_draws_the_same_links(rows) -> None:
-    found = [gradient(probe(tiny_llama().requires_grad_(False), LORA, 1, seed), rows[:1], answer_loss, 1)
-             for seed in (5, 5, 6)]  # fmt: skip
+    found = []
+    for seed in (5, 5, 6):
+        model = with_fresh_links(tiny_llama().requires_grad_(False), LORA, 1, seed)
+        found.append(mean_gradient(model, rows[:1], answer_loss, 1))
     assert torch.equal(found[0], found[1])
     assert not torch.allclose(found[0], found[2], rtol=0.1)

@@ -5,7 +5,7 @@ import json
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,21 +13,26 @@ from fastapi.testclient import TestClient
 from pydantic import ValidationError
 
 from gsa.prediction.predictor import Predictor
-from gsa.serving import schemas as bodies
-from gsa.serving.app import WHY, Service, make_service
+from gsa.serving import schemas
+from gsa.serving.app import STATUSES, Service, make_service
 from gsa.serving.limits import Limits
-from gsa.serving.telemetry import log_to
-from serving import Held, until
+from gsa.serving.telemetry import configure_json_logging
+from serving import ControlledPredictor, until
 
-TALK = bodies.TALK
+TALK = schemas.CONVERSATION
 TEXTS = ["It was fine.", "Dreadful, all of it!", "The lamp is on the table."]
 OWN = {"task": "urgency", "instruction": "How urgent is it?", "labels": ["urgent", "can wait"]}
 
 
-def as_json(found: Any) -> Any:
+def as_json(predictions: Any) -> Any:
     """Return Predictions as the server's JSON."""
-    rows = [as_json(each) for each in found] if isinstance(found, list) else asdict(found)
-    return json.loads(json.dumps(rows))
+    if isinstance(predictions, list):
+        return [as_json(prediction) for prediction in predictions]
+    return {
+        "label": predictions.label,
+        "probabilities": dict(predictions.probabilities),
+        "truncated": {"turns": predictions.truncated.turns, "words": predictions.truncated.words},
+    }
 
 
 @pytest.mark.parametrize(
@@ -56,7 +61,7 @@ def as_json(found: Any) -> Any:
     ],
 )
 def test_answers_are_those_of_python(
-    client: TestClient, predictor: Held, path: str, body: Any, same: Callable[[Predictor], Any]
+    client: TestClient, predictor: ControlledPredictor, path: str, body: Any, same: Callable[[Predictor], Any]
 ) -> None:
     answer = client.post(f"/v1/{path}", json=body)
     assert answer.status_code == 200
@@ -68,13 +73,13 @@ def test_answers_are_those_of_python(
 @pytest.mark.parametrize(
     ("model", "body"),
     [
-        (bodies.Sentences, {"texts": [1] * 20_000}),
-        (bodies.Sentences, {"text": "a", "labels": [1] * 20_000}),
-        (bodies.Conversations, {"turns": [{}] * 20_000}),
-        (bodies.Conversations, {"conversations": [[1] * 200] * 200}),
-        (bodies.Anything, {"task": "a", "conversations": [1] * 20_000}),
-        (bodies.Sentences, {f"k{i}": 1 for i in range(20_000)}),
-        (bodies.Conversations, {"turns": [{f"k{i}": 1 for i in range(20_000)}]}),
+        (schemas.SentenceRequest, {"texts": [1] * 20_000}),
+        (schemas.SentenceRequest, {"text": "a", "labels": [1] * 20_000}),
+        (schemas.ConversationRequest, {"turns": [{}] * 20_000}),
+        (schemas.ConversationRequest, {"conversations": [[1] * 200] * 200}),
+        (schemas.ClassifyRequest, {"task": "a", "conversations": [1] * 20_000}),
+        (schemas.SentenceRequest, {f"k{i}": 1 for i in range(20_000)}),
+        (schemas.ConversationRequest, {"turns": [{f"k{i}": 1 for i in range(20_000)}]}),
     ],
 )
 def test_thousands_of_errors_are_not_collected(model: Any, body: Any) -> None:
@@ -88,13 +93,13 @@ def test_nothing_asked_nothing_answered(client: TestClient) -> None:
     assert client.post("/v1/emotion", json={"conversations": []}).json() == {"predictions": []}
 
 
-def test_what_was_not_read_is_told(client: TestClient) -> None:
+def test_what_was_not_read_is_reported(client: TestClient) -> None:
     found = client.post("/v1/emotion", json={"turns": ["This is a turn about nothing at all. " * 8] * 9})
     assert found.json()["predictions"][-1]["truncated"]["turns"] > 3
     assert found.json()["predictions"][0]["truncated"] == {"turns": 0, "words": 0}
 
 
-def test_many_clients_share_calls(predictor: Held, limits: Limits) -> None:
+def test_many_clients_share_calls(predictor: ControlledPredictor, limits: Limits) -> None:
     predictor.go.clear()
     service = make_service(predictor, replace(limits, waiting=80))
     asked = [{"texts": [f"Text {i}.", "It " + "was " * i + "fine."]} for i in range(16)]
@@ -102,7 +107,7 @@ def test_many_clients_share_calls(predictor: Held, limits: Limits) -> None:
         answers = [pool.submit(client.post, "/v1/sentiment", json=asked[0])]
         until(lambda: predictor.calls)
         answers += [pool.submit(client.post, "/v1/sentiment", json=body) for body in asked[1:]]
-        until(lambda: service.worker.waiting == 30)
+        until(lambda: service.scheduler.waiting == 30)
         predictor.go.set()
         found = [answer.result().json()["predictions"] for answer in answers]
     assert [len(call) for call in predictor.calls] == [2, 30]
@@ -113,12 +118,12 @@ def test_many_clients_share_calls(predictor: Held, limits: Limits) -> None:
 
 
 def test_an_unforeseen_exception_is_a_500_with_an_id_and_the_server_lives_on(
-    client: TestClient, predictor: Held
+    client: TestClient, predictor: ControlledPredictor
 ) -> None:
     out = io.StringIO()
-    log_to(out)
+    configure_json_logging(out)
 
-    def fail(queries: Any) -> None:
+    def fail(examples: Any) -> None:
         raise RuntimeError("secret text in the message")
 
     predictor.before = fail
@@ -127,22 +132,22 @@ def test_an_unforeseen_exception_is_a_500_with_an_id_and_the_server_lives_on(
     assert "secret" not in answer.text
     failed, request = (json.loads(line) for line in out.getvalue().splitlines())
     assert failed["exception"] == "RuntimeError"
-    assert any("line.py" in place for place in failed["at"])
+    assert any("scheduler.py" in place for place in failed["at"])
     assert failed["id"] == request["id"] == answer.json()["id"]
-    predictor.before = lambda queries: None
+    predictor.before = lambda examples: None
     assert client.post("/v1/sentiment", json={"text": "secret text"}).status_code == 200
     assert "secret" not in out.getvalue()
 
 
 def test_stopping_refuses_new_requests_and_answers_old_ones(
-    client: TestClient, predictor: Held, service: Service
+    client: TestClient, predictor: ControlledPredictor, service: Service
 ) -> None:
     predictor.go.clear()
     with ThreadPoolExecutor(1) as pool:
         old = pool.submit(client.post, "/v1/sentiment", json={"text": "a"})
         until(lambda: predictor.calls)
         assert client.get("/ready").status_code == 200
-        service.worker.close()
+        service.scheduler.close()
         new = client.post("/v1/sentiment", json={"text": "a"})
         assert (new.status_code, new.headers["retry-after"]) == (503, "5")
         assert new.json()["error"] == "the server is stopping"
@@ -152,12 +157,12 @@ def test_stopping_refuses_new_requests_and_answers_old_ones(
         assert old.result().status_code == 200
 
 
-def test_the_end_of_the_application_ends_the_worker(predictor: Held) -> None:
+def test_the_end_of_the_application_ends_the_scheduler(predictor: ControlledPredictor) -> None:
     service = make_service(predictor)
     with TestClient(service.app) as client:
         assert client.get("/ready").json()["tasks"]["sarcasm"] == ["sarcastic", "non-sarcastic"]
-        assert "gsa-worker" in {thread.name for thread in threading.enumerate()}
-    assert service.worker.join(0)
+        assert "gsa-scheduler" in {thread.name for thread in threading.enumerate()}
+    assert service.scheduler.join(0)
 
 
 def test_metrics_count(client: TestClient) -> None:
@@ -177,7 +182,7 @@ def test_metrics_count(client: TestClient) -> None:
 
 def test_logs_hold_no_text(client: TestClient) -> None:
     out = io.StringIO()
-    log_to(out)
+    configure_json_logging(out)
     mark = "Marguerite"
     client.post("/v1/sentiment", json={"text": mark})
     client.post("/v1/emotion", json={"turns": [{"speaker": mark, "text": mark}, {"text": ""}]})
@@ -204,14 +209,14 @@ def test_the_openapi_describes_it_with_examples_that_work(client: TestClient) ->
         for example in spec["components"]["schemas"][name]["examples"]:
             assert client.post(path, json=example).status_code == 200
             tried += 1
-        assert set(map(str, WHY)) <= set(methods["post"]["responses"])
+        assert set(map(str, STATUSES)) <= set(methods["post"]["responses"])
     assert tried == 8
     text = json.dumps(spec)
     assert "securitySchemes" not in text
     assert '"default": null' not in text
 
 
-def test_a_token_is_asked_for(predictor: Held) -> None:
+def test_a_token_is_asked_for(predictor: ControlledPredictor) -> None:
     service = make_service(predictor, Limits(), "s3cret")
     with TestClient(service.app) as client:
         wrong = ("", "Bearer wrong", "Bearer", "s3cret", "Basic s3cret", "Bearer s3cret extra")

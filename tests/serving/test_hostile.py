@@ -18,16 +18,16 @@ def test_no_hostile_request_breaks_the_server(serving) -> None:
     with httpx2.Client() as client:
         expected = client.post(f"{url}/v1/emotion", json=PROBE).json()
         for i, request in enumerate(hostility.requests(500, seed=1)):
-            found = hostility.ask((host, port), request)
-            assert all(status < 500 for status in found), (found, request[:300])
-            seen.update(found or [0])
+            statuses = hostility.send((host, port), request)
+            assert all(status < 500 for status in statuses), (statuses, request[:300])
+            seen.update(statuses or [0])
             if i % 50 == 0:
                 assert client.post(f"{url}/v1/emotion", json=PROBE).json() == expected
         counts = client.get(f"{url}/metrics").text
     assert 'status="5' not in counts
     assert {200, 400, 404, 405, 413, 415, 422} <= set(seen), seen
     assert seen[422] > 100
-    assert server._worker.alive
+    assert server._service.scheduler.alive
 
 
 def test_the_requests_are_many_and_the_same_again() -> None:

@@ -1,4 +1,4 @@
-"""The gate itself, spoken to in ASGI: bodies in pieces, too large, too slow, and clients that leave."""
+"""The middleware in ASGI: bodies in pieces, too large, too slow, and clients that leave."""
 
 import asyncio
 import json
@@ -9,7 +9,7 @@ import pytest
 
 from gsa.serving import middleware as module
 from gsa.serving.limits import Limits
-from gsa.serving.middleware import GONE, Gate
+from gsa.serving.middleware import CLIENT_LEFT, RequestMiddleware
 from gsa.serving.telemetry import Metrics
 
 JSON = (b"content-type", b"application/json")
@@ -41,7 +41,10 @@ def ask(
     path: str = "/v1/x",
     **limits: Any,
 ) -> tuple[int, bytes, Metrics]:
-    """Send ASGI messages through a gate; a number is a wait. Returns the status (0 for none) and body."""
+    """Send ASGI messages through the middleware; a number is a wait.
+
+    Returns the status (0 for none), the body and the metrics.
+    """
     left, sent = list(messages), []
 
     async def receive() -> dict[str, Any]:
@@ -53,9 +56,9 @@ def ask(
         sent.append(message)
 
     metrics = Metrics(lambda: 0)
-    gate = Gate(inner or Inner(), Limits(**limits), metrics, {"/v1/x"}, lambda: False)
+    middleware = RequestMiddleware(inner or Inner(), Limits(**limits), metrics, {"/v1/x"})
     scope = {"type": "http", "path": path, "method": "POST", "headers": list(headers)}
-    asyncio.run(gate(scope, receive, send))
+    asyncio.run(middleware(scope, receive, send))
     status = sent[0]["status"] if sent else 0
     return status, b"".join(message.get("body", b"") for message in sent), metrics
 
@@ -92,7 +95,7 @@ def test_a_chunked_body_that_grows_too_large_is_cut(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_slow_body_is_not_waited_for() -> None:
-    status, body, _ = ask([part(b"x"), 5.0, part(b"y", False)], seconds=0.05)
+    status, body, _ = ask([part(b"x"), 5.0, part(b"y", False)], timeout=0.05)
     assert status == 408
     assert "did not arrive within 0.05 s" in json.loads(body)["error"]
 
@@ -100,7 +103,7 @@ def test_a_slow_body_is_not_waited_for() -> None:
 def test_a_client_that_leaves_while_it_sends_is_counted() -> None:
     status, _, metrics = ask([part(b"x"), {"type": "http.disconnect"}])
     assert status == 0
-    assert counted(metrics, GONE) == 1
+    assert counted(metrics, CLIENT_LEFT) == 1
 
 
 @pytest.mark.parametrize(
@@ -126,7 +129,7 @@ def test_an_exception_before_the_answer_is_a_500_and_one_after_it_ends_it() -> N
     assert ask([part(b"{}", False)], inner=inner)[:2] == (200, b"")
 
 
-def test_other_paths_pass_and_are_not_told() -> None:
+def test_other_paths_pass_and_are_not_logged() -> None:
     status, _, metrics = ask([part(b"{}", False)], [], path="/a/name")
     assert status == 200
     assert counted(metrics, 200, "other") == 1
@@ -138,6 +141,6 @@ def test_what_is_not_http_passes() -> None:
     async def inner(scope: Any, receive: Any, send: Any) -> None:
         seen.append(scope["type"])
 
-    gate = Gate(inner, Limits(), Metrics(lambda: 0), (), lambda: False)
-    asyncio.run(gate({"type": "lifespan"}, None, None))  # type: ignore[arg-type]
+    middleware = RequestMiddleware(inner, Limits(), Metrics(lambda: 0), ())
+    asyncio.run(middleware({"type": "lifespan"}, None, None))  # type: ignore[arg-type]
     assert seen == ["lifespan"]

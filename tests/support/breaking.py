@@ -148,7 +148,7 @@ class Ground:
         """Return a run killed in the middle of its second level, with two checkpoints."""
         if self._half is None:
             self._half = self.fresh()
-            wanted = {f"checkpoints/2-ERC/checkpoint-{step}/gsa.json" for step in (1, 2)}
+            wanted = {f"checkpoints/2-ERC/checkpoint-{step}/SHA256SUMS" for step in (1, 2)}
             disks = [disk["killed"] for disk in self.disks() if wanted <= set(disk["killed"])]
             lay_out(next(d for d in disks if not any(".part" in name for name in d)), self.store, self._half)
         return self._half
@@ -226,7 +226,7 @@ class Ground:
             outcome = "refused with a sentence"
         elif code == 0 and work == "tune" and links(root) == self.links:
             if log(root) == self.log:
-                told = "damaged" in said or "goes on from" in said
+                told = "damaged" in said or "resuming from" in said
                 outcome = "told, then the same bytes" if told else "not needed, the same bytes"
         elif code == 0 and work == "eval" and results(root) == self.results:
             outcome = "told, then the same results" if "damaged" in said else "not needed, the same results"

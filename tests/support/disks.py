@@ -12,6 +12,7 @@ One undisturbed run records them all, so that a sweep of every boundary costs a 
 import hashlib
 import json
 import os
+import re
 import stat
 from collections import Counter
 from collections.abc import Iterator
@@ -97,11 +98,17 @@ def walk(root: Path) -> list[Path]:
 
 
 def tree(root: Path) -> Tree:
-    """Return the tree of a folder as it is."""
-    return {
+    """Return the tree of a folder as it is, names without process ids."""
+    found = {
         _name(path, root): FOLDER if path.is_dir() else hashlib.sha256(path.read_bytes()).hexdigest()
         for path in walk(root)
     }
+    return anonymous(found)
+
+
+def anonymous(tree: Tree) -> Tree:
+    """Return a tree without process ids in its temporary names: those of two processes compare equal."""
+    return {re.sub(r"\.\d+-\d+\.part", ".part", name): content for name, content in tree.items()}
 
 
 def recorded(store: Path) -> list[dict[str, Tree]]:

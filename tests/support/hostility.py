@@ -1,6 +1,6 @@
-"""Requests that no one should send: malformed, too large, of wrong types, or not HTTP at all.
+"""Hostile requests: malformed, too large, of wrong types, or not HTTP at all.
 
-`requests(n, seed)` yields them as bytes for a socket; the same seed yields the same. `ask` sends them.
+`requests(n, seed)` yields them as bytes for a socket; the same seed yields the same. `send` sends them.
 """
 
 import base64
@@ -103,7 +103,7 @@ def dump(value: Any, dice: random.Random) -> bytes:
     return json.dumps(value, ensure_ascii=dice.random() < 0.5).encode("utf-8", "surrogatepass")
 
 
-def wound(value: Any, dice: random.Random) -> Any:
+def mutate(value: Any, dice: random.Random) -> Any:
     """Return a JSON value with one node replaced, added or dropped."""
     if isinstance(value, dict) and value and dice.random() < 0.85:
         key = dice.choice(list(value))
@@ -113,24 +113,24 @@ def wound(value: Any, dice: random.Random) -> Any:
                 dice.choice(["extra", "\0", "\ud800", "Text", "", "x" * 5000]): dice.choice(VALUES),
             }
         if dice.random() < 0.1:
-            return {name: each for name, each in value.items() if name != key}
-        return {**value, key: wound(value[key], dice)}
+            return {name: item for name, item in value.items() if name != key}
+        return {**value, key: mutate(value[key], dice)}
     if isinstance(value, list) and value and dice.random() < 0.85:
         at = dice.randrange(len(value))
-        return [*value[:at], wound(value[at], dice), *value[at + 1 :]]
+        return [*value[:at], mutate(value[at], dice), *value[at + 1 :]]
     return dice.choice(VALUES)
 
 
 def scramble(data: bytes, dice: random.Random) -> bytes:
     """Return bytes with a few of them changed, dropped, doubled or added."""
-    found = bytearray(data)
+    result = bytearray(data)
     for _ in range(dice.randint(1, 4)):
-        at = dice.randrange(len(found) + 1)
+        at = dice.randrange(len(result) + 1)
         end = at + dice.randint(0, 6)
-        found[at:end] = dice.choice(
-            [b"", bytes([dice.randrange(256)]), bytes(found[at:end]) * 2, b"\\u", b'"']
+        result[at:end] = dice.choice(
+            [b"", bytes([dice.randrange(256)]), bytes(result[at:end]) * 2, b"\\u", b'"']
         )
-    return bytes(found)
+    return bytes(result)
 
 
 def http(method: str, path: str, body: bytes, *headers: str, length: bool = True) -> bytes:
@@ -145,10 +145,10 @@ def post(path: str, body: bytes, *headers: str) -> bytes:
     return http("POST", path, body, "Content-Type: application/json", *headers)
 
 
-def _wounded(dice: random.Random) -> bytes:
+def _mutated(dice: random.Random) -> bytes:
     task, body = dice.choice(GOOD)
     for _ in range(dice.randint(1, 2)):
-        body = wound(body, dice)
+        body = mutate(body, dice)
     return post(f"/v1/{task}", dump(body, dice))
 
 
@@ -200,8 +200,8 @@ def _raw(dice: random.Random) -> bytes:
     return scramble(post(f"/v1/{task}", dump(body, dice)), dice)
 
 
-def _pressed(dice: random.Random) -> bytes:
-    """Return what the web page sends, wounded or scrambled."""
+def _page_event(dice: random.Random) -> bytes:
+    """Return an event of the web page, mutated or scrambled."""
     session = dice.choice(["abc", "", "x" * 60, "x" * 9000, "\0", "\ud800", "../x"])
     path, body = dice.choice(
         [
@@ -214,12 +214,12 @@ def _pressed(dice: random.Random) -> bytes:
         kind = "Content-Type: multipart/form-data; boundary=x"
         parts = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.csv"\r\n\r\na\r\n--x--\r\n'
         return http("POST", "/gradio_api/upload", scramble(parts, dice), kind)
-    wounded = dump(wound(body, dice) if dice.random() < 0.8 else body, dice)
-    return post(f"/gradio_api/{path}", scramble(wounded, dice) if dice.random() < 0.3 else wounded)
+    mutated = dump(mutate(body, dice) if dice.random() < 0.8 else body, dice)
+    return post(f"/gradio_api/{path}", scramble(mutated, dice) if dice.random() < 0.3 else mutated)
 
 
-def signed(request: bytes, token: str) -> bytes:
-    """Return a request with a server's token, as its page or its API expects it."""
+def with_token(request: bytes, token: str) -> bytes:
+    """Return a request with a server's token, as the page or the API expects it."""
     page = request.partition(b"\r\n")[0].split(b" ")[1:2] == [b"/"] or b"/gradio_api/" in request[:200]
     word = base64.b64encode(f"me:{token}".encode()).decode() if page else token
     header = f"Host: x\r\nAuthorization: {'Basic' if page else 'Bearer'} {word}\r\n"
@@ -227,8 +227,8 @@ def signed(request: bytes, token: str) -> bytes:
 
 
 KINDS: list[tuple[int, Callable[[random.Random], bytes]]] = [
-    (8, _wounded), (4, _scrambled), (4, _strange_body), (4, _strange_head), (1, _chunked), (2, _raw),
-    (4, _pressed),
+    (8, _mutated), (4, _scrambled), (4, _strange_body), (4, _strange_head), (1, _chunked), (2, _raw),
+    (4, _page_event),
 ]  # fmt: skip
 
 
@@ -245,20 +245,20 @@ def requests(n: int, seed: int = 0) -> Iterator[bytes]:
             yield kind(dice)
 
 
-def ask(address: tuple[str, int], request: bytes, patience: float = 0.15) -> list[int]:
+def send(address: tuple[str, int], request: bytes, silence: float = 0.15) -> list[int]:
     """Send bytes on a new connection and return the statuses of what comes back, none for silence.
 
-    After `patience` seconds of silence the connection is closed from this side.
+    After `silence` seconds without an answer the connection is closed from this side.
     """
-    found = b""
-    with socket.create_connection(address, timeout=20) as line:
+    answer = b""
+    with socket.create_connection(address, timeout=20) as connection:
         try:
-            line.sendall(request)
-            line.settimeout(patience)
-            while part := line.recv(65536):
-                found += part
+            connection.sendall(request)
+            connection.settimeout(silence)
+            while part := connection.recv(65536):
+                answer += part
         except TimeoutError:
-            line.shutdown(socket.SHUT_WR)
+            connection.shutdown(socket.SHUT_WR)
         except (ConnectionResetError, BrokenPipeError):
             pass
-    return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3}) ", found)]
+    return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3}) ", answer)]

@@ -8,22 +8,20 @@ from typing import Any
 import polars as pl
 
 from gsa.data.task import SENTIMENT, Task
-from gsa.data.types import Prediction, Truncated
-from gsa.prediction.job import Job, Labelling
-from gsa.prediction.meter import Meter
-from gsa.prediction.readers import format_of
+from gsa.data.types import Example, Prediction, Truncated
+from gsa.datasets.record_files import ReadOptions, format_of
+from gsa.datasets.records import Columns
+from gsa.prediction.job import JobConfig, LabelJob
+from gsa.progress import Progress
 
-QUIET = Meter("x", lambda _: None)
 
-
-def shout(query: Query) -> Prediction:
-    """Label by length, so that each text has an answer of its own."""
-    said = query.dialogue.turns[query.target].line()
-    p = len(said) % 97 / 97
-    rest = (1 - p) / (len(query.task.labels) - 1)
-    chances = {label: p if i == 0 else rest for i, label in enumerate(query.task.labels)}
-    label = max(chances, key=lambda each: chances[each])
-    return Prediction(label, chances, Truncated(query.target, 0))
+def predict_by_length(example: Example, task: Task) -> Prediction:
+    """Return a prediction that follows from the length of the target, so that texts differ."""
+    p = len(example.utterance.line()) % 97 / 97
+    rest = (1 - p) / (len(task.labels) - 1)
+    probabilities = {label: p if i == 0 else rest for i, label in enumerate(task.labels)}
+    label = max(probabilities, key=lambda name: probabilities[name])
+    return Prediction(label, probabilities, Truncated(example.target, 0))
 
 
 class Fake:
@@ -33,17 +31,26 @@ class Fake:
         self.seen, self.most = 0, most
 
     def __call__(
-        self, queries: Sequence[Query], progress: Callable[[int], None] | None = None
+        self, examples: Sequence[Example], task: Task, progress: Callable[[int], None] | None = None
     ) -> list[Prediction]:
-        if self.seen + len(queries) > self.most:
+        if self.seen + len(examples) > self.most:
             raise KeyboardInterrupt
-        self.seen += len(queries)
-        return [shout(query) for query in queries]
+        self.seen += len(examples)
+        return [predict_by_length(example, task) for example in examples]
 
 
-def work(path: Path, kind: str, fake: Any = None, task: Task = SENTIMENT, **more: Any) -> Labelling:
-    job = Job(path, format_of(path), task, identity={"base": "x"}, **more)
-    return Labelling(job, fake or Fake(), QUIET, kind)
+def make_job(
+    path: Path,
+    output_format: str,
+    predict: Any = None,
+    task: Task = SENTIMENT,
+    columns: Columns | None = None,
+    quotes: bool = True,
+    prefix: str = "",
+) -> LabelJob:
+    read = ReadOptions(format_of(path), columns or Columns(), quotes)
+    config = JobConfig(path, read, task, output_format, prefix, identity={"base": "x"})
+    return LabelJob(config, predict or Fake(), Progress("x"))
 
 
 def csv(folder: Path, n: int) -> Path:

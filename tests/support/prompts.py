@@ -10,10 +10,8 @@ from gsa.data.task import EMOTION, SENTIMENT
 from gsa.data.types import Dialogue, Example, Utterance
 
 LAYOUTS = [
-    Layout(name=name, context=context, window=2, max_tokens=4096)
-    for name in ("paper", "instruction_first", "inline")
-    for context in ("dialogue", "history", "window")
-    if (name, context) != ("inline", "dialogue")
+    Layout(name=name, context=context, max_tokens=4096)
+    for name, context in (("paper", "dialogue"), ("paper", "history"), ("inline", "history"))
 ]
 TALK = (
     "I just got a new phone. How is it? It has a bad memory but a great battery life. Oh, what a joy! "

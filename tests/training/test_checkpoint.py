@@ -1,4 +1,4 @@
-"""Checkpoints: the newest whole one counts; what is damaged, foreign or a link does not."""
+"""Checkpoints: the newest undamaged one counts; damaged ones, symbolic links and other names do not."""
 
 import json
 import random
@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
-from gsa.atomic_io import from_checked_json
+from gsa.checksums import SUMS
 from gsa.errors import InputError
 from gsa.recipes.loader import load_recipe
 from gsa.recipes.schema import Recipe
-from gsa.training.checkpoint import FILES, NOTE, load_random, newest, reached
+from gsa.training.checkpoint import FILES, OPTIMIZER, STATE, Checkpoints, load_random, step_of
 from gsa.training.run import tune
 from gsa.training.step_log import StepLog
 from gsa.training.trainer import ChainTrainer
@@ -34,7 +35,7 @@ def scratch(recipe_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ChainTrainer, "compute_loss", stopping)
         with pytest.raises(KeyboardInterrupt):
-            tune(recipe, root, lambda _: None)
+            tune(recipe, root)
     return root / "checkpoints" / "1-SA"
 
 
@@ -43,47 +44,49 @@ def copy(scratch: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(scratch, tmp_path / "1-SA"))
 
 
-def of(scratch: Path) -> str:
-    """What the checkpoints belong to."""
-    return str(from_checked_json((scratch / "checkpoint-2" / NOTE).read_text())["of"])
+def checkpoints(folder: Path, fingerprint: str = "") -> Checkpoints:
+    """The checkpoints of a folder, by default with the fingerprint that they have."""
+    state = folder / "checkpoint-2" / STATE
+    return Checkpoints(folder, fingerprint or json.loads(state.read_text())["fingerprint"])
 
 
 def test_two_are_kept_of_safetensors_json_and_text(scratch: Path) -> None:
     assert sorted(path.name for path in scratch.iterdir()) == ["checkpoint-2", "checkpoint-3"]
     for folder in scratch.iterdir():
-        assert {path.name for path in folder.iterdir()} == {*FILES, NOTE}
+        assert {path.name for path in folder.iterdir()} == {*FILES, SUMS}
     log = (scratch / "checkpoint-3" / "log.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in log] == [1, 2, 3]
 
 
-@pytest.mark.parametrize("name", sorted({*FILES, NOTE}))
-def test_the_one_before_counts_when_the_newest_is_damaged_and_that_is_told(copy: Path, name: str) -> None:
+@pytest.mark.parametrize("name", sorted({*FILES, SUMS}))
+def test_the_one_before_counts_when_the_newest_is_damaged_and_that_is_reported(
+    copy: Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
     file = copy / "checkpoint-3" / name
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 4
     file.write_bytes(content)
-    said: list[str] = []
-    assert reached(newest(copy, of(copy), said.append)) == 2
-    assert "the checkpoint of step 3 is damaged and does not count" in said[0]
+    assert step_of(checkpoints(copy).newest()) == 2
+    assert "the checkpoint of step 3 is damaged and not used" in caplog.text
     assert not (copy / "checkpoint-3").exists()
 
 
 def test_a_checkpoint_of_something_else_is_refused(copy: Path) -> None:
-    with pytest.raises(InputError, match="fingerprint to other data, another base or other links"):
-        newest(copy, "something else", lambda _: None)
+    with pytest.raises(InputError, match="belongs to other data, another base or other links"):
+        checkpoints(copy, "something else").newest()
     assert (copy / "checkpoint-3").is_dir()
 
 
-def test_links_and_other_names_do_not_count(copy: Path, tmp_path: Path) -> None:
-    known = of(copy)
+def test_links_and_other_names_do_not_count(
+    copy: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     shutil.move(copy / "checkpoint-3", tmp_path / "elsewhere")
     (copy / "checkpoint-3").symlink_to(tmp_path / "elsewhere")
     for odd in ("checkpoint-x", "checkpoint-", "checkpoint-9999999999999999"):
         (copy / odd).mkdir()
-    said: list[str] = []
-    assert reached(newest(copy, known, said.append)) == 2
-    assert "it is a link" in said[0]
-    assert (tmp_path / "elsewhere" / NOTE).is_file(), "what a link leads to is left alone"
+    assert step_of(checkpoints(copy).newest()) == 2
+    assert "it is a symbolic link" in caplog.text
+    assert (tmp_path / "elsewhere" / SUMS).is_file(), "what a link leads to is left alone"
 
 
 def test_random_numbers_go_on_where_they_were(scratch: Path) -> None:
@@ -100,9 +103,34 @@ def test_random_numbers_go_on_where_they_were(scratch: Path) -> None:
         torch.random.set_rng_state(states[2])
 
 
+def test_a_checkpoint_moves_between_machines_with_and_without_gpus(
+    scratch: Path, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Generators of GPUs that the checkpoint does not know are left as they are; unknown ones are ignored."""
+    restored: dict[int, list[int]] = {}
+    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state, i: restored.update({i: state.tolist()}))
+    tensors = load_file(copy / "checkpoint-3" / OPTIMIZER)
+    save_file(
+        {**tensors, "random/cuda/0": torch.tensor([7], dtype=torch.uint8)}, copy / "checkpoint-3" / OPTIMIZER
+    )
+    states = random.getstate(), np.random.get_state(), torch.random.get_rng_state()
+    try:
+        load_random(copy / "checkpoint-3")  # written with a GPU, resumed without
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+        load_random(scratch / "checkpoint-3")  # written without, resumed with two
+        assert restored == {}
+        load_random(copy / "checkpoint-3")  # written with one, resumed with two
+        assert restored == {0: [7]}
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        torch.random.set_rng_state(states[2])
+
+
 def test_none_is_step_zero(tmp_path: Path) -> None:
-    assert newest(tmp_path / "nowhere", "x", print) is None
-    assert reached(None) == 0
+    assert checkpoints(tmp_path / "nowhere", "x").newest() is None
+    assert step_of(None) == 0
 
 
 def test_a_log_is_rewound_to_what_is_sure(tmp_path: Path) -> None:

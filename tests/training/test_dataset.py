@@ -1,16 +1,12 @@
-"""What a level is tuned on: caps, folds, few-shot draws, own data, rows of all epochs in a seeded order."""
+"""Training data of a level: rows of all epochs in a seeded order, steps, and weights of the examples."""
 
 import tomllib
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from transformers import PreTrainedTokenizerFast
 
-from gsa.data.selection import draw, draw_per_class
-from gsa.errors import InputError
-from gsa.recipes.schema import Recipe, Source
-from gsa.recipes.sources import examples_of, metrics_of, task_of, training_examples
+from gsa.recipes.schema import Recipe
 from gsa.training.dataset import build_training_data
 
 
@@ -19,38 +15,6 @@ def recipe(**level: object) -> Recipe:
     return Recipe.model_validate(
         {"name": "r", "training": {"row_tokens": 3000}, "levels": [{**base, **level}]}
     )
-
-
-@pytest.fixture
-def own(tmp_path: Path) -> Path:
-    lines = ['{"text": "one", "label": "calm"}', '{"text": "two", "label": "angry"}']
-    (tmp_path / "train.jsonl").write_text("\n".join(lines))
-    return tmp_path
-
-
-def test_draws_whole_dialogues_up_to_the_limit_in_file_order() -> None:
-    examples = examples_of(Source(name="sampler-emotion"), "train")
-    drawn = draw(examples, 50, seed=1)
-    assert len(drawn) == 50
-    ids = [example.id for example in examples]
-    assert [ids.index(e.id) for e in drawn] == sorted(ids.index(e.id) for e in drawn)
-    whole = Counter(e.dialogue.id for e in examples)
-    cut = [d for d, n in Counter(e.dialogue.id for e in drawn).items() if n < whole[d]]
-    assert len(cut) <= 1
-    assert draw(examples, 50, seed=1) == drawn
-    assert draw(examples, 50, seed=2) != drawn
-    assert draw(examples, 0, seed=1) == examples
-    assert draw(examples, 10**6, seed=1) == examples
-
-
-def test_few_shot_draws_k_of_each_class() -> None:
-    source = Source(name="sampler-emotion", per_class=5)
-    drawn = training_examples(source, seed=3)
-    assert set(Counter(example.label for example in drawn).values()) == {5}
-    assert training_examples(source, seed=3) == drawn
-    assert training_examples(source, seed=4) != drawn
-    examples = examples_of(source, "train")
-    assert draw_per_class(examples, task_of(source), 10**6, 0) == examples
 
 
 def test_rows_hold_every_target_once_an_epoch(tokenizer: PreTrainedTokenizerFast) -> None:
@@ -93,22 +57,3 @@ def test_a_dataset_may_weigh_otherwise_than_its_level(tokenizer: PreTrainedToken
     assert {prompt.weight for prompt in prompts["sampler-sentiment"]} == {1.0}
     assert len({prompt.weight for prompt in prompts["sampler-emotion"]}) > 1
     assert Recipe.model_validate(tomllib.loads(found.toml())) == found
-
-
-def test_own_data_and_its_labels(own: Path) -> None:
-    source = Source(name="mine", path=str(own), task="sentiment", labels=("calm", "angry"))
-    assert [example.label for example in training_examples(source, 0)] == ["calm", "angry"]
-    task = task_of(source)
-    assert (task.level, task.labels, task.context) == (1, ("calm", "angry"), False)
-    assert metrics_of(source)[0] == "weighted_f1"
-    asked = source.model_copy(update={"task": "urgency", "instruction": "How urgent is it?"})
-    assert (task_of(asked).name, task_of(asked).level) == ("urgency", 4)
-    assert task_of(asked).instruction == "How urgent is it?"
-    with pytest.raises(InputError, match=r"'mine': its dev split is empty"):
-        examples_of(source, "dev")
-
-
-def test_a_task_of_the_benchmark_follows_its_protocol() -> None:
-    assert task_of(Source(name="sst2")).labels == ("negative", "positive")
-    assert task_of(Source(name="sst2", protocol="with-neutral")).labels == ("negative", "neutral", "positive")
-    assert metrics_of(Source(name="mosi"))[0] == "acc2_has0"

@@ -45,7 +45,7 @@ def test_a_known_model_out_of_reach_is_planned_on_the_meta_device(
     plan = planning.make_plan(recipe)
     assert plan.parameters == 6_738_415_616
     assert plan.memory > 2 * plan.parameters
-    assert "out of reach" in plan.notes[0]
+    assert "cannot be loaded: tokens are" in plan.notes[0]
 
 
 def test_datasets_that_are_not_here_are_left_out_in_words(
@@ -63,10 +63,3 @@ def test_datasets_that_are_not_here_are_left_out_in_words(
 def test_an_unknown_model_out_of_reach_is_refused(recipe_file: Path) -> None:
     with pytest.raises(InputError, match="'nobody/nothing' cannot be loaded"):
         planning.make_plan(load_recipe(recipe_file, ["backbone.name=nobody/nothing"]))
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"), [(5, "5 s"), (600, "10 min"), (7200, "2 h"), (864000, "10 days")]
-)
-def test_times_as_people_say_them(seconds: float, said: str) -> None:
-    assert terminal.duration(seconds) == said

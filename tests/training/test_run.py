@@ -1,6 +1,9 @@
 """Runs: the same command resumes, to the same bytes; another recipe's folder is left alone."""
 
 import json
+import logging
+import os
+import re
 import shutil
 from pathlib import Path
 
@@ -8,19 +11,15 @@ import pytest
 import torch
 
 from gsa.chain.chain import Chain
-from gsa.chain.run_folder import read_run
+from gsa.chain.run_folder import RunFolder
+from gsa.checksums import from_checked_json, to_checked_json
 from gsa.errors import InputError
 from gsa.model.losses import LOSSES
 from gsa.recipes.loader import load_recipe
 from gsa.recipes.schema import Recipe
 from gsa.training import level as levels
-from gsa.training.run import tune
-from gsa.training.step_log import StepLog
+from gsa.training.run import summary, tune
 from gsa.training.trainer import ChainTrainer
-
-
-def silent(_: str) -> None:
-    pass
 
 
 def links(root: Path) -> list[tuple[str, str]]:
@@ -58,11 +57,13 @@ def test_a_run_notes_what_it_was_made_with(tuned: Path, recipe: Recipe) -> None:
     assert not list(tuned.rglob(".*"))
 
 
-def test_a_finished_run_is_not_tuned_again(tuned: Path, recipe: Recipe) -> None:
+def test_a_finished_run_is_not_tuned_again(
+    tuned: Path, recipe: Recipe, caplog: pytest.LogCaptureFixture
+) -> None:
     before = (tuned / "chain.json").stat().st_mtime_ns
-    said: list[str] = []
-    tune(recipe, tuned, said.append)
-    assert said == [f"{tuned}: all 3 levels are tuned already"]
+    caplog.set_level(logging.INFO)
+    tune(recipe, tuned)
+    assert caplog.messages == [f"{tuned}: all 3 levels are tuned already"]
     assert (tuned / "chain.json").stat().st_mtime_ns == before
 
 
@@ -71,7 +72,7 @@ def test_the_same_recipe_gives_the_same_bytes(
     tuned: Path, recipe: Recipe, recompute: bool, tmp_path: Path
 ) -> None:
     training = recipe.training.model_copy(update={"recompute": recompute})
-    tune(recipe.model_copy(update={"training": training}), tmp_path / "again", silent)
+    tune(recipe.model_copy(update={"training": training}), tmp_path / "again")
     assert links(tmp_path / "again") == links(tuned)
     assert steps(tmp_path / "again") == steps(tuned)
 
@@ -82,7 +83,7 @@ def test_a_stopped_run_resumes_to_the_same_bytes(
 ) -> None:
     """Stop before the n-th step of the whole run, in each level, with and without a checkpoint."""
     stopped(recipe, tmp_path / "run", monkeypatch, before=stop)
-    tune(recipe, tmp_path / "run", silent)
+    tune(recipe, tmp_path / "run")
     assert links(tmp_path / "run") == links(tuned)
     assert steps(tmp_path / "run") == steps(tuned)
     assert set(json.loads((tmp_path / "run" / "run.json").read_text())["data"]) == {
@@ -92,46 +93,52 @@ def test_a_stopped_run_resumes_to_the_same_bytes(
 
 def test_another_recipe_or_folder_is_refused(tuned: Path, recipe: Recipe, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"holds a run of another recipe \('seed' differs\)"):
-        tune(recipe.model_copy(update={"seed": 3}), tuned, silent)
+        tune(recipe.model_copy(update={"seed": 3}), tuned)
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(InputError, match="is not a run"):
-        tune(recipe, tmp_path, silent)
+        tune(recipe, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
 def test_a_chain_is_extended_by_a_recipe_with_more_levels(
-    tuned: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tuned: Path,
+    recipe: Recipe,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Level by level, with the recipe of the whole in the end: the same bytes as at once."""
-    root, said = tmp_path / "run", []
-    tune(recipe.model_copy(update={"levels": recipe.levels[:1]}), root, silent)
+    root = tmp_path / "run"
+    caplog.set_level(logging.INFO)
+    tune(recipe.model_copy(update={"levels": recipe.levels[:1]}), root)
     slower = recipe.levels[1].model_copy(update={"learning_rate": 1e-6})
     stopped(recipe.model_copy(update={"levels": (recipe.levels[0], slower)}), root, monkeypatch, before=3)
     with pytest.raises(InputError, match=r"holds a run of another recipe \('levels' differs\)"):
-        tune(recipe, root, silent)  # a level under way is not changed
+        tune(recipe, root)  # a level under way is not changed
     shutil.rmtree(root / "checkpoints")
     other = Path(shutil.copytree(root, tmp_path / "other"))
     named = recipe.model_copy(update={"name": "other", "levels": (recipe.levels[0], slower)})
-    tune(named, other, silent)  # a copy goes on under a name of its own
-    assert read_run(other)[0] == named
+    tune(named, other)  # a copy goes on under a name of its own
+    assert RunFolder(other).read()[0] == named
     assert links(other) != links(tuned)
-    tune(recipe, root, said.append)
-    assert "levels not yet begun" in said[0]
+    caplog.clear()
+    tune(recipe, root)
+    assert "levels not yet begun" in caplog.messages[0]
     assert links(root) == links(tuned)
-    assert read_run(root)[0] == recipe
+    assert RunFolder(root).read()[0] == recipe
     for other in (recipe.levels[::-1], recipe.levels[:2]):
         with pytest.raises(InputError, match=r"another recipe \('levels' differs\)"):
-            tune(recipe.model_copy(update={"levels": other}), root, silent)
+            tune(recipe.model_copy(update={"levels": other}), root)
     assert links(root) == links(tuned)
 
 
-def test_a_loss_that_is_no_number_stops_with_the_step(
+def test_a_loss_of_nan_stops_with_the_step(
     recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     losses = iter([1.0, 1.0, float("nan")])
     monkeypatch.setitem(LOSSES, "answer", lambda *_: torch.tensor(next(losses), requires_grad=True))
     with pytest.raises(InputError, match=r"step 3: the loss is nan"):
-        tune(recipe, tmp_path / "run", silent)
+        tune(recipe, tmp_path / "run")
 
 
 def test_bad_data_costs_no_training(
@@ -140,25 +147,25 @@ def test_bad_data_costs_no_training(
     wrong = load_recipe(recipe_file, ["levels.SD.datasets.0.name=iemocap"])
     monkeypatch.setenv("GSA_DATA", str(tmp_path))
     with pytest.raises(InputError, match="dataset 'iemocap': expected"):
-        tune(wrong, tmp_path / "run", silent)
+        tune(wrong, tmp_path / "run")
     assert not (tmp_path / "run").exists(), "nothing half-written stays"
 
 
-def test_progress_is_told_with_rate_and_time_left(tuned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = iter(range(0, 1000, 7))
-    monkeypatch.setattr(levels.time, "monotonic", lambda: float(next(clock)))
-    said: list[str] = []
+def test_progress_has_loss_and_speed(
+    recipe: Recipe, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    tune(recipe.model_copy(update={"levels": recipe.levels[:1]}), tmp_path / "run")
+    assert "level 1 SA: sampler-sentiment 30; 4 steps, " in caplog.text
+    (line,) = [message for message in caplog.messages if "4/4 steps" in message]
+    assert re.fullmatch(r"level 1 SA: 4/4 steps, .* steps/s, loss \d\.\d{4}, [\d,]+ tokens/s", line)
 
-    class Plan:
-        steps, rows = 4, ()
 
-    monkeypatch.setattr(levels, "token_count", lambda rows: 400)
-    log = StepLog(tuned.parent / "log.jsonl", "", 1, "SA")
-    progress = levels.Teller(log, "SA", Plan(), said.append)  # type: ignore[arg-type]
-    for step in (1, 2, 3, 4):
-        progress({"step": step, "loss": 0.5})
-    assert said[0].startswith("  SA step 2/4  loss 0.5000  14 tokens/s  14 s left")
-    assert "4/4" in said[-1]
+def test_a_summary_names_levels_and_settings(recipe: Recipe) -> None:
+    lines = summary(recipe).splitlines()
+    assert len(lines) == 4
+    assert "tiny: 3 levels on " in lines[0]
+    assert lines[2] == "  level 2 ERC: sampler-emotion; learning rate 0.01, epochs 1, loss 'answer'"
 
 
 def stopped(recipe: Recipe, root: Path, monkeypatch: pytest.MonkeyPatch, before: int) -> None:
@@ -176,10 +183,10 @@ def stopped(recipe: Recipe, root: Path, monkeypatch: pytest.MonkeyPatch, before:
     with monkeypatch.context() as patch:
         patch.setattr(ChainTrainer, "compute_loss", stopping)
         with pytest.raises(KeyboardInterrupt):
-            tune(recipe, root, silent)
+            tune(recipe, root)
 
 
-@pytest.mark.parametrize("damage", ["truncated", "unsealed", "missing"])
+@pytest.mark.parametrize("damage", ["truncated", "without checksums", "missing"])
 def test_a_damaged_checkpoint_does_not_count(
     tuned: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
 ) -> None:
@@ -190,8 +197,8 @@ def test_a_damaged_checkpoint_does_not_count(
         state = checkpoint / "optimizer.safetensors"
         state.write_bytes(state.read_bytes()[:-9])
     else:
-        (checkpoint / ("gsa.json" if damage == "unsealed" else "weights.safetensors")).unlink()
-    tune(recipe, root, silent)
+        (checkpoint / ("SHA256SUMS" if damage == "without checksums" else "weights.safetensors")).unlink()
+    tune(recipe, root)
     assert links(root) == links(tuned)
     assert steps(root) == steps(tuned)
 
@@ -204,7 +211,7 @@ def test_half_a_line_in_the_log_and_a_broken_note_stop_nothing(
     with (root / "log.jsonl").open("a") as file:
         file.write('{"level": 1, "st')
     (root / "run.json").write_text("{")
-    tune(recipe, root, silent)
+    tune(recipe, root)
     assert steps(root) == steps(tuned)
 
 
@@ -221,10 +228,12 @@ def test_a_stop_between_link_and_manifest_or_clean_up_loses_nothing(
         honest(*args)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
-        patch.setattr(*((Chain, "write", stopping) if where == "write" else (levels, "remove", stopping)))
+        patch.setattr(
+            *((Chain, "write", stopping) if where == "write" else (levels, "remove_tree", stopping))
+        )
         with pytest.raises(KeyboardInterrupt):
-            tune(recipe, root, silent)
-    tune(recipe, root, silent)
+            tune(recipe, root)
+    tune(recipe, root)
     assert links(root) == links(tuned)
     assert steps(root) == steps(tuned)
     assert not (root / "checkpoints").exists()
@@ -235,22 +244,21 @@ def test_data_that_changed_under_a_half_tuned_level_is_refused(
 ) -> None:
     root = tmp_path / "run"
     stopped(recipe, root, monkeypatch, before=4)
-    note = json.loads((root / "run.json").read_text())
-    note["data"]["SA/sampler-sentiment"]["crc32"] += 1
-    del note["sha256"]
-    (root / "run.json").write_text(json.dumps(note))
+    metadata = from_checked_json((root / "run.json").read_text())
+    metadata["data"]["SA/sampler-sentiment"]["crc32"] += 1
+    (root / "run.json").write_text(to_checked_json(metadata))
     with pytest.raises(InputError, match="the data of SA/sampler-sentiment changed"):
-        tune(recipe, root, silent)
+        tune(recipe, root)
 
 
 def test_a_recipe_may_be_mended_while_nothing_is_tuned(recipe_file: Path, tmp_path: Path) -> None:
     wrong = load_recipe(recipe_file, ['lora.targets=["q_prj"]'])
     root = tmp_path / "run"
     root.mkdir()
-    (root / ".recipe.toml.part").write_text("half")
+    (root / f".recipe.toml.{os.getpid()}-0.part").write_text("half")
     with pytest.raises(InputError, match="did you mean 'q_proj'"):
-        tune(wrong, root, silent)
-    assert len(tune(load_recipe(recipe_file, ["levels.1.epochs=0.01"]), root, silent).links) == 3
+        tune(wrong, root)
+    assert len(tune(load_recipe(recipe_file, ["levels.1.epochs=0.01"]), root).links) == 3
 
 
 def test_more_processes_than_one_are_refused(
@@ -258,4 +266,4 @@ def test_more_processes_than_one_are_refused(
 ) -> None:
     monkeypatch.setattr("transformers.TrainingArguments.world_size", 2)
     with pytest.raises(InputError, match="found 2 processes"):
-        tune(recipe, tmp_path / "run", silent)
+        tune(recipe, tmp_path / "run")

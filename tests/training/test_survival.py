@@ -46,18 +46,18 @@ def test_a_death_at_a_file_boundary_loses_nothing(ground: Ground, share: float) 
 def test_a_power_cut_keeps_every_checkpoint_and_link_that_was_finished(ground: Ground) -> None:
     """Also where the file system forgets all names that were not flushed."""
     kept = [
-        [name for name in disk["forgotten"] if name.endswith(("/gsa.json", "adapter_model.safetensors"))]
+        [name for name in disk["forgotten"] if name.endswith(("/SHA256SUMS", "adapter_model.safetensors"))]
         for disk in ground.disks()
     ]
     steps = len(ground.log.splitlines())
     assert len({name for names in kept for name in names}) == steps + 3
     forgotten = [disk["forgotten"] for disk in ground.disks()]
-    half = next(disk for disk in forgotten if "checkpoints/2-ERC/checkpoint-2/gsa.json" in disk)
+    half = next(disk for disk in forgotten if "checkpoints/2-ERC/checkpoint-2/SHA256SUMS" in disk)
     root = ground.fresh()
     lay_out(half, ground.store, root)
     case = ground.resumed("power cut", "names lost", root, True)
     assert case.outcome == "same bytes", case
-    assert "ERC goes on from step 2 of 3" in case.said
+    assert "level 2 ERC: resuming from step 2 of 3" in case.said
 
 
 @pytest.mark.slow
@@ -85,13 +85,13 @@ def test_a_request_to_stop_leaves_a_checkpoint_a_sentence_and_the_usual_exit_cod
     assert code == 128 + signum, said
     assert f"gsa: stopped by {signum.name}: level " in said
     assert "Traceback" not in said
-    assert list(root.glob("checkpoints/*/checkpoint-*/gsa.json")) or list(root.glob("links/*"))
+    assert list(root.glob("checkpoints/*/checkpoint-*/SHA256SUMS")) or list(root.glob("links/*"))
     case = ground.resumed("signal", signum.name, root, True)
     assert case.outcome == "same bytes", case
 
 
 HALF = ["recipe.toml", "run.json", "chain.json", "log.jsonl", "links/1-SA/adapter_config.json",
-        "checkpoints/2-ERC/*2/gsa.json", "checkpoints/2-ERC/*2/optimizer.safetensors"]  # fmt: skip
+        "checkpoints/2-ERC/*2/SHA256SUMS", "checkpoints/2-ERC/*2/optimizer.safetensors"]  # fmt: skip
 
 
 @pytest.mark.parametrize("pattern", HALF)
@@ -104,7 +104,7 @@ def test_a_damaged_file_of_a_half_tuned_run_is_found(ground: Ground, pattern: st
         assert case.outcome != "FAILED", case
         if "optimizer" in pattern:
             assert "the checkpoint of step 2 is damaged" in case.said
-            assert "ERC goes on from step 1 of" in case.said
+            assert "level 2 ERC: resuming from step 1 of" in case.said
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_a_run_that_another_process_works_on_is_refused(ground: Ground, tmp_path
     first.kill(signal.SIGSTOP)  # it holds the lock for as long as it takes
     code, said = Child(command("tune", ground.recipe, "--out", root)).end()
     assert code == 2
-    assert "another process is at work on this run" in said
+    assert "another process is working in this folder" in said
     first.kill()
     first.end()
     case = ground.resumed("lock", "of a dead process", root, True)

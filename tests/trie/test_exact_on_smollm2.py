@@ -6,16 +6,16 @@ import pytest
 import torch
 
 from gsa.chain.base import load_base
-from gsa.chain.chain import fresh_link
+from gsa.chain.lora import fresh_link
 from gsa.data.encoder import Encoder
-from gsa.data.selection import dialogues
+from gsa.data.selection import group_by_dialogue
 from gsa.data.task import EMOTION
 from gsa.model.backbone import row_logits
 from gsa.model.losses import answer_loss
 from gsa.model.scoring import PackedBatch
-from gsa.recipes.loader import layout_of
-from gsa.recipes.schema import Backbone, Lora, Source
-from gsa.recipes.sources import examples_of
+from gsa.recipes.datasets import load_split
+from gsa.recipes.loader import parse_layout
+from gsa.recipes.schema import Backbone, DatasetConfig, Lora
 from gsa.trie.packing import group, pack
 
 pytestmark = [
@@ -32,8 +32,8 @@ def test_trie_equals_one_sequence_per_prompt(name: str, context: str) -> None:
     for parameter_name, parameter in model.named_parameters():
         if "lora_B" in parameter_name:
             parameter.data.normal_(std=0.01)
-    encoder = Encoder(loaded.tokenizer, layout_of(name=name, context=context), EMOTION)
-    parts = dialogues(examples_of(Source(name=NAME), "train"))[:3]
+    encoder = Encoder(loaded.tokenizer, parse_layout(name=name, context=context), EMOTION)
+    parts = group_by_dialogue(load_split(DatasetConfig(name=NAME), "train"))[:3]
     (row,) = pack(group(encoder.encode([e for part in parts for e in part])), score=False, fill_tokens=4096)
     assert len(row.prompts) > 15
 

@@ -8,41 +8,42 @@ import pytest
 from gsa.prediction.loading import load
 from gsa.serving.app import Service, make_service
 from gsa.serving.limits import Limits
-from gsa.web.levels import Levels
-from serving import Held, listening
+from serving import ControlledPredictor, limits, listening, predictor, restore_loggers, tiny_predictor
+
+__all__ = ["limits", "predictor", "restore_loggers", "tiny_predictor"]
 
 
 @pytest.fixture(scope="module")
-def page_predictor(tuned: Path) -> Held:
-    return Held(load(tuned))
+def page_predictor(tuned: Path) -> ControlledPredictor:
+    return ControlledPredictor(load(tuned))
 
 
 @pytest.fixture
-def tuned_predictor(page_predictor: Held) -> Iterator[Held]:
+def tuned_predictor(page_predictor: ControlledPredictor) -> Iterator[ControlledPredictor]:
     """What the page asks, without the calls of other tests."""
     page_predictor.calls.clear()
     yield page_predictor
     page_predictor.go.set()
-    page_predictor.before = lambda queries: None
+    page_predictor.before = lambda examples: None
 
 
 @pytest.fixture(scope="module")
 def page_limits() -> Limits:
-    return Limits(text=200, turns=12, upload=100_000)
+    return Limits(upload=100_000)
 
 
 @pytest.fixture(scope="module")
 def make_page_service(
-    page_predictor: Held, tuned: Path, page_limits: Limits
+    page_predictor: ControlledPredictor, tuned: Path, page_limits: Limits
 ) -> Iterator[Callable[..., Service]]:
     """Make a server with a page; what a page sets in the environment is taken back."""
     pytest.importorskip("gradio", reason="needs the extra `web`")
-    from gsa.web.app import make_page
+    from gsa.web.app import WebPage
 
     def make(token: str = "") -> Service:
-        levels = Levels(page_predictor, tuned)
-        page = make_page(page_predictor, levels, "<b>tiny</b>")
-        return make_service(page_predictor, page_limits, token, page, levels.predict)
+        page = WebPage(page_predictor, str(tuned))
+        page._name = "<b>tiny</b>"
+        return make_service(page_predictor, page_limits, token, page)
 
     with pytest.MonkeyPatch.context() as patch:
         for name in ("GRADIO_TEMP_DIR", "GRADIO_ANALYTICS_ENABLED", "HF_HUB_DISABLE_TELEMETRY"):
@@ -51,7 +52,7 @@ def make_page_service(
 
 
 @pytest.fixture(scope="module")
-def page_url(make_page_service: Callable[[], Service], page_predictor: Held) -> Iterator[str]:
+def page_url(make_page_service: Callable[[], Service], page_predictor: ControlledPredictor) -> Iterator[str]:
     """The page at an address of its own."""
     with listening(make_page_service(), end=page_predictor.go.set) as ((host, port), _):
         yield f"http://{host}:{port}"

@@ -10,7 +10,7 @@ import pytest
 
 from gsa.serving.app import Service
 from gsa.web import examples
-from serving import Held, listening, until
+from serving import ControlledPredictor, listening, until
 
 pytest.importorskip("gradio", reason="needs the extra `web`")
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright, of the group dev")
@@ -61,13 +61,12 @@ def test_a_text(page: Any) -> None:
     page.locator("button:visible", has_text="a broken zip").click()
     assert page.locator("#text-in textarea").input_value() == examples.TEXTS["a broken zip"]
     page.locator("#text-go").click()
-    page.wait_for_selector("#text-out .gsa-bars")
-    assert page.locator("#text-out .gsa-bar").count() == 3
+    page.wait_for_selector("#text-out [data-testid=label-output-value]")
+    assert page.locator("#text-out button.confidence-set, #text-out .confidence-set").count() == 3
     assert re.search(r"\d%", page.locator("#text-out").inner_text())
     page.locator("#text-in textarea").fill("")
     page.locator("#text-go").click()
-    page.wait_for_selector("#text-out [role=alert]")
-    assert "expected a text, found an empty one" in page.locator("#text-out").inner_text()
+    page.wait_for_selector(".toast-wrap :text('expected a text, found an empty one')")
 
 
 def test_a_conversation_and_what_looks_like_markup(page: Any) -> None:
@@ -75,9 +74,9 @@ def test_a_conversation_and_what_looks_like_markup(page: Any) -> None:
     hostile = "<img src=x onerror=alert(1)>: ${alert(2)} {{constructor}} <script>alert(3)</script>"
     page.locator("#talk-in textarea").fill(f"Mara: Hello!\n\n{hostile}\nمريم: مرحبا 😀\nno name here")
     page.locator("#talk-go").click()
-    page.wait_for_selector("#talk-out .gsa-talk")
+    page.wait_for_selector("#talk-out .gsa-conversation")
     assert page.locator("#talk-out .gsa-turn").count() == 4
-    assert page.locator("#talk-out .gsa-plot .gsa-row").count() == 7 + 1 + 1
+    page.wait_for_selector("#talk-plot canvas, #talk-plot svg.marks")
     said = page.locator("#talk-out").inner_text()
     assert "<img src=x onerror=alert(1)>" in said
     assert "${alert(2)} {{constructor}} <script>alert(3)</script>" in said
@@ -100,7 +99,7 @@ def test_a_file(page: Any, tmp_path: Path) -> None:
     assert "rejected" in page.locator("#file-bad").inner_text()
 
 
-def test_a_file_can_be_stopped(page: Any, tuned_predictor: Held, tmp_path: Path) -> None:
+def test_a_file_can_be_stopped(page: Any, tuned_predictor: ControlledPredictor, tmp_path: Path) -> None:
     source = tmp_path / "rows.csv"
     source.write_text("text\n" + "It was fine.\n" * 200)
     tuned_predictor.go.clear()
@@ -142,7 +141,7 @@ def test_the_token_is_asked_for_and_then_everything_works(
             if status == 200:
                 page.locator("#text-in textarea").fill("It was fine.")
                 page.locator("#text-go").click()
-                page.wait_for_selector("#text-out .gsa-bars")
+                page.wait_for_selector("#text-out [data-testid=label-output-value]")
             context.close()
 
 
@@ -150,14 +149,9 @@ def test_the_levels(page: Any) -> None:
     tab(page, "Levels")
     page.locator("button:visible", has_text="a night at the hotel").click()
     page.locator("#levels-go").click()
-    page.wait_for_selector("#levels-out .gsa-levels")
-    heads = page.locator("#levels-out h2").all_inner_texts()
-    assert [re.sub(" changed", "", head) for head in heads] == [
-        "untuned",
-        "after SA",
-        "after ERC",
-        "after SD",
-    ]
+    page.wait_for_selector(".gsa-level [data-testid=label-output-value]")
+    names = page.locator(".gsa-level").all_inner_texts()
+    assert [name.split("\n")[0] for name in names] == ["untuned", "after SA", "after ERC", "after SD"]
 
 
 def test_the_keyboard_suffices(page: Any) -> None:
@@ -168,4 +162,4 @@ def test_the_keyboard_suffices(page: Any) -> None:
         if page.evaluate("document.activeElement.id") == "text-go":
             break
     page.keyboard.press("Enter")
-    page.wait_for_selector("#text-out .gsa-bars")
+    page.wait_for_selector("#text-out [data-testid=label-output-value]")

@@ -1,46 +1,56 @@
-"""A file through the line: labels and rejects as the command line writes them, room for others, stops."""
+"""A file through the queue: labels and rejects as the command line writes them, room for others, stops."""
 
 import asyncio
 import csv
 import json
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gsa.data.task import SENTIMENT
+from gsa.data.types import Example
+from gsa.datasets.record_files import ReadOptions
+from gsa.datasets.records import Columns
 from gsa.errors import InputError
-from gsa.prediction.inputs import dialogue
-from gsa.prediction.job import Job, Labelling, label_file
-from gsa.prediction.meter import Meter
-from gsa.prediction.rows import Columns
-from gsa.serving import scheduler as line
+from gsa.prediction.inputs import dialogue, example
+from gsa.prediction.job import JobConfig, LabelJob, label_file
+from gsa.prediction.parts import RowCounts
+from gsa.progress import Progress
 from gsa.serving.limits import Limits
-from gsa.serving.scheduler import ClosedError, Worker
-from gsa.web.files import Order, Progress, labelled, said
-from gsa.web.scheduler_client import FilePredict, GivenUpError
-from serving import Held, until
+from gsa.serving.scheduler import QueryGroup, Request, Scheduler, SchedulerClosedError, predict_groups
+from gsa.web.files import FileProgress, FileRequest, label_upload, summary
+from gsa.web.scheduler_client import CancelledLabellingError, FilePredictor
+from serving import ControlledPredictor, until
 
 ROWS = "id,text\n1,It was fine.\n2,\n3,Dreadful!\n4,too,many\n5,The lamp is on the table.\n"
 
 
+def scheduler_of(predictor: ControlledPredictor, limits: Limits) -> Scheduler:
+    return Scheduler(lambda groups: predict_groups(predictor, groups), limits)
+
+
 @pytest.fixture
-def worker(predictor: Held, limits: Limits) -> Iterator[Worker]:
-    worker = Worker(predictor.predict, limits)
-    worker.start()
-    yield worker
+def scheduler(predictor: ControlledPredictor, limits: Limits) -> Iterator[Scheduler]:
+    scheduler = scheduler_of(predictor, limits)
+    scheduler.start()
+    yield scheduler
     predictor.go.set()
-    worker.close()
-    assert worker.join(10)
+    scheduler.close()
+    assert scheduler.join(10)
 
 
-def run(order: Order, worker: Worker, folder: Path, look: Any = lambda progress: None) -> list[Progress]:
-    """Label a file, and look at each Progress while its files are there."""
+def run(
+    request: FileRequest, scheduler: Scheduler, folder: Path, look: Any = lambda progress: None
+) -> list[FileProgress]:
+    """Label a file, and look at each FileProgress while its files are there."""
 
-    async def collect() -> list[Progress]:
+    async def collect() -> list[FileProgress]:
         found = []
-        async for progress in labelled(order, worker, Limits(), "me", folder):
+        async for progress in label_upload(request, scheduler, Limits(), "me", folder):
             look(progress)
             found.append(progress)
         return found
@@ -48,41 +58,48 @@ def run(order: Order, worker: Worker, folder: Path, look: Any = lambda progress:
     return asyncio.run(collect())
 
 
-def test_the_rows_are_those_of_the_command_line(worker: Worker, predictor: Held, tmp_path: Path) -> None:
+def test_the_rows_are_those_of_the_command_line(
+    scheduler: Scheduler, predictor: ControlledPredictor, tmp_path: Path
+) -> None:
     source = tmp_path / "reviews.csv"
     source.write_text(ROWS)
     task = predictor.task("sentiment")
     (tmp_path / "page").mkdir()
     shown: dict[str, str] = {}
 
-    def look(progress: Progress) -> None:
+    def look(progress: FileProgress) -> None:
         if progress.count:
             shown["output"] = progress.output.read_text()
             shown["rejects"] = progress.rejects.read_text()
             assert progress.output.name == "reviews.labelled.csv"
 
-    end = run(Order(source, task), worker, tmp_path / "page", look)[-1]
+    end = run(FileRequest(source, task), scheduler, tmp_path / "page", look)[-1]
     expected = tmp_path / "expected.csv"
-    work = Labelling(Job(source, "csv", task), predictor._predictor.predict, Meter("", print), "csv")
+    config = JobConfig(source, ReadOptions("csv"), task, "csv")
+    work = LabelJob(config, predictor._predictor.predict, Progress("", disable=True))
     label_file(work, expected)
     assert shown["output"].splitlines()[0] == expected.read_text().splitlines()[0]
     assert [row["predicted"] for row in csv.DictReader(shown["output"].splitlines())] == [
         row["predicted"] for row in csv.DictReader(expected.read_text().splitlines())
     ]
     assert [json.loads(row)["row"] for row in shown["rejects"].splitlines()] == [3, 5]
-    assert end.said.startswith(
+    assert end.message.startswith(
         "3 rows labelled, 2 rejected. The first of them: row 3: 'text': expected a text"
     )
     assert list((tmp_path / "page").iterdir()) == [], "nothing is left"
 
 
-def test_none_rejected_has_no_file_of_rejects(worker: Worker, predictor: Held, tmp_path: Path) -> None:
+def test_none_rejected_has_no_file_of_rejects(
+    scheduler: Scheduler, predictor: ControlledPredictor, tmp_path: Path
+) -> None:
     source = tmp_path / "talk.jsonl"
     source.write_text(json.dumps({"turns": [{"text": "Oh no."}, {"text": "Yes."}]}))
-    end = run(Order(source, predictor.task("emotion"), kind="parquet"), worker, tmp_path)[-1]
+    end = run(FileRequest(source, predictor.task("emotion"), output_format="parquet"), scheduler, tmp_path)[
+        -1
+    ]
     assert end.output.suffix == ".parquet"
     assert end.rejects is None
-    assert end.said == "2 rows labelled, none rejected."
+    assert end.message == "2 rows labelled, none rejected."
 
 
 @pytest.mark.parametrize(
@@ -98,69 +115,81 @@ def test_none_rejected_has_no_file_of_rejects(worker: Worker, predictor: Held, t
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_said_without_the_servers_paths(
-    worker: Worker, predictor: Held, tmp_path: Path, name: str, content: str, columns: Columns, says: str
+    scheduler: Scheduler,
+    predictor: ControlledPredictor,
+    tmp_path: Path,
+    name: str,
+    content: str,
+    columns: Columns,
+    says: str,
 ) -> None:
     source = tmp_path / name
     source.write_text(content)
     with pytest.raises(InputError) as caught:
-        run(Order(source, predictor.task("sentiment"), columns), worker, tmp_path)
+        run(FileRequest(source, predictor.task("sentiment"), columns), scheduler, tmp_path)
     assert says in str(caught.value)
     assert str(tmp_path) not in str(caught.value)
     assert [file.name for file in tmp_path.iterdir()] == [name]
 
 
-def asked(predictor: Held, count: int) -> list[Query]:
-    task = predictor.task("sentiment")
-    return [Query(task, dialogue(f"Text {i}.")) for i in range(count)]
+def examples(count: int) -> list[Example]:
+    return [example(SENTIMENT, dialogue(f"Text {i}.")) for i in range(count)]
 
 
-def test_a_file_waits_for_room_and_leaves_some(worker: Worker, predictor: Held, limits: Limits) -> None:
-    queries, progress = asked(predictor, 60), []
-    predict = FilePredict(worker, limits, "me", threading.Event())
-    found = predict(queries, progress.append)
-    assert [each.label for each in found] == [each.label for each in predictor._predictor.predict(queries)]
+def request_of(count: int, client: str) -> Request:
+    return Request([QueryGroup(SENTIMENT, [one]) for one in examples(count)], client)
+
+
+def file_predictor(scheduler: Scheduler, limits: Limits) -> FilePredictor:
+    return FilePredictor(scheduler, limits, "me", threading.Event())
+
+
+def test_a_file_waits_for_room_and_leaves_some(
+    scheduler: Scheduler, predictor: ControlledPredictor, limits: Limits
+) -> None:
+    rows, progress = examples(60), []
+    predictions = file_predictor(scheduler, limits).predict(rows, SENTIMENT, progress.append)
+    expected = predictor._predictor.predict(rows, SENTIMENT)
+    assert [prediction.label for prediction in predictions] == [prediction.label for prediction in expected]
     assert progress == [16, 32, 48, 60], "half a batch at a time"
     assert max(map(len, predictor.calls)) <= 16
 
 
-def test_a_full_line_is_waited_for(worker: Worker, predictor: Held, limits: Limits) -> None:
+def test_a_file_waits_while_the_queue_is_full(
+    scheduler: Scheduler, predictor: ControlledPredictor, limits: Limits
+) -> None:
     predictor.go.clear()
-    worker.submit(line.Job([[query] for query in asked(predictor, 3)], "a"))
+    scheduler.submit(request_of(3, "a"))
     until(lambda: predictor.calls)
-    worker.submit(line.Job([[query] for query in asked(predictor, 40)], "b"))
-    predict = FilePredict(worker, limits, "me", threading.Event())
-    found: list[Any] = []
-    thread = threading.Thread(target=lambda: found.extend(predict(asked(predictor, 5))))
-    thread.start()
-    thread.join(0.5)
-    assert thread.is_alive()
-    predictor.go.set()
-    thread.join(20)
-    assert len(found) == 5
+    scheduler.submit(request_of(40, "b"))
+    with ThreadPoolExecutor(1) as pool:
+        predictions = pool.submit(file_predictor(scheduler, limits).predict, examples(5), SENTIMENT)
+        assert not wait([predictions], 0.5).done
+        predictor.go.set()
+        assert len(predictions.result(20)) == 5
 
 
-def test_a_text_beyond_all_limits_needs_no_empty_line(predictor: Held) -> None:
-    worker = Worker(predictor.predict, limits := Limits(waiting_bytes=20_000))
-    worker.start()
+def test_a_text_beyond_all_limits_needs_no_empty_queue(predictor: ControlledPredictor) -> None:
+    scheduler = scheduler_of(predictor, limits := Limits(waiting_bytes=20_000))
+    scheduler.start()
     predictor.go.clear()
-    for number, query in enumerate(asked(predictor, 2)):
-        worker.submit(line.Job([[query]], "other"))
+    for number in range(2):
+        scheduler.submit(request_of(1, "other"))
         until(lambda: predictor.calls)
-        assert worker.waiting == number
-    query = Query(predictor.task("sentiment"), dialogue("It was fine. " * 5000))
-    found: list[Any] = []
-    predict = FilePredict(worker, limits, "me", threading.Event())
-    thread = threading.Thread(target=lambda: found.extend(predict([query])))
-    thread.start()
-    until(lambda: worker.waiting == 2)
-    predictor.go.set()
-    thread.join(20)
-    assert len(found) == 1
-    worker.close()
-    assert worker.join(10)
+        assert scheduler.waiting == number
+    long = example(SENTIMENT, dialogue("It was fine. " * 5000))
+    with ThreadPoolExecutor(1) as pool:
+        predictions = pool.submit(file_predictor(scheduler, limits).predict, [long], SENTIMENT)
+        until(lambda: scheduler.waiting == 2)
+        predictor.go.set()
+        assert len(predictions.result(20)) == 1
+    scheduler.close()
+    assert scheduler.join(10)
 
 
-def test_a_stop_drops_what_waits_and_leaves_nothing(worker: Worker, predictor: Held, tmp_path: Path) -> None:
+def test_a_stop_drops_what_waits_and_leaves_nothing(
+    scheduler: Scheduler, predictor: ControlledPredictor, tmp_path: Path
+) -> None:
     source = tmp_path / "many.csv"
     source.write_text("text\n" + "It was fine.\n" * 200)
     page = tmp_path / "page"
@@ -168,50 +197,56 @@ def test_a_stop_drops_what_waits_and_leaves_nothing(worker: Worker, predictor: H
     predictor.go.clear()
 
     async def begin_and_stop() -> None:
-        doing = labelled(Order(source, predictor.task("sentiment")), worker, Limits(batch=8), "me", page)
-        assert (await anext(doing)).count is None
+        request = FileRequest(source, SENTIMENT)
+        labelling = label_upload(request, scheduler, Limits(batch=8), "me", page)
+        assert (await anext(labelling)).count is None
         assert len(list(page.iterdir())) == 1
-        await doing.aclose()
+        await labelling.aclose()
 
     asyncio.run(begin_and_stop())
     assert list(page.iterdir()) == []
     predictor.go.set()
-    until(lambda: worker.waiting == 0)
+    until(lambda: scheduler.waiting == 0)
     assert sum(map(len, predictor.calls)) <= 4
 
 
-def test_a_stop_while_it_waits_for_room(worker: Worker, predictor: Held, limits: Limits) -> None:
+def test_a_stop_while_it_waits_for_room(
+    scheduler: Scheduler, predictor: ControlledPredictor, limits: Limits
+) -> None:
     predictor.go.clear()
-    worker.submit(line.Job([[query] for query in asked(predictor, 3)], "a"))
+    scheduler.submit(request_of(3, "a"))
     until(lambda: predictor.calls)
-    worker.submit(line.Job([[query] for query in asked(predictor, 40)], "b"))
-    gone = threading.Event()
-    gone.set()
-    with pytest.raises(GivenUpError):
-        FilePredict(worker, limits, "me", gone)(asked(predictor, 5))
+    scheduler.submit(request_of(40, "b"))
+    cancelled = threading.Event()
+    cancelled.set()
+    with pytest.raises(CancelledLabellingError):
+        FilePredictor(scheduler, limits, "me", cancelled).predict(examples(5), SENTIMENT)
 
 
-def test_the_end_of_the_server_ends_it(predictor: Held, tmp_path: Path) -> None:
-    worker = Worker(predictor.predict, Limits())
-    worker.start()
-    worker.close()
+def test_the_end_of_the_server_ends_it(predictor: ControlledPredictor, tmp_path: Path) -> None:
+    scheduler = scheduler_of(predictor, Limits())
+    scheduler.start()
+    scheduler.close()
     source = tmp_path / "a.csv"
     source.write_text(ROWS)
-    with pytest.raises(ClosedError):
-        run(Order(source, predictor.task("sentiment")), worker, tmp_path)
+    with pytest.raises(SchedulerClosedError):
+        run(FileRequest(source, predictor.task("sentiment")), scheduler, tmp_path)
 
 
-def test_a_failure_of_the_model_is_passed_on(worker: Worker, predictor: Held, limits: Limits) -> None:
-    def fail(queries: Any) -> None:
+def test_a_failure_of_the_model_is_passed_on(
+    scheduler: Scheduler, predictor: ControlledPredictor, limits: Limits
+) -> None:
+    def fail(examples: Any) -> None:
         raise TimeoutError("the model's own")
 
     predictor.before = fail
     with pytest.raises(TimeoutError, match="the model's own"):
-        FilePredict(worker, limits, "me", threading.Event())(asked(predictor, 2))
+        file_predictor(scheduler, limits).predict(examples(2), SENTIMENT)
 
 
 def test_one_row_is_one_row() -> None:
-    from gsa.prediction.job import Count
-
-    assert said(Count(1)) == "1 row labelled, none rejected."
-    assert said(Count(0, 1, "row 2: odd")) == "0 rows labelled, 1 rejected. The first of them: row 2: odd."
+    assert summary(RowCounts(1)) == "1 row labelled, none rejected."
+    assert (
+        summary(RowCounts(0, 1, "row 2: odd"))
+        == "0 rows labelled, 1 rejected. The first of them: row 2: odd."
+    )

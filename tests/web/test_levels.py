@@ -7,11 +7,12 @@ import pytest
 
 from gsa.chain.chain import Chain
 from gsa.errors import InputError
-from gsa.prediction.inputs import dialogue
+from gsa.prediction.inputs import dialogue, example
 from gsa.prediction.loading import load
-from gsa.web.levels import LevelQuery, Levels
+from gsa.serving.scheduler import QueryGroup
+from gsa.web.levels import Levels
 
-TALK = dialogue(["They lost my luggage.", {"speaker": "Desk", "text": "Oh no, I am so sorry!"}])
+CONVERSATION = dialogue(["They lost my luggage.", {"speaker": "Desk", "text": "Oh no, I am so sorry!"}])
 
 
 @pytest.mark.parametrize("served", [None, 1])
@@ -21,12 +22,13 @@ def test_each_level_is_the_chain_at_that_level_to_the_last_bit(tuned: Path, serv
     assert levels.names == ["untuned", "after SA", "after ERC", "after SD"]
     assert not levels.loaded
     task = predictor.task("emotion")
-    found = levels.predict([LevelQuery(task, TALK, 1, level) for level in range(4)])
+    last = example(task, CONVERSATION, 1)
+    answers = levels.predict([QueryGroup(task, [last], level) for level in range(4)])
     assert levels.loaded
-    alone = [load(tuned, level).predict([Query(task, TALK, 1)])[0] for level in range(4)]
-    assert found == alone
-    assert len({each.probabilities["joy"] for each in found}) == 4, "and each is another one"
-    assert predictor.predict([Query(task, TALK, 1)]) == [alone[3 if served is None else served]], "unchanged"
+    alone = [load(tuned, level).predict([last], task) for level in range(4)]
+    assert answers == alone
+    assert len({prediction.probabilities["joy"] for (prediction,) in answers}) == 4, "each is another one"
+    assert predictor.predict([last], task) == alone[3 if served is None else served], "unchanged"
 
 
 def test_levels_share_every_weight_that_no_link_changes(tuned: Path) -> None:
@@ -34,24 +36,25 @@ def test_levels_share_every_weight_that_no_link_changes(tuned: Path) -> None:
     levels.load()
     layers = {name for link in Chain.read(tuned).link_weights() for name in link.pairs}
     models = [predictor.model for predictor in levels._predictors]
-    shared = own = 0
+    shared = copied = 0
     for name, _ in models[0].named_parameters():
         places = {dict(model.named_parameters())[name].data_ptr() for model in models}
         changed = name.removesuffix(".weight") in layers
         assert len(places) == (4 if changed else 1), name
-        shared, own = shared + (not changed), own + changed
-    assert own == len(layers)
+        shared, copied = shared + (not changed), copied + changed
+    assert copied == len(layers)
     assert shared > 5
 
 
-def test_queries_with_and_without_a_level_are_answered_in_their_order(tuned: Path) -> None:
+def test_groups_with_and_without_a_level_are_answered_in_their_order(tuned: Path) -> None:
     predictor = load(tuned)
     levels = Levels(predictor, tuned)
     task = predictor.task("sarcasm")
-    plain, old = Query(task, TALK, 1), LevelQuery(task, TALK, 1, 0)
+    last = [example(task, CONVERSATION, 1)]
+    plain, old = QueryGroup(task, last), QueryGroup(task, last, 0)
     mixed = levels.predict([plain, old, plain])
-    assert mixed[0] == mixed[2] == predictor.predict([plain])[0]
-    assert mixed[1] == load(tuned, 0).predict([plain])[0]
+    assert mixed[0] == mixed[2] == predictor.predict(last, task)
+    assert mixed[1] == load(tuned, 0).predict(last, task)
     assert levels.predict([plain]) == [mixed[0]]
 
 
@@ -62,7 +65,7 @@ def test_a_model_without_links_has_no_levels(tiny_folder: Path) -> None:
         levels.load()
 
 
-def test_a_damaged_link_is_said(tuned: Path, tmp_path: Path) -> None:
+def test_a_damaged_link_is_reported(tuned: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(tuned, run)
     levels = Levels(load(run), run)
@@ -72,13 +75,13 @@ def test_a_damaged_link_is_said(tuned: Path, tmp_path: Path) -> None:
         levels.load()
 
 
-def test_memory_that_does_not_suffice_is_said(tuned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_memory_is_reported(tuned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def short(*_: object) -> None:
         raise MemoryError
 
     levels = Levels(load(tuned), tuned)
     monkeypatch.setattr(Chain, "link_weights", short)
-    with pytest.raises(InputError, match="memory does not suffice to compare levels"):
+    with pytest.raises(InputError, match="there is not enough memory to compare levels"):
         levels.load()
     monkeypatch.setattr(Chain, "link_weights", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):

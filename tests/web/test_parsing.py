@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gsa.errors import InputError
-from gsa.web.parsing import conversation
+from gsa.web.parsing import parse_conversation
 
 LINES = [
     ("Mara: hello", "Mara", "hello"),
@@ -35,43 +35,43 @@ LINES = [
 
 @pytest.mark.parametrize(("line", "speaker", "text"), LINES)
 def test_one_line_is_one_turn(line: str, speaker: str, text: str) -> None:
-    (turn,) = conversation(line, 1)
+    (turn,) = parse_conversation(line, 1)
     assert (turn.speaker, turn.text) == (speaker, text)
 
 
 def test_empty_lines_are_skipped_and_any_line_end_is_one() -> None:
-    found = conversation("\n\nMara: a\r\n \t \r\nb\rJonas: c\n\u200f\n", 9)
+    found = parse_conversation("\n\nMara: a\r\n \t \r\nb\rJonas: c\n\u200f\n", 9)
     assert [(turn.speaker, turn.text) for turn in found] == [("Mara", "a"), ("", "b"), ("Jonas", "c")]
 
 
-def test_letters_that_only_look_like_line_ends_stay_in_their_turn() -> None:
-    (turn,) = conversation("Mara: one\u2028two\x0bthree\x85four", 9)
+def test_characters_that_only_look_like_line_ends_stay_in_their_turn() -> None:
+    (turn,) = parse_conversation("Mara: one\u2028two\x0bthree\x85four", 9)
     assert turn.text == "one\u2028two\x0bthree\x85four"
 
 
 @pytest.mark.parametrize("nothing", ["", " \n\t\n", "\u200f\n\ufeff"])
 def test_nothing_is_refused(nothing: str) -> None:
     with pytest.raises(InputError, match="expected a conversation, one turn a line as 'Name: text'"):
-        conversation(nothing, 9)
+        parse_conversation(nothing, 9)
 
 
 def test_a_name_alone_is_refused_with_its_line() -> None:
     with pytest.raises(InputError, match=r"^line 3: expected a text after 'Mara:', found none$"):
-        conversation("Jonas: a\n\nMara:\n", 9)
+        parse_conversation("Jonas: a\n\nMara:\n", 9)
 
 
 def test_two_thousand_lines_are_read_and_counted_in_no_time() -> None:
     pasted = "\n".join(f"Speaker {i % 7}: this is line {i}: yes" for i in range(2000))
     began = time.monotonic()
-    assert len(conversation(pasted, 2000)) == 2000
+    assert len(parse_conversation(pasted, 2000)) == 2000
     with pytest.raises(InputError, match=r"^expected at most 256 turns, one a line, found 2,000$"):
-        conversation(pasted, 256)
+        parse_conversation(pasted, 256)
     assert time.monotonic() - began < 5, "nothing quadratic"
 
 
 def test_a_long_line_of_colons_is_read_in_no_time() -> None:
     began = time.monotonic()
-    (turn,) = conversation("a:" * 100_000, 9)
+    (turn,) = parse_conversation("a:" * 100_000, 9)
     assert len(turn.text) == 200_000
     assert time.monotonic() - began < 5
 
@@ -86,7 +86,7 @@ def test_what_is_written_as_name_and_text_is_read_back(turns: list[tuple[str, st
     clean = [(name, text) for name, text in clean if text and not set(text) & MARKS]
     if not clean:
         return
-    found = conversation("\n".join(f"{name}: {text}" for name, text in clean), len(clean))
+    found = parse_conversation("\n".join(f"{name}: {text}" for name, text in clean), len(clean))
     assert [(turn.speaker, turn.text) for turn in found] == clean
 
 

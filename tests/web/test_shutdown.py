@@ -14,6 +14,7 @@ from serving import until
 pytest.importorskip("gradio", reason="needs the extra `web`")
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.usefixtures("default_signals"),
     pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="has no SIGHUP"),
 ]
 
@@ -22,15 +23,17 @@ pytestmark = [
 def test_the_folder_of_files_goes_with_the_process(
     tuned: Path, tmp_path: Path, signals: list[str], code: int
 ) -> None:
-    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
-        pytest.skip("SIGHUP is ignored here")
-    command = [sys.executable, "-c", "import gsa.cli; gsa.cli.main()", "serve", "--model", str(tuned)]
+    command = [sys.executable, "-c", "from gsa.cli.main import main; main()", "serve", "--model", str(tuned)]
     env = {**os.environ, "TMPDIR": str(tmp_path), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     log = tmp_path / "log"
     with (
         log.open("w") as errors,
         subprocess.Popen(
-            [*command, "--port", "0"], stdout=subprocess.PIPE, stderr=errors, text=True, env=env
+            [*command, "--port", "0", "--limit", "drain=2"],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env=env,
         ) as process,
     ):
         try:

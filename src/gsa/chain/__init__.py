@@ -1,1 +1,1 @@
-"""Backbones, links, tuning, recipes, runs. The only place that knows PEFT."""
+"""The chain of links: a run folder, its links as plain tensors or PEFT adapters, models with links merged."""

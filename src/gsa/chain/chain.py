@@ -1,91 +1,130 @@
-"""The chain: a base model's identity plus its links in order (paper, equations 2 to 6).
+"""The chain on disk: a base model's identity plus its links in order (paper, equations 2 to 6).
 
-In: a run folder with `chain.json` and one PEFT adapter folder a link. Out: the base with the first k
-links merged in, W_k = W_pretrained + sum of B_i A_i, scaled; or a model with one fresh link on top.
+In: a run folder with `chain.json` and one PEFT adapter folder per link. Out: checked links, merged into the
+base in memory: W_k = W_pretrained + sum of B_i A_i, scaled.
 """
 
-from dataclasses import dataclass, replace
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors.torch import save
-
-from gsa.atomic_io import atomic_path, sha256
-from gsa.chain.base import load_base
-from gsa.chain.link import CONFIG, WEIGHTS, LinkWeights
-from gsa.chain.manifest import LOG, Link, Manifest
-from gsa.errors import InputError, suggest
-from gsa.model.backbone import LoadedModel
-from gsa.model.hf_logging import quiet_libraries
-from gsa.recipes.schema import Backbone, Lora
+from gsa.atomic_io import write_atomic
+from gsa.chain.link import CONFIG, LOG, WEIGHTS, LinkWeights
+from gsa.chain.run_folder import RunFolder
+from gsa.checksums import from_checked_json, to_checked_json, verify
+from gsa.errors import InputError
+from gsa.model.validation import check_adapter, check_symlinks
 
 
 @dataclass(frozen=True)
-class Chain(Manifest):
-    """Base and links of a run, with what needs a model."""
+class Link:
+    """One trained LoRA of the chain, stored unmerged."""
 
-    def load(self, backbone: Backbone, level: int | None = None, device: str = "") -> LoadedModel:
-        """Load the base and merge the first `level` links into it; None merges all, 0 none.
+    name: str
+    """Of its level."""
+    folder: str
+    """Name of the adapter folder below `links/`."""
+    files: Mapping[str, str]
+    """Checksums of its weights, its configuration and, of links that were tuned here, its log."""
 
-        Raises InputError where the base is another one, the chain is shorter, or a link is damaged.
-        """
-        self.check_level(level)
-        loaded = load_base(backbone, device)
-        self.merge_into(loaded.model, loaded.identity, backbone.name, level)
-        return loaded
+    @property
+    def sha256(self) -> str:
+        """Checksum of its weights."""
+        return self.files[WEIGHTS]
 
-    def extended(self, name: str, model: Any, base_name: str, log: str) -> "Chain":
-        """Store a trained link with the log of its steps; return the chain with it at the end."""
-        folder = f"{len(self.links) + 1}-{name}"
-        path = self.root / "links" / folder
-        config = model.peft_config["default"]
-        with atomic_path(path) as draft:
-            draft.mkdir()
-            # PEFT would note the local path that the base was read from.
-            config.base_model_name_or_path, config.inference_mode = base_name, True
-            config.target_modules = sorted(config.target_modules)  # a set's order differs from day to day
-            config.save_pretrained(draft)
-            weights = {key: w.detach().cpu().contiguous() for key, w in link_weights(model).items()}
-            (draft / WEIGHTS).write_bytes(save(weights, metadata={"format": "pt"}))
-            (draft / LOG).write_text(log, encoding="utf-8")
-        link = Link(name, folder, *(sha256(path / file) for file in (WEIGHTS, CONFIG, LOG)))
+
+@dataclass(frozen=True)
+class Chain:
+    """Base and links of a run."""
+
+    root: Path
+    base: str
+    """Identity of the base weights."""
+    links: tuple[Link, ...] = ()
+    recipe: str = ""
+    """Checksum of the recipe file."""
+
+    @classmethod
+    def read(cls, root: Path) -> "Chain":
+        """Read `chain.json`; raises InputError if it is missing, damaged or leads out of its folder."""
+        file = RunFolder(root).chain_file
+        if not file.is_file():
+            raise InputError(
+                f"'{root}' holds no {file.name}: expected the folder of a run made by `gsa tune`"
+            )
+        try:
+            content = from_checked_json(file.read_text(encoding="utf-8"))
+            links = tuple(_link(entry) for entry in content["links"])
+            chain = cls(root, str(content["base"]), links, str(content["recipe"]))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise InputError(f"'{file}' is not a chain: {type(error).__name__} {error}") from None
+        check_symlinks(root)
+        for link in links:
+            if Path(link.folder).name != link.folder or link.folder in ("", ".", ".."):
+                raise InputError(
+                    f"'{file}': link folder '{link.folder}' leads elsewhere: expected a plain name"
+                )
+        return chain
+
+    def write(self) -> None:
+        """Store `chain.json`."""
+        links = [asdict(link) for link in self.links]
+        content = {"base": self.base, "recipe": self.recipe, "links": links}
+        write_atomic(RunFolder(self.root).chain_file, to_checked_json(content))
+
+    def append(self, link: Link) -> "Chain":
+        """Store the chain with a link at its end, and return it."""
         chain = replace(self, links=(*self.links, link))
         chain.write()
         return chain
 
+    def merge_into(self, model: Any, identity: str, name: str, level: int | None = None) -> None:
+        """Add the first `level` links (None: all) to the weights of the base, a model in memory.
 
-def fresh_link(model: Any, lora: Lora, seed: int) -> Any:
-    """Put a new link on merged, frozen weights: A is random Gaussian, B zero, so nothing changes yet."""
-    from peft import LoraConfig, get_peft_model  # slow to import, and only tuning needs it
+        `identity` and `name` are the model's. Raises InputError if it is not the base or a link is damaged.
+        """
+        if identity != self.base:
+            raise InputError(f"backbone '{name}' is {identity}: '{self.root}' was tuned on {self.base}")
+        for link in self.link_weights(level):
+            link.merge_into(model)
 
-    names = [name for name, _ in model.named_modules()]
-    for target in lora.targets:
-        if not any(name == target or name.endswith(f".{target}") for name in names):
-            known = {name.rpartition(".")[2] for name in names if name.endswith("proj")}
-            raise InputError(f"lora.targets: this model has no layer '{target}'{suggest(target, known)}")
-    torch.manual_seed(seed)
-    config = LoraConfig(
-        r=lora.rank,
-        lora_alpha=lora.alpha,  # type: ignore[arg-type]
-        lora_dropout=lora.dropout,
-        target_modules=list(lora.targets),
-        init_lora_weights="gaussian",
-        task_type="CAUSAL_LM",
-    )
-    with quiet_libraries():
-        return get_peft_model(model, config)
+    def identity(self, level: int | None = None) -> str:
+        """Return the identity of the base with the first `level` links (None: all); the base's if none."""
+        parts = [link.files[name] for link in self.links[:level] for name in (WEIGHTS, CONFIG)]
+        digest = hashlib.sha256("\n".join([self.base, *parts]).encode()).hexdigest()
+        return f"chain sha256:{digest}" if parts else self.base
+
+    def check_level(self, level: int | None) -> None:
+        """Raise InputError for a level that the chain does not have."""
+        if level is not None and not 0 <= level <= len(self.links):
+            raise InputError(
+                f"level {level}: expected 0 (untuned) to {len(self.links)}, the links in '{self.root}'"
+            )
+
+    def link_weights(self, level: int | None = None) -> list[LinkWeights]:
+        """Return the first `level` links (None: all); raises InputError for a damaged one."""
+        return [LinkWeights.read(check_adapter(self.link_folder(link))) for link in self.links[:level]]
+
+    def link_folder(self, link: Link) -> Path:
+        """Return a link's folder; raises InputError if a file in it is missing or damaged."""
+        folder = RunFolder(self.root).links_folder / link.folder
+        try:
+            verify(folder, link.files)
+        except ValueError as error:
+            raise InputError(f"link '{link.name}': {error}") from None
+        return folder
+
+    def log(self) -> str:
+        """Return the log lines of all links; raises InputError if a link is damaged."""
+        folders = [self.link_folder(link) for link in self.links if LOG in link.files]
+        return "".join((folder / LOG).read_text(encoding="utf-8") for folder in folders)
 
 
-def merge(model: Any) -> Any:
-    """Fold the active link into the weights, as a stored one is: one layer at a time, added in float32."""
-    link = LinkWeights.of(link_weights(model), model.active_peft_config.to_dict())
-    merged = model.unload()
-    link.merge_into(merged)
-    return merged.requires_grad_(False).eval()
-
-
-def link_weights(model: Any) -> dict[str, torch.Tensor]:
-    """Return the active link's tensors by name."""
-    from peft.utils import get_peft_model_state_dict
-
-    return dict(get_peft_model_state_dict(model, save_embedding_layers=False))
+def _link(entry: Any) -> Link:
+    """Return the link of an entry in `chain.json`."""
+    files = {name: str(checksum) for name, checksum in entry["files"].items()}
+    if not {WEIGHTS, CONFIG} <= set(files) <= {WEIGHTS, CONFIG, LOG}:
+        raise ValueError(f"link files {sorted(files)}: expected {WEIGHTS}, {CONFIG} and perhaps {LOG}")
+    return Link(str(entry["name"]), str(entry["folder"]), files)

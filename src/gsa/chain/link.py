@@ -1,6 +1,6 @@
 """A stored link as plain tensors: a PEFT adapter folder in, its A's and B's and scaling out.
 
-Folding it into the weights needs no PEFT, whose import alone takes longer than the rest of a start.
+Merging it into the weights needs no PEFT, whose import takes longer than the rest of a start.
 """
 
 import json
@@ -14,8 +14,12 @@ from torch import Tensor
 
 from gsa.errors import InputError
 
-WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
+WEIGHTS, CONFIG, LOG = "adapter_model.safetensors", "adapter_config.json", "log.jsonl"
+"""Files of a link's folder: as PEFT names them, and the log lines of its steps."""
 PREFIX = "base_model.model."
+"""What PEFT puts before the name of every layer."""
+NOT_PLAIN = ("use_dora", "use_rslora", "lora_bias", "rank_pattern", "alpha_pattern")
+"""Keys of a configuration that make an adapter more than plain LoRA."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,7 @@ class LinkWeights:
     """One link in memory."""
 
     pairs: dict[str, tuple[Tensor, Tensor]]
-    """By the name of the linear layer: A of shape (rank, in) and B of shape (out, rank), float32."""
+    """By name of the linear layer: A of shape (rank, in) and B of shape (out, rank), float32."""
     scaling: float
     """The update is B A times this (paper, equation 1)."""
     transposed: bool
@@ -33,24 +37,23 @@ class LinkWeights:
 
     @classmethod
     def read(cls, folder: Path) -> "LinkWeights":
-        """Read an adapter folder; raises InputError for one that is more than plain LoRA, or is broken."""
+        """Return the link of an adapter folder; raises InputError unless it is a sound, plain LoRA."""
         try:
             config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
             tensors = load_file(folder / WEIGHTS)
-            odd = [key for key in ("use_dora", "use_rslora", "lora_bias", "rank_pattern", "alpha_pattern")
-                   if config.get(key)]  # fmt: skip
-            link = cls.of(tensors, config)
-        except InputError:
-            raise
+            link = cls.from_tensors(tensors, config)
+            unsupported = [key for key in NOT_PLAIN if config.get(key)]
         except Exception as error:  # a broken file fails in as many ways as there are libraries below
             raise InputError(f"link '{folder}' cannot be read: {type(error).__name__} {error}") from None
-        if odd:
-            raise InputError(f"link '{folder}' has {odd[0]}: expected plain LoRA, as `gsa tune` makes it")
+        if unsupported:
+            raise InputError(
+                f"link '{folder}' has {unsupported[0]}: expected plain LoRA, as `gsa tune` makes it"
+            )
         return link
 
     @classmethod
-    def of(cls, tensors: dict[str, Tensor], config: dict[str, Any]) -> "LinkWeights":
-        """Return the link of an adapter's tensors, by PEFT's names, and its configuration."""
+    def from_tensors(cls, tensors: dict[str, Tensor], config: dict[str, Any]) -> "LinkWeights":
+        """Return the link of an adapter's tensors by PEFT's names and its configuration."""
         scaling = float(config["lora_alpha"]) / int(config["r"])
         return cls(_pairs(dict(tensors)), scaling, bool(config.get("fan_in_fan_out")), config)
 
@@ -64,6 +67,7 @@ class LinkWeights:
 
 
 def _pairs(tensors: dict[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
+    """Return A and B by layer, taking them out of `tensors`; raises ValueError for any that is neither."""
     names = sorted({name.removeprefix(PREFIX).rpartition(".lora_")[0] for name in tensors})
     pairs = {
         name: (

@@ -7,24 +7,20 @@ from typing import Annotated
 
 import typer
 
+from gsa.cli.options import Json, Quiet
 from gsa.errors import InputError
 
 data = typer.Typer(help="Fetch and describe the benchmark's datasets.", no_args_is_help=True)
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
-
 
 @data.command(name="list")
 def data_list() -> None:
-    """List the datasets: level, labels, protocols, licence, and whether their files are here."""
-    from gsa.cli import format as terminal
+    """List the datasets: level, labels, protocols, licence, and whether their files are present."""
+    from gsa.cli import format
     from gsa.datasets.catalogue import CATALOGUE, data_root
 
-    print(
-        terminal.text(
-            terminal.catalogue(CATALOGUE, data_root()), f"Datasets; files are looked for in {data_root()}"
-        )
-    )
+    root = data_root()
+    print(format.table(format.catalogue(CATALOGUE, root), f"Datasets; their files belong in {root}"))
 
 
 @data.command()
@@ -33,44 +29,41 @@ def fetch(
     source: Annotated[
         Path | None, typer.Option("--from", metavar="DIR", help="Copy from a folder of yours.")
     ] = None,
+    quiet: Quiet = False,
 ) -> None:
     """Download datasets from their owners, pinned and checked, or copy them from a folder."""
     from gsa.datasets.catalogue import CATALOGUE
-    from gsa.datasets.download import fetch as bring
+    from gsa.datasets.download import fetch as fetch_dataset
 
     failed = []
     for name in CATALOGUE if names == ["all"] else names:
         try:
-            files = bring(name, source=source, progress=sys.stderr.isatty())
+            files = fetch_dataset(name, source=source)
         except InputError as error:
             if names != ["all"]:
                 raise
             failed += [name] if CATALOGUE[name].downloadable and not source else []
-            print(f"left out   {error}", file=sys.stderr)
+            print(f"skipped    {error}", file=sys.stderr)
             continue
         for file in files:
             print(f"{file.state:<10} {file.path}" + (f"  ({file.note})" if file.note else ""))
     if failed:
-        raise InputError(f"left out of all: {', '.join(failed)}: the lines above say why")
+        raise InputError(f"not downloaded: {', '.join(failed)}: the lines above give the reasons")
 
 
 @data.command()
 def stats(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME...]", help="All that are here if not given.")
+        list[str] | None, typer.Argument(metavar="[NAME...]", help="All that are present if not given.")
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Print the paper's table 1 from the files: sizes, labels, average length."""
-    from gsa.cli import format as terminal
-    from gsa.datasets.stats import stats as count
+    from gsa.cli import format
+    from gsa.datasets.stats import stats as compute_stats
 
-    counted = count(names or [])
-    print(
-        json.dumps(counted, ensure_ascii=False, indent=2)
-        if as_json
-        else terminal.text(terminal.stats(counted))
-    )
+    rows = compute_stats(names or [])
+    print(json.dumps(rows, ensure_ascii=False, indent=2) if as_json else format.table(format.stats(rows)))
 
 
 @data.command()
@@ -80,12 +73,12 @@ def overlaps(
 ) -> None:
     """Count test texts that are in the training set of another dataset; five or more words, exact."""
     from gsa.atomic_io import write_atomic
-    from gsa.datasets.overlaps import overlaps as find
+    from gsa.datasets.overlaps import find_overlaps
 
-    found, sizes = find(names)
-    for tested, trained in found.items():
-        for other, ids in trained.items():
-            print(f"{tested} test in {other} train: {len(ids)} of {sizes[tested]}")
-    print(f"{sum(map(len, found.values()))} pairs of datasets share texts")
+    shared, sizes = find_overlaps(names)
+    for test, by_train in shared.items():
+        for train, ids in by_train.items():
+            print(f"{test} test in {train} train: {len(ids)} of {sizes[test]}")
+    print(f"{sum(map(len, shared.values()))} pairs of datasets share texts")
     if out:
-        write_atomic(out, json.dumps(found, indent=1) + "\n")
+        write_atomic(out, json.dumps(shared, indent=1) + "\n")

@@ -1,16 +1,33 @@
-"""The command `gsa`: parses and calls, nothing else; heavy imports wait for the command that needs them."""
+"""The command `gsa`: parses and calls, nothing else; slow imports are made by the command that needs them."""
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gsa import __version__
-from gsa.cli.data import Json, data
-from gsa.cli.study import Overrides, RecipePath, RunPath, say, study
+from gsa.cli.data import data
+from gsa.cli.options import (
+    Datasets,
+    Json,
+    Level,
+    Model,
+    Overrides,
+    Overwrite,
+    Quiet,
+    RecipePath,
+    RunPath,
+    Seed,
+    set_quiet,
+)
+from gsa.cli.study import study
 from gsa.errors import InputError, memory_is_short
 from gsa.signals import Stopped, handle_signals
+
+if TYPE_CHECKING:
+    from gsa.prediction.predictor import Predictor
+    from gsa.serving.page import Page
 
 app = typer.Typer(
     help="One language model, tuned level by level, that does all of sentiment.",
@@ -33,14 +50,9 @@ def _gsa(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")
     ] = False,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="No progress; only warnings and errors.")
-    ] = False,
 ) -> None:
     """One language model, tuned level by level, that does all of sentiment."""
-    from gsa.progress import configure_logging
-
-    configure_logging(quiet)
+    set_quiet(False)
 
 
 @app.command()
@@ -48,24 +60,27 @@ def tune(
     recipe: RecipePath,
     out: Annotated[Path | None, typer.Option(help="Run folder; runs/NAME if not given.")] = None,
     overrides: Overrides = None,
-    seed: Annotated[int | None, typer.Option(help="Use another seed than the recipe's.")] = None,
+    seed: Seed = None,
     plan: Annotated[bool, typer.Option("--plan", help="Only print what it would take.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Tune a chain as a recipe says; the same command resumes a run that was stopped."""
     from gsa.recipes.loader import load_recipe
 
-    wanted = load_recipe(recipe, overrides or [], seed)
+    resolved = load_recipe(recipe, overrides or [], seed)
     if plan:
-        from gsa.cli import format as terminal
+        from gsa.cli import format
         from gsa.training.plan import make_plan
 
-        print(terminal.plan(wanted, make_plan(wanted)))
+        print(format.plan(resolved, make_plan(resolved)))
         return
+    from gsa.training.run import summary
     from gsa.training.run import tune as run
 
-    root = out or Path("runs") / wanted.name
-    print(wanted.toml())
-    run(wanted, root, say)
+    root = out or Path("runs") / resolved.name
+    if not quiet:
+        print(summary(resolved))
+    run(resolved, root)
     print(f"the chain is in {root}; measure it with: gsa eval {root}")
 
 
@@ -75,30 +90,28 @@ def evaluate(
     level: Annotated[
         list[int] | None, typer.Option(help="Links to merge, 0 is untuned; all levels if not given.")
     ] = None,
-    dataset: Annotated[
-        list[str] | None, typer.Option(help="Only these; all of the recipe if not given.")
-    ] = None,
+    dataset: Datasets = None,
     split: Annotated[str, typer.Option(help="train, dev or test; the recipe's if not given.")] = "",
     limit: Annotated[int | None, typer.Option(min=0, help="Most examples a dataset, 0 for all.")] = None,
-    again: Annotated[bool, typer.Option(help="Compute what is already there once more.")] = False,
+    overwrite: Overwrite = False,
     examples: Annotated[int, typer.Option(min=0, help="Show this many predictions a dataset.")] = 0,
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Measure a run: scores, the forgetting matrix, predictions kept as Parquet."""
-    from gsa.cli import format as terminal
-    from gsa.evaluation import evaluate as measuring
+    from gsa.cli import format
+    from gsa.evaluation.evaluate import Evaluator
+    from gsa.evaluation.results import to_json_lines
 
-    rows = measuring.evaluate(
-        run, level, dataset or [], split, limit, again, lambda text: print(text, file=sys.stderr)
-    )
+    evaluator = Evaluator(run)
+    rows = evaluator.evaluate(level, dataset or [], split, limit, overwrite)
     if as_json:
-        print(measuring.as_json(rows))
+        print(to_json_lines(rows))
         return
-    print(
-        terminal.text(measuring.matrix(run, rows), "Main metric on every dataset after every level (percent)")
-    )
+    title = "Main metric on every dataset after every level (percent)"
+    print(format.table(evaluator.forgetting_matrix(rows), title))
     if examples:
-        print(terminal.predictions(measuring.shown(run, rows[0].split, examples)))
+        print(format.predictions(evaluator.sample_predictions(rows[0].split, examples)))
 
 
 @app.command()
@@ -109,10 +122,8 @@ def predict(
     source: Annotated[
         str, typer.Argument(metavar="INPUT", help="A text, a .csv, .tsv, .jsonl or .parquet file, or -.")
     ],
-    model: Annotated[
-        str | None, typer.Option(help="Run, model folder or Hugging Face id; the shipped one if not given.")
-    ] = None,
-    level: Annotated[int | None, typer.Option(min=0, help="Links to merge; all if not given.")] = None,
+    model: Model = None,
+    level: Level = None,
     output: Annotated[
         Path | None, typer.Option(help="Labelled file, by its ending; standard output if not given.")
     ] = None,
@@ -121,8 +132,10 @@ def predict(
     dialogue_id: Annotated[
         str | None, typer.Option(help="Column that names each row's dialogue [default: dialogue_id].")
     ] = None,
-    form: Annotated[str, typer.Option("--format", help="Format of the input: csv, tsv, jsonl.")] = "",
-    labels: Annotated[str, typer.Option(help="Other labels than the run's, with commas between.")] = "",
+    input_format: Annotated[
+        str, typer.Option("--format", help="Format of the input: csv, tsv, jsonl, parquet.")
+    ] = "",
+    labels: Annotated[str, typer.Option(help="Other labels than the run's, separated by commas.")] = "",
     instruction: Annotated[str, typer.Option(help="Question of a task of your own.")] = "",
     context: Annotated[bool, typer.Option("--context", help="Read the turns before, too.")] = False,
     no_quotes: Annotated[
@@ -132,30 +145,30 @@ def predict(
     rejects: Annotated[
         Path | None, typer.Option(help="File for bad rows [default: OUTPUT.rejects.jsonl].")
     ] = None,
-    again: Annotated[bool, typer.Option(help="Replace files that are there.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Label a text, a file or standard input; the same command resumes a file that was stopped."""
-    from gsa.prediction.rows import Columns
-    from gsa.prediction.shell import Options, label
+    from gsa.cli.predict import PredictOptions
+    from gsa.cli.predict import predict as predict_source
+    from gsa.datasets.records import Columns
 
     columns = Columns(text, speaker, dialogue_id)
-    listed = [word.strip() for word in labels.split(",")] if labels else []
-    options = Options(
-        model, level, columns, output, form, listed, instruction, context, not no_quotes, prefix, rejects,
-        again, as_json,
+    label_list = [label.strip() for label in labels.split(",")] if labels else []
+    options = PredictOptions(
+        model, level, columns, output, input_format, label_list, instruction, context, not no_quotes, prefix,
+        rejects, overwrite, as_json,
     )  # fmt: skip
-    said = label(task, source, options)
-    if said:
-        print(said)
+    result = predict_source(task, source, options)
+    if result:
+        print(result)
 
 
 @app.command()
 def serve(
-    model: Annotated[
-        str | None, typer.Option(help="Run, model folder or Hugging Face id; the shipped one if not given.")
-    ] = None,
-    level: Annotated[int | None, typer.Option(min=0, help="Links to merge; all if not given.")] = None,
+    model: Model = None,
+    level: Level = None,
     host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
     token_file: Annotated[
@@ -165,25 +178,35 @@ def serve(
         list[str] | None, typer.Option(metavar="NAME=NUMBER", help="Change a limit (docs/serving.md).")
     ] = None,
     page: Annotated[bool, typer.Option(help="The web page at /, where the extra `web` is installed.")] = True,
+    quiet: Quiet = False,
 ) -> None:
     """Answer over HTTP until stopped: the web page, /v1/sentiment, /v1/emotion, /v1/sarcasm, /v1/classify."""
-    from gsa.serving.server import Options
-    from gsa.serving.server import serve as run
+    from importlib.util import find_spec
 
-    run(Options(model, level, host, port, token_file, limit or [], page), say)
+    from gsa.serving import server
+
+    options = server.Options(model, level, host, port, token_file, limit or [])
+    server.serve(options, _make_page if page and find_spec("gradio") else None)
+
+
+def _make_page(predictor: "Predictor", source: str | None, level: int | None) -> "Page":
+    from gsa.web.app import WebPage
+
+    return WebPage(predictor, source, level)
 
 
 @app.command()
 def export(
     run: RunPath,
-    form: Annotated[str, typer.Option("--format", help="merged, adapter, gguf or chain.")],
+    export_format: Annotated[str, typer.Option("--format", help="merged, adapter, gguf or chain.")],
     out: Annotated[Path, typer.Option(help="New folder.")],
     level: Annotated[int | None, typer.Option(min=0, help="Links to include; all if not given.")] = None,
+    quiet: Quiet = False,
 ) -> None:
-    """Write a run for others: a merged model, one PEFT adapter, a GGUF, or its links in 16 bits."""
+    """Write a run for other programs: a merged model, one PEFT adapter, a GGUF, or its links in 16 bits."""
     from gsa.export.export import export as write
 
-    folder = write(run, form, out, level)
+    folder = write(run, export_format, out, level)
     for file in sorted(file for file in folder.rglob("*") if file.is_file()):
         print(f"{file.stat().st_size:>12,}  {file}")
 
@@ -193,7 +216,7 @@ def show(
     dataset: Annotated[str, typer.Argument(help="A name of `gsa data list`.")],
     index: Annotated[int, typer.Option(min=0, help="Number of the example in its split.")] = 0,
     split: Annotated[str, typer.Option(help="train, dev or test.")] = "train",
-    layout: Annotated[str, typer.Option(help="paper, instruction_first or inline.")] = "inline",
+    layout: Annotated[str, typer.Option(help="paper or inline.")] = "inline",
     context: Annotated[str, typer.Option(help="dialogue, history or window.")] = "history",
     protocol: Annotated[str, typer.Option(help="Split protocol, where there are several.")] = "",
     max_tokens: Annotated[int, typer.Option(min=64, help="Longest prompt with its answer.")] = 1024,
@@ -202,36 +225,36 @@ def show(
     ] = "smollm2-135m",
 ) -> None:
     """Print exactly what the model reads for one example, and how many tokens that is."""
-    from gsa.cli import format as terminal
-    from gsa.prediction.preview import show_prompt
-    from gsa.recipes.loader import layout_of
+    from gsa.cli import format
+    from gsa.prediction.preview import preview_prompt
+    from gsa.recipes.loader import parse_layout
 
-    wanted = layout_of(name=layout, context=context, max_tokens=max_tokens)
-    print(terminal.prompt(show_prompt(dataset, index, split, wanted, protocol, backbone)))
+    prompt_layout = parse_layout(name=layout, context=context, max_tokens=max_tokens)
+    print(format.prompt(preview_prompt(dataset, index, split, prompt_layout, protocol, backbone)))
 
 
 def main() -> None:
-    """Run the command; bad input, a failing disk or short memory is one sentence on stderr and exit code 2.
+    """Run the command; bad input, a disk error or a lack of memory is one sentence on stderr and exit code 2.
 
-    Asked to stop by a signal, it exits with 128 and the signal's number: 130 for Ctrl-C, 143 for SIGTERM.
+    After a signal it exits with 128 plus the number of the signal: 130 for Ctrl-C, 143 for SIGTERM.
     """
     try:
         with handle_signals():
             app()
     except InputError as error:
-        _end(str(error), 2)
+        _exit(str(error), 2)
     except Stopped as stopped:
-        _end(str(stopped), 128 + stopped.signum)
+        _exit(str(stopped), 128 + stopped.signum)
     except (OSError, MemoryError, RuntimeError) as error:
         if memory_is_short(error):
             less = "a smaller backbone, or when tuning a smaller training.row_tokens, needs less"
-            _end(f"not enough memory: {less}", 2)
+            _exit(f"not enough memory: {less}", 2)
         if not isinstance(error, OSError):
             raise
-        _end(f"{error.filename or 'a file'}: {error.strerror or error}", 2)
+        _exit(f"{error.filename or 'a file'}: {error.strerror or error}", 2)
 
 
-def _end(sentence: str, code: int) -> None:
+def _exit(sentence: str, code: int) -> None:
     print(f"gsa: {' '.join(sentence.split())}", file=sys.stderr)
     sys.exit(code)
 

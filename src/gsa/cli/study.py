@@ -1,4 +1,4 @@
-"""The commands of experiments: baselines, studies, similarities, the report; parse and call, nothing else."""
+"""The commands of experiments: baselines, studies, the report; parse and call, nothing else."""
 
 import json
 from pathlib import Path
@@ -6,20 +6,9 @@ from typing import Annotated
 
 import typer
 
+from gsa.cli.options import Datasets, Overrides, Quiet, RecipePath, RunPath, Seed
+
 study = typer.Typer()
-
-RecipePath = Annotated[
-    Path, typer.Argument(metavar="RECIPE", help="A TOML recipe, such as recipes/quick.toml.")
-]
-RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder made by `gsa tune`.")]
-Overrides = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a recipe key.")
-]
-
-
-def say(text: str) -> None:
-    """Print a line of progress at once."""
-    print(text, flush=True)
 
 
 @study.command()
@@ -31,27 +20,26 @@ def baselines(
     name: Annotated[
         list[str] | None, typer.Option(help="Only these: majority, vader, tfidf, minilm, minilm-context.")
     ] = None,
-    dataset: Annotated[
-        list[str] | None, typer.Option(help="Only these; all of the recipe if not given.")
-    ] = None,
+    dataset: Datasets = None,
     folds: Annotated[bool, typer.Option("--folds", help="Every fold of datasets that have folds.")] = False,
     split: Annotated[str, typer.Option(help="dev or test; the recipe's if not given.")] = "",
     overrides: Overrides = None,
-    seed: Annotated[int | None, typer.Option(help="Use another seed than the recipe's.")] = None,
+    seed: Seed = None,
+    quiet: Quiet = False,
 ) -> None:
     """Train and measure baselines without a language model on the examples that a recipe reads."""
     from gsa.experiments.baselines import measure_baselines
     from gsa.recipes.loader import load_recipe
 
-    wanted = load_recipe(recipe, overrides or [], seed)
-    measure_baselines(wanted, out, name or [], dataset or [], folds, split, say)
-    print(f"rows and predictions are in {out}; set them beside others with: gsa report {out} RESULTS...")
+    resolved = load_recipe(recipe, overrides or [], seed)
+    measure_baselines(resolved, out, name or [], dataset or [], folds, split)
+    print(f"rows and predictions are in {out}; compare them with others: gsa report {out} RESULTS...")
 
 
 @study.command(name="study")
 def run_study(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Recipes, one an arm: recipes/study.")],
-    seeds: Annotated[str, typer.Option(help="Numbers with commas between.")] = "0,1,2",
+    seeds: Annotated[str, typer.Option(help="Numbers separated by commas.")] = "0,1,2",
     arm: Annotated[list[str] | None, typer.Option(help="Only these recipes, by name.")] = None,
     out: Annotated[Path, typer.Option(help="Rows and predictions, a folder an arm and seed.")] = Path(
         "results/study"
@@ -62,41 +50,16 @@ def run_study(
     ] = "",
     name: Annotated[str, typer.Option(help="Put before the arms' names, with a hyphen.")] = "",
     overrides: Overrides = None,
+    quiet: Quiet = False,
 ) -> None:
     """Tune and measure a folder of recipes with several seeds; the same command resumes it."""
-    from gsa.experiments.study import plan
-    from gsa.experiments.study import study as run
-    from gsa.recipes.loader import seeds_of
+    from gsa.experiments.study import StudyPlan
+    from gsa.experiments.study import run_study as run
+    from gsa.recipes.loader import parse_seeds
 
     changed = [*(overrides or []), *([f"backbone.name={json.dumps(backbone)}"] if backbone else [])]
-    made = run(plan(folder, out, work, seeds_of(seeds), arm or [], changed, name), say)
-    print(f"{len(made)} arms and seeds measured; tables and figures: gsa report {out}")
-
-
-@study.command()
-def similarity(
-    run: RunPath,
-    level: Annotated[
-        list[int] | None, typer.Option(help="Links to merge, 0 is untuned; untuned and last if not given.")
-    ] = None,
-    dataset: Annotated[
-        list[str] | None, typer.Option(help="Only these; all of the recipe if not given.")
-    ] = None,
-    examples: Annotated[int, typer.Option(min=2, help="Training examples a dataset.")] = 200,
-    loss: Annotated[str, typer.Option(help="answer or labels; the recipe's if not given.")] = "",
-    shuffled: Annotated[bool, typer.Option("--shuffled", help="With shuffled labels too.")] = False,
-    out: Annotated[Path | None, typer.Option(help="Folder of the rows; the run if not given.")] = None,
-    again: Annotated[bool, typer.Option(help="Compute what is already there once more.")] = False,
-) -> None:
-    """Measure how alike the datasets' gradients and the links' updates are: the paper's figure 3."""
-    from probing import measure
-    from similarity import shown
-
-    from gsa.cli import format as terminal
-
-    rows = measure(run, level or [], dataset or [], examples, loss, shuffled, out, again, say)
-    for title, table in shown(rows):
-        print(terminal.text(table, title))
+    runs = run(StudyPlan(folder, out, work, parse_seeds(seeds), arm or [], changed, name).arms())
+    print(f"{len(runs)} arms and seeds measured; tables and figures: gsa report {out}")
 
 
 @study.command()
@@ -105,10 +68,10 @@ def cases(
     out: Annotated[Path | None, typer.Option(help="Folder of the rows; the run if not given.")] = None,
 ) -> None:
     """Ask a run the paper's two case studies at every level."""
-    from gsa.experiments.paper_cases import ask
-    from gsa.report.paper_cases import lines
+    from gsa.evaluation.paper_cases import lines
+    from gsa.experiments.paper_cases import answer_cases
 
-    print("\n".join(lines(ask(run, out, say))))
+    print("\n".join(lines(answer_cases(run, out))))
 
 
 @study.command()
@@ -119,19 +82,19 @@ def report(
     out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("runs/report"),
     split: Annotated[str, typer.Option(help="train, dev or test.")] = "test",
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap samples a comparison.")] = 10_000,
-    with_texts: Annotated[
+    print_texts: Annotated[
         bool, typer.Option("--cases", help="Print the cases with texts from the data.")
     ] = False,
     overlaps: Annotated[Path | None, typer.Option(help="A file of `gsa data overlaps --out`.")] = None,
+    quiet: Quiet = False,
 ) -> None:
     """Make tables and figures of measured runs, beside the paper's rows: Markdown, CSV, PNG."""
-    from gsa.report import cases as mined
-    from gsa.report.report import PAGE
-    from gsa.report.report import report as make
+    from gsa.report.cases import with_texts
+    from gsa.report.report import PAGE, make_report
 
-    made = make(folders, out, split, resamples, say, overlaps)
+    made = make_report(folders, out, split, resamples, overlaps)
     for sentence in made.absent:
         print(f"absent: {sentence}")
-    if with_texts:
-        print("\n".join(mined.with_texts(made.tallies, made.arms, split)))
+    if print_texts:
+        print("\n".join(with_texts(made.disagreements, made.arms, split)))
     print(f"{len(made.files)} files; open {out / PAGE}")

@@ -1,1 +1,1 @@
-"""Utterances, dialogues and examples; tasks, layouts, prompts and answers."""
+"""Core types, tasks and layouts, and the encoding of examples as prompts and answers."""

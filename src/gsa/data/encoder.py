@@ -1,31 +1,28 @@
-"""From examples to token ids: Prompts and Answers.
+"""Encoding of examples as token ids: a tokenizer, a Layout, a Task and Examples in; a Prompt for each out.
 
-In: a tokenizer, a Layout, a Task, Examples. Out: one Prompt each: the ids before the answer, and the ids
-of every label's answer. Prompt and answer are tokenised as one text, and the answer is what follows the
-longest prefix common to all labels, so sharing never changes what the model reads.
+A Prompt has the ids before the answer, and the ids of every label's answer. Prompt and answer are tokenised
+as one text, and the answer is what follows the longest prefix common to all labels, so that sharing prefixes
+never changes what the model reads.
 """
 
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import accumulate, islice
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gsa.data.layout import Layout
 from gsa.data.task import Task
+from gsa.data.token_counts import TokenCountCache, TokenIds, TurnTokenCounts, tokenize
 from gsa.data.types import Dialogue, Example, Utterance
 from gsa.errors import InputError
 
-Ids = tuple[int, ...]
-
-ENDINGS = (*".,!?:)'\"*~a7é\u2019\u2026\u3002", "\U0001f600")
-"""Ends of a text that are tried, to find out whether a tokenizer merges them with what follows."""
-SMALLEST = 32
-"""Tokens that must be left for what an example says."""
-REMEMBERED = 2**22
-"""Bytes of the lines whose length in tokens is kept, so that an endless stream takes constant memory."""
-ENTRY = 100
-"""Bytes that keeping a line takes beside the line itself."""
+TEXT_ENDINGS = (*".,!?:)'\"*~a7é\u2019\u2026\u3002", "\U0001f600")
+"""Ends of a text with which an encoder checks whether the tokenizer merges them with the answer."""
+MIN_CONTENT_TOKENS = 32
+"""Tokens that instruction and labels must leave for the content of an example."""
+MARGIN = 8
+"""Tokens kept free beside the longest frame, since a boundary may tokenise differently in another text."""
+BATCH = 512
+"""Texts that are tokenised in one call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,151 +31,154 @@ class Prompt:
 
     example: Example
     task: Task
-    ids: Ids
+    ids: TokenIds
     """Token ids before the answer."""
-    answers: tuple[Ids, ...]
+    answers: tuple[TokenIds, ...]
     """Token ids of each label's answer, in the order of the task's labels."""
     turns: range
-    """The turns that are shown; shorter than the layout's context if turns were left out for length."""
+    """Indices of the turns that are shown."""
     gold: int | None
     """Index of the gold label, if known."""
     omitted_turns: int = 0
-    """Turns of the layout's context that were left out for length."""
+    """Number of turns of the layout's context that were left out for length."""
     cut_words: int = 0
-    """Words of the target utterance that were left out, because it alone is longer than a prompt may be."""
+    """Number of words cut from the target utterance because it alone exceeds the maximum length."""
     weight: float = 1.0
-    """How much the example counts in the labels loss."""
+    """Weight of the example in the labels loss."""
 
 
-def shared(a: Sequence[int], b: Sequence[int]) -> int:
-    """Return the length of the longest common prefix."""
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """What a prompt shows of an example; a target that was cut is a dialogue of its own."""
+
+    dialogue: Dialogue
+    target: int
+    turns: range
+    cut_words: int = 0
+
+
+def common_prefix_length(a: Sequence[int], b: Sequence[int]) -> int:
+    """Return the length of the longest common prefix of two sequences of token ids."""
     n = min(len(a), len(b))
     if a[:n] == b[:n]:
         return n
     return next((i for i in range(n) if a[i] != b[i]), n)
 
 
-@dataclass
-class Known:
-    """Lines and their tokens by one tokenizer, for as many of its encoders as share it."""
-
-    tokens: dict[str, int] = field(default_factory=dict)
-    """Tokens of each line that is kept."""
-    size: int = 0
-    """Bytes that it takes."""
-
-
 class Encoder:
-    """Turns the examples of one task into Prompts, with one tokenizer and one layout."""
+    """Encodes the examples of one task as Prompts, with one tokenizer and one layout."""
 
-    def __init__(self, tokenizer: Any, layout: Layout, task: Task, known: Known | None = None) -> None:
-        """Work out the answers' ids; `known` is what this tokenizer's encoders share.
+    def __init__(
+        self, tokenizer: Any, layout: Layout, task: Task, token_counts: TokenCountCache | None = None
+    ) -> None:
+        """Compute the token ids of the answers; the encoders of a tokenizer may share `token_counts`.
 
-        Raises InputError if two labels read the same to the tokenizer, or if the layout's `max_tokens`
-        leaves no room beside the instruction and labels.
+        Raises InputError if two labels have the same tokens, or if the layout's `max_tokens` leaves no room
+        beside instruction and labels.
         """
         self.layout, self.task = layout, task
         self._tokenizer = tokenizer
         self._eos = tokenizer.eos_token_id
-        self._lengths = _Lengths(self._tokens, known or Known())
-        texts = self._probe(task, "It was fine.")
-        # One text says whether there is room, before every label is tokenised behind the whole list.
-        self._room = self._room_beside(len(self._tokens([max(texts, key=len)])[0]))
-        prompt, answers = self._split(self._tokens(texts))
-        self.ends = layout.end or any(a != b and shared(a, b) == len(a) for a in answers for b in answers)
+        self._token_counts = token_counts or TokenCountCache(tokenizer)
+        # The target is repeated after the dialogue.
+        self._repeats_target = task.context and layout.name == "paper"
+        texts = self._sample_texts(task, "It was fine.")
+        # One text shows whether there is room, before every label is tokenised behind the whole label list.
+        self._content_budget(len(self._tokenize([max(texts, key=len)])[0]))
+        prompt, answers = self._split(self._tokenize(texts))
+        self.ends = layout.end or any(
+            a != b and common_prefix_length(a, b) == len(a) for a in answers for b in answers
+        )
         """Whether answers are closed by the end-of-text token."""
         if len(set(answers)) < len(answers) or not all(answers):
             raise InputError(
                 f"task '{task.name}': two of the labels {list(task.labels)} have the same tokens"
             )
         self._answers = answers
-        self._local = self._seam_is_fixed(answers)
-        self._room = self._room_beside(len(prompt) + max(map(len, answers)))
+        self._fixed_answers = self._answers_are_fixed(answers)
+        self._budget = self._content_budget(len(prompt) + max(map(len, answers)))
 
     def encode(self, examples: Sequence[Example]) -> list[Prompt]:
-        """Return one Prompt per example, in order.
+        """Return one Prompt per example, in order, in time linear in the turns of the distinct dialogues.
 
-        Raises InputError where a gold label is not one of the task's.
+        Raises InputError for a gold label that the task does not have.
         """
-        return list(self._encode(examples))
-
-    def _encode(self, examples: Sequence[Example], batch: int = 512) -> Iterator[Prompt]:
         labels = {label: i for i, label in enumerate(self.task.labels)}
-        labels |= {label: labels[other] for label, other in self.task.merged.items()}
+        labels |= {label: labels[canonical] for label, canonical in self.task.merged.items()}
         for example in examples:
             if example.label is not None and example.label not in labels:
                 raise InputError(
                     f"dataset '{example.dataset}', example '{example.id}': label '{example.label}' is not in "
                     f"the label list of task '{self.task.name}': expected one of {list(self.task.labels)}"
                 )
-        stream = iter(examples)
-        while chunk := list(islice(stream, batch)):
-            shown = [self._shown(example) for example in chunk]
-            texts = [self.layout.prompt(self.task, d, t, turns) for d, t, turns, _ in shown]
-            words = [
-                self.task.word(self.task.canonical_label(self.task.labels[0] if e.label is None else e.label))
-                for e in chunk
-            ]
-            ids = self._tokens([f"{text} {word}" for text, word in zip(texts, words, strict=True)])
-            for example, one, text, (_, _, turns, cut) in zip(chunk, ids, texts, shown, strict=True):
-                gold = None if example.label is None else labels[example.label]
-                prompt, answers = self._separate(one, gold or 0, text)
-                turns = range(example.target, example.target + 1) if cut else turns
-                omitted = len(self._context(example)) - len(turns)
-                yield Prompt(example, self.task, prompt, answers, turns, gold, omitted, cut)
+        gold = [None if example.label is None else labels[example.label] for example in examples]
+        prompts: list[Prompt] = []
+        for start in range(0, len(examples), BATCH):
+            prompts += self._encode_batch(examples[start : start + BATCH], gold[start : start + BATCH])
+        return prompts
 
-    def _separate(self, ids: Ids, label: int, text: str) -> tuple[Ids, tuple[Ids, ...]]:
-        """Cut one text's ids into prompt and answer.
+    def _encode_batch(self, examples: Sequence[Example], gold: Sequence[int | None]) -> Iterator[Prompt]:
+        contents = [self._content(example) for example in examples]
+        texts = [self.layout.prompt(self.task, c.dialogue, c.target, c.turns) for c in contents]
+        words = [self.task.word(self.task.labels[label or 0]) for label in gold]
+        encoded = self._tokenize([f"{text} {word}" for text, word in zip(texts, words, strict=True)])
+        for example, content, label, text, ids in zip(examples, contents, gold, texts, encoded, strict=True):
+            prompt, answers = self._separate(ids, label or 0, text)
+            turns = range(example.target, example.target + 1) if content.cut_words else content.turns
+            omitted = len(self._context(example)) - len(turns)
+            yield Prompt(example, self.task, prompt, answers, turns, label, omitted, content.cut_words)
 
-        The seam lies behind a fixed cue, so every label's ids follow from one of them; for a tokenizer
-        that merges across words, all labels are tokenised with the prompt.
+    def _separate(self, ids: TokenIds, label: int, text: str) -> tuple[TokenIds, tuple[TokenIds, ...]]:
+        """Split one text's ids into prompt and answer; return the prompt and every label's answer.
+
+        The boundary follows a fixed cue, so every label's ids follow from one of them; with a tokenizer that
+        merges across it, all labels are tokenised with the prompt.
         """
         answer = self._answers[label]
-        if self._local and ids[len(ids) - len(answer) :] == answer:
+        if self._fixed_answers and ids[len(ids) - len(answer) :] == answer:
             prompt, answers = ids[: len(ids) - len(answer)], self._answers
         else:
-            prompt, answers = self._split(self._tokens(self._texts(text)))
+            prompt, answers = self._split(self._tokenize(self._label_texts(text)))
         return prompt, tuple((*a, self._eos) for a in answers) if self.ends else answers
 
-    def _room_beside(self, tokens: int) -> int:
-        """Return the tokens left for what an example says beside the longest text of a short one."""
-        frame = tokens + 8
-        if self.layout.max_tokens - frame < SMALLEST:
+    def _content_budget(self, frame: int) -> int:
+        """Return the tokens left for an example's content beside those of instruction, labels and answer."""
+        frame += MARGIN
+        if self.layout.max_tokens - frame < MIN_CONTENT_TOKENS:
             raise InputError(
                 f"layout.max_tokens: {self.layout.max_tokens} leaves no room beside the instruction and "
-                f"labels of task '{self.task.name}', which take {frame}: expected at least {frame + SMALLEST}"
+                f"labels of task '{self.task.name}', which take {frame}: expected at least "
+                f"{frame + MIN_CONTENT_TOKENS}"
             )
         return self.layout.max_tokens - frame
 
-    def _probe(self, task: Task, said: str) -> list[str]:
-        dialogue = Dialogue("", (Utterance(said),))
-        return self._texts(self.layout.prompt(task, dialogue, 0, range(1)))
+    def _sample_texts(self, task: Task, sentence: str) -> list[str]:
+        dialogue = Dialogue("", (Utterance(sentence),))
+        return self._label_texts(self.layout.prompt(task, dialogue, 0, range(1)))
 
-    def _seam_is_fixed(self, answers: tuple[Ids, ...]) -> bool:
-        """Tell whether the answers' ids stay the same whatever a text ends with.
+    def _answers_are_fixed(self, answers: tuple[TokenIds, ...]) -> bool:
+        """Return whether the answers' ids are the same whatever a text ends with.
 
-        Of the label list the last two suffice, which may stand before the seam; a text with the whole list
-        for each label and ending could be millions of tokens.
+        The last two labels stand for the label list, which may precede the boundary; texts with the whole
+        list for each label and ending could have millions of tokens.
         """
-        short = replace(self.task, instruction="", labels=self.task.labels[-2:])
-        ids = self._tokens([text for end in ENDINGS for text in self._probe(short, f"It was fine{end}")])
-        n = len(answers)
+        task = replace(self.task, instruction="", labels=self.task.labels[-2:])
+        texts = [text for end in TEXT_ENDINGS for text in self._sample_texts(task, f"It was fine{end}")]
+        ids, n = self._tokenize(texts), len(answers)
         return all(self._split(ids[i : i + n])[1] == answers for i in range(0, len(ids), n))
 
-    def _texts(self, prompt: str) -> list[str]:
+    def _label_texts(self, prompt: str) -> list[str]:
         return [f"{prompt} {self.task.word(label)}" for label in self.task.labels]
 
     @staticmethod
-    def _split(texts: Sequence[Ids]) -> tuple[Ids, tuple[Ids, ...]]:
-        n = min(shared(texts[0], other) for other in texts)
-        # A label that is the beginning of another keeps its last token, so that no answer is empty.
+    def _split(texts: Sequence[TokenIds]) -> tuple[TokenIds, tuple[TokenIds, ...]]:
+        n = min(common_prefix_length(texts[0], ids) for ids in texts)
+        # A label that is a prefix of another keeps its last token, so that no answer is empty.
         n = min(n, *(len(ids) - 1 for ids in texts))
         return texts[0][:n], tuple(ids[n:] for ids in texts)
 
-    def _tokens(self, texts: list[str]) -> list[Ids]:
-        # Text is never read as control tokens, whatever a user writes.
-        encoded = self._tokenizer(texts, split_special_tokens=True)["input_ids"]
-        return [tuple(ids[:-1] if ids and ids[-1] == self._eos else ids) for ids in encoded]
+    def _tokenize(self, texts: list[str]) -> list[TokenIds]:
+        return tokenize(self._tokenizer, texts)
 
     def _context(self, example: Example) -> range:
         """Return the turns that the layout shows before any is left out for length."""
@@ -186,94 +186,49 @@ class Encoder:
             return range(example.target, example.target + 1)
         return self.layout.turns(example.dialogue, example.target)
 
-    def _shown(self, example: Example) -> tuple[Dialogue, int, range, int]:
-        """Choose the turns that fit; returns dialogue, target, turns, and the words cut off the target."""
+    def _content(self, example: Example) -> _Content:
+        """Return the turns of an example that fit, or its target shortened if that alone is too long."""
         dialogue, target = example.dialogue, example.target
-        turns = self._context(example)
-        repeats = self.task.context and self.layout.name != "inline"
-        self._lengths.read(dialogue)
-        own = self._lengths.of(target)
-        if own * (1 + repeats) > self._room:
-            whole = dialogue.turns[target].line()
-            line = self._shorten(whole, self._room // (1 + repeats) - 2)
-            lost = max(1, len(whole.split()) - len(line.split()))
-            return Dialogue(dialogue.id, (Utterance(line),)), 0, range(1), lost
-        return dialogue, target, self._fit(target, turns, own if repeats else 0), 0
+        counts = self._token_counts.of(dialogue)
+        own = counts.total(range(target, target + 1))
+        copies = 2 if self._repeats_target else 1
+        if own * copies > self._budget:
+            full = dialogue.turns[target].line()
+            line = self._shorten(full, self._budget // copies - 2)
+            cut_words = max(1, len(full.split()) - len(line.split()))
+            return _Content(Dialogue(dialogue.id, (Utterance(line),)), 0, range(1), cut_words)
+        return _Content(dialogue, target, self._fit(counts, target, self._context(example)))
 
-    def _fit(self, target: int, turns: range, repeated: int) -> range:
-        """Leave out whole turns farthest from the target until the rest fits beside `repeated` tokens."""
-        room = self._room - repeated
-        if self._lengths.between(turns) <= room:
-            return turns
-        if turns.stop == target + 1 and self.layout.context == "history":
-            if repeated:  # the same room for targets of common length, so that they begin at one turn
-                room = self._room - max(repeated, self._room // 4)
-            return range(self._lengths.starts(room)[target], turns.stop)
-        first, last, left = target, target + 1, room - self._lengths.of(target)
-        while True:  # the nearest turn first; of two as near, the later one
-            later = last < turns.stop and (last - target <= target - first + 1 or first == turns.start)
-            cost = self._lengths.of(last if later else first - 1)
+    def _fit(self, counts: TurnTokenCounts, target: int, context: range) -> range:
+        """Return the turns of a context that fit, without whole turns farthest from the target."""
+        own = counts.total(range(target, target + 1))
+        repeated = own if self._repeats_target else 0
+        if counts.total(context) + repeated <= self._budget:
+            return context
+        if self.layout.context == "history":
+            if repeated:  # one of two budgets, so that targets of common length start at the same turn
+                repeated = self._budget // (4 if repeated <= self._budget // 4 else 2)
+            return range(counts.history_start(target, self._budget - repeated), context.stop)
+        first, last, left = target, target + 1, self._budget - repeated - own
+        while True:  # the nearest turn first; of two equally near, the later one
+            later = last < context.stop and (last - target <= target - first + 1 or first == context.start)
+            index = last if later else first - 1
+            cost = counts.total(range(index, index + 1))
             if cost > left:
                 return range(first, last)
             left -= cost
             first, last = (first, last + 1) if later else (first - 1, last)
 
     def _shorten(self, line: str, limit: int) -> str:
-        """Keep the head and the tail of a line that alone is longer than a prompt may be."""
+        """Return as much of the beginning and the end of a line as fits into a limit of tokens."""
         low, high = 0, len(line) // 2
-        while low < high:  # the most letters on either side that still fit
+        while low < high:  # binary search for the number of characters on either side
             middle = (low + high + 1) // 2
-            fits = len(self._tokens([self._ends_of(line, middle)])[0]) <= limit
+            fits = len(self._tokenize([_elide(line, middle)])[0]) <= limit
             low, high = (middle, high) if fits else (low, middle - 1)
-        return self._ends_of(line, low)
-
-    @staticmethod
-    def _ends_of(line: str, letters: int) -> str:
-        return f"{line[:letters].rstrip()}...{line[len(line) - letters :].lstrip()}"
+        return _elide(line, low)
 
 
-class _Lengths:
-    """Tokens of the turns of one dialogue after another, each turn counted once for all its targets."""
-
-    def __init__(self, tokens: Callable[[list[str]], list[Ids]], known: Known) -> None:
-        self._tokens, self._known = tokens, known
-        self._dialogue: Dialogue | None = None
-        self._sums = [0]
-        self._starts: dict[int, list[int]] = {}
-
-    def read(self, dialogue: Dialogue) -> None:
-        """Count the turns of a dialogue, unless it is the one of the call before."""
-        if dialogue is not self._dialogue:
-            lines = [turn.line() for turn in dialogue.turns]
-            known = self._known
-            if known.size > REMEMBERED:
-                known.tokens, known.size = {}, 0
-            new = [line for line in dict.fromkeys(lines) if line not in known.tokens]
-            if new:
-                known.size += sum(sys.getsizeof(line) + ENTRY for line in new)
-                # One token for the line break, one for a seam that tokenises differently alone.
-                known.tokens |= {line: len(ids) + 2 for line, ids in zip(new, self._tokens(new), strict=True)}
-            self._dialogue, self._starts = dialogue, {}
-            self._sums = [0, *accumulate(known.tokens[line] for line in lines)]
-
-    def of(self, turn: int) -> int:
-        return self._sums[turn + 1] - self._sums[turn]
-
-    def between(self, turns: range) -> int:
-        return self._sums[turns.stop] - self._sums[turns.start]
-
-    def starts(self, room: int) -> list[int]:
-        """Return the first turn of the history shown to each turn.
-
-        When the history overflows, it falls back to half the room, so that the targets which follow
-        begin at the same turn and go on sharing their prefix.
-        """
-        if room not in self._starts:
-            start, found = 0, []
-            for i in range(len(self._sums) - 1):
-                if self.between(range(start, i + 1)) > room:
-                    while start < i and self.between(range(start, i + 1)) > max(room // 2, self.of(i)):
-                        start += 1
-                found.append(start)
-            self._starts[room] = found
-        return self._starts[room]
+def _elide(line: str, characters: int) -> str:
+    """Return the first and the last characters of a line with an ellipsis between."""
+    return f"{line[:characters].rstrip()}...{line[len(line) - characters :].lstrip()}"

@@ -1,8 +1,7 @@
-"""The order in which instruction, dialogue, target and labels become one prompt text.
+"""Layouts: the order in which instruction, labels, dialogue and target form the text of a prompt.
 
-In: a Task, a Dialogue, the index of the target, the turns to show. Out: one text that ends where the
-answer begins; the answer follows after one space. Design: prefixes that prompts have in common come
-first wherever a layout allows it, because the TokenTrie computes them once.
+The text ends where the answer begins; the answer follows after one space. `inline` puts first what prompts
+have in common, because the TokenTrie computes common prefixes once.
 """
 
 from typing import Literal
@@ -12,34 +11,32 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, model_
 from gsa.data.task import Task
 from gsa.data.types import Dialogue
 
-LayoutName = Literal["paper", "instruction_first", "inline"]
-Context = Literal["dialogue", "history", "window"]
+LayoutName = Literal["paper", "inline"]
+Context = Literal["dialogue", "history"]
 
 
 class Layout(BaseModel):
-    """How an example becomes a prompt; part of every recipe."""
+    """The form of prompts; part of every recipe."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: LayoutName = "inline"
-    """``paper``: dialogue, target, instruction, labels (section 4.1). ``instruction_first``: instruction,
-    labels, dialogue, target. ``inline``: instruction, labels, the dialogue up to and with the target."""
+    """``paper``: dialogue, target, instruction, labels (section 4.1). ``inline``: instruction, labels, the
+    dialogue up to and including the target."""
     context: Context = "history"
-    """``dialogue``: all turns. ``history``: the turns up to the target. ``window``: the last few."""
-    window: StrictInt = Field(default=8, ge=1)
-    """Turns shown before the target when context is ``window``."""
+    """``dialogue``: all turns. ``history``: the turns up to and including the target."""
     max_tokens: StrictInt = Field(default=1024, ge=64)
-    """Longest prompt with its answer, in tokens; whole turns farthest from the target are left out."""
+    """Maximum length of a prompt with its answer; whole turns farthest from the target are left out first."""
     end: StrictBool = False
-    """Whether the answer is closed by the end-of-text token, for use with free generation elsewhere.
-    Costs one token a target; always on where one label's tokens begin another's."""
+    """Whether the answer is closed by the end-of-text token, for free generation in other programs. Costs one
+    token per target; always on where one label's tokens are a prefix of another's."""
 
     @model_validator(mode="after")
-    def _no_future_inline(self) -> "Layout":
+    def _check_context(self) -> "Layout":
         if self.name == "inline" and self.context == "dialogue":
             raise ValueError(
                 "layout 'inline' ends the prompt at the target, so context 'dialogue' cannot hold: "
-                "expected context 'history' or 'window'"
+                "expected context 'history'"
             )
         return self
 
@@ -47,22 +44,15 @@ class Layout(BaseModel):
         """Return the indices of the turns to show before any is left out for length."""
         if self.context == "dialogue":
             return range(len(dialogue.turns))
-        if self.context == "history":
-            return range(target + 1)
-        return range(max(0, target - self.window), target + 1)
+        return range(target + 1)
 
     def prompt(self, task: Task, dialogue: Dialogue, target: int, turns: range) -> str:
-        """Return the prompt text; `turns` is the run of turns to show and contains the target."""
-        said = dialogue.turns[target].line()
+        """Return the prompt text; `turns` are the indices of the turns to show, including the target."""
         labels = "Labels: " + ", ".join(task.word(label) for label in task.labels)
-        lines = [dialogue.turns[i].line() for i in turns]
+        target_line = dialogue.turns[target].line()
+        lines = [dialogue.turns[i].line() for i in turns] if task.context else [target_line]
         if self.name == "inline":
-            shown = lines if task.context else [said]
-            return "\n".join([task.instruction, labels, *shown]) + " =>"
+            return "\n".join([task.instruction, labels, *lines]) + " =>"
         if task.context:
-            body = ["Dialogue:", *lines, f"Target utterance: {said}"]
-        else:
-            body = [said] if self.name == "paper" else [f"Sentence: {said}"]
-        ask = [task.instruction, labels]
-        parts = [*body, *ask] if self.name == "paper" else [*ask, *body]
-        return "\n".join(parts) + "\nAnswer:"
+            lines = ["Dialogue:", *lines, f"Target utterance: {target_line}"]
+        return "\n".join([*lines, task.instruction, labels]) + "\nAnswer:"

@@ -1,7 +1,7 @@
-"""What is asked of an example: level, instruction, labels. A task is data, not code.
+"""Tasks: level, instruction and label list. A task is data, not code.
 
-The three instructions are the paper's own (section 4.1); each level's wording contains the
-information of the level before: semantic; and contextual; and linguistic (paper, table 2).
+The three instructions are the paper's own (section 4.1); each level adds a kind of information to that of the
+level before: semantic, contextual, linguistic (paper, table 2).
 """
 
 from collections.abc import Mapping
@@ -12,32 +12,47 @@ from gsa.errors import InputError
 
 @dataclass(frozen=True)
 class Task:
-    """An instruction with its closed list of labels."""
+    """An instruction with its label list."""
 
     name: str
     """One word: ``sentiment``, ``emotion``, ``sarcasm``, or a recipe's own."""
     level: int
-    """1 sentiment analysis, 2 emotion recognition in conversation, 3 sarcasm detection, more by recipe."""
+    """1 sentiment analysis, 2 emotion recognition in conversation, 3 sarcasm detection; more in recipes."""
     instruction: str
     labels: tuple[str, ...] = ()
-    """Names of the classes, in the order in which prompts list them."""
+    """Names of the classes, in the order of the prompts."""
     words: Mapping[str, str] = field(default_factory=dict)
-    """What the model reads and answers for a label, where that is not the label itself."""
+    """The words that stand for a label in prompts and answers, where they differ from the label."""
     merged: Mapping[str, str] = field(default_factory=dict)
-    """Gold labels that are asked as another label: MOSI's neutral counts as positive with two classes."""
+    """Gold labels merged into another label: MOSI's neutral is positive with two classes."""
     context: bool = True
-    """Whether the dialogue around the target is shown; sentiment analysis sees the sentence alone."""
+    """Whether prompts show the dialogue around the target; sentiment analysis shows the sentence alone."""
+    about: str = ""
+    """The word that introduces an example's aspect in the last line of a prompt; empty for no aspect."""
+    multilabel: bool = False
+    """Whether several labels may hold at once; prompts then ask each of them (see ``yes_or_no``)."""
 
     def word(self, label: str) -> str:
-        """Return the answer words of a label."""
+        """Return the words that stand for a label in prompts and answers."""
         return self.words.get(label, label)
 
     def canonical_label(self, label: str) -> str:
-        """Return the label that is asked for a gold label: itself, or the one it is merged into."""
+        """Return the label that a gold label is merged into, or the label itself."""
         return self.merged.get(label, label)
 
+    def split_labels(self, label: str) -> tuple[str, ...]:
+        """Return the labels that an example's ``label`` stands for: several only in a multi-label task."""
+        return tuple(label.split(",")) if self.multilabel else (label,)
+
+    def yes_or_no(self) -> "Task":
+        """Return the binary task that a multi-label task asks of each label; any other task unchanged."""
+        return replace(self, labels=("yes", "no"), words={}, multilabel=False) if self.multilabel else self
+
     def with_labels(self, *labels: str, words: Mapping[str, str] | None = None) -> "Task":
-        """Return the same question over other labels; raises InputError for fewer than two."""
+        """Return the task with another label list.
+
+        Raises InputError for fewer than two labels, and for empty or duplicate words.
+        """
         task = replace(self, labels=tuple(labels), words=dict(words or {}), merged={})
         answers = [task.word(label) for label in labels]
         if len(labels) < 2 or len(set(answers)) < len(answers) or not all(a.strip() for a in answers):
@@ -75,5 +90,60 @@ SARCASM = Task(
     ),
     labels=("sarcastic", "non-sarcastic"),
 )
+
+ASPECT = Task(
+    name="aspect",
+    level=4,
+    instruction=(
+        "Consider the semantic information of sentence to determine the sentiment polarity of the aspect."
+    ),
+    labels=("negative", "neutral", "positive"),
+    context=False,
+    about="Aspect",
+)
+
+IRONY = Task(
+    name="irony",
+    level=4,
+    instruction="Consider the semantic information of sentence to determine whether it is ironic.",
+    labels=("non-ironic", "ironic"),
+    context=False,
+)
+
+OFFENSE = Task(
+    name="offense",
+    level=4,
+    instruction="Consider the semantic information of sentence to determine whether it is offensive.",
+    labels=("not-offensive", "offensive"),
+    context=False,
+)
+
+HATE = Task(
+    name="hate",
+    level=4,
+    instruction="Consider the semantic information of sentence to determine whether it expresses hate.",
+    labels=("not-hate", "hate"),
+    context=False,
+)
+
+EMOTIONS = Task(
+    name="emotions",
+    level=4,
+    instruction=(
+        "Consider the semantic information of sentence to determine whether it expresses the emotion."
+    ),
+    labels=(
+        *("admiration", "amusement", "anger", "annoyance", "approval", "caring", "confusion", "curiosity"),
+        *("desire", "disappointment", "disapproval", "disgust", "embarrassment", "excitement", "fear"),
+        *("gratitude", "grief", "joy", "love", "nervousness", "optimism", "pride", "realization", "relief"),
+        *("remorse", "sadness", "surprise", "neutral"),
+    ),
+    context=False,
+    about="Emotion",
+    multilabel=True,
+)
+
+GENERIC_TASKS: Mapping[str, Task] = {task.name: task for task in (ASPECT, IRONY, OFFENSE, HATE, EMOTIONS)}
+"""Tasks beyond the paper's three, for levels behind them."""
 
 TASKS: Mapping[str, Task] = {task.name: task for task in (SENTIMENT, EMOTION, SARCASM)}

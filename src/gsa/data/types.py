@@ -1,10 +1,11 @@
-"""What every dataset and every user input becomes, and what the model answers: examples and predictions."""
+"""The core types: utterances, dialogues and examples in, predictions out."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 UNREADABLE = re.compile("[\0\ud800-\udfff]")
+"""NUL and surrogates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,12 +13,12 @@ class Utterance:
     """One turn."""
 
     text: str
-    """What was said; may be empty, may hold any Unicode but no NUL."""
+    """May be empty; may contain any Unicode character except NUL and surrogates."""
     speaker: str = ""
-    """Who said it, if known."""
+    """Name of the speaker, if known."""
 
     def line(self) -> str:
-        """Return the turn as the one line that a model reads: ``Speaker: text``, white space folded."""
+        """Return the turn as one line of a prompt: ``Speaker: text``, with white space collapsed."""
         text = " ".join(self.text.split())
         speaker = " ".join(self.speaker.split())
         return f"{speaker}: {text}" if speaker else text
@@ -25,7 +26,7 @@ class Utterance:
 
 @dataclass(frozen=True, slots=True)
 class Dialogue:
-    """Utterances in order; a lone sentence is a dialogue of one."""
+    """Utterances in order; a single sentence is a dialogue of one."""
 
     id: str
     """Unique within a dataset and split, stable between versions of this package."""
@@ -44,6 +45,9 @@ class Example:
     target: int
     """Index of the target utterance in ``dialogue.turns``."""
     label: str | None = None
+    """Of a task that allows several labels, those that hold, in the task's order with commas between."""
+    aspect: str = ""
+    """What is asked about, for a task that says so: an aspect term, or a label that is asked yes or no."""
 
     @property
     def utterance(self) -> Utterance:
@@ -79,11 +83,11 @@ class Prediction:
 
 
 def sentence(text: str, id: str, dataset: str, label: str | None = None, speaker: str = "") -> Example:
-    """Return a lone sentence as an Example: a dialogue of one turn."""
+    """Return a single sentence as an Example: a dialogue of one turn."""
     return Example(id, dataset, Dialogue(id, (Utterance(text, speaker),)), 0, label)
 
 
 def unreadable(text: str) -> str:
-    """Return what of a text no tokenizer can read, as ``the character U+0000``, or an empty string."""
-    found = UNREADABLE.search(text)
-    return f"the character U+{ord(found[0]):04X}" if found else ""
+    """Return the first character that no tokenizer can read, as ``the character U+0000``, ``""`` if none."""
+    match = UNREADABLE.search(text)
+    return f"the character U+{ord(match[0]):04X}" if match else ""

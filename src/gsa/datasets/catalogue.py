@@ -1,4 +1,4 @@
-"""The datasets by name, where they are kept, and the way to load them."""
+"""The catalogue of datasets: where they are kept, and how to load them."""
 
 import os
 from collections.abc import Mapping
@@ -7,22 +7,23 @@ from pathlib import Path
 
 from gsa.datasets import (
     emorynlp,
+    goemotions,
     iemocap,
+    mams,
     meld,
     mosei,
     mosi,
     mustard,
     mustardpp,
+    sampler,
+    semeval2014,
+    semeval2017,
     sst2,
+    three_class,
     tweeteval,
-)
-from gsa.datasets import (
-    sampler as samplers,
 )
 from gsa.datasets.dataset import Dataset, Splits
 from gsa.errors import InputError, suggest
-
-__all__ = ["CATALOGUE", "Dataset", "Splits", "absence", "data_root", "get", "load"]
 
 CATALOGUE: Mapping[str, Dataset] = {
     dataset.name: dataset
@@ -36,14 +37,19 @@ CATALOGUE: Mapping[str, Dataset] = {
         mustard.DATASET,
         mustardpp.DATASET,
         *tweeteval.DATASETS,
-        *samplers.DATASETS,
+        semeval2017.DATASET,
+        *goemotions.DATASETS,
+        mams.DATASET,
+        *semeval2014.DATASETS,
+        *three_class.DATASETS,
+        *sampler.DATASETS,
     )
 }
-"""In the order of the levels."""
+"""Every dataset by its name, in the order of the levels."""
 
 
 def data_root() -> Path:
-    """Return the folder of all datasets: ``GSA_DATA``, or a cache in the user's home."""
+    """Return the folder of all datasets: that of the variable ``GSA_DATA``, or a cache in the user's home."""
     return Path(os.environ.get("GSA_DATA") or "~/.cache/gsa/data").expanduser()
 
 
@@ -56,47 +62,53 @@ def get(name: str) -> Dataset:
         raise InputError(f"dataset: {expected}, found '{name}'{suggest(name, CATALOGUE)}") from None
 
 
-def absence(dataset: Dataset, root: Path) -> str:
-    """Return a sentence that says what of a dataset is not there, or ``""``."""
+def missing_message(dataset: Dataset, root: Path) -> str:
+    """Return a sentence about a dataset's missing files and how to get them, ``""`` if none is missing."""
     folder = dataset.locate(root)
-    absent = dataset.missing(folder)
-    if not absent:
+    missing = dataset.missing_files(folder)
+    if not missing:
         return ""
-    more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
-    file = folder / absent[0]
-    cure = "install this package anew" if dataset.packaged else f"run 'gsa data fetch {dataset.name}'"
-    if not dataset.packaged and not dataset.downloadable:
-        cure = f"{dataset.obtain}; then run 'gsa data fetch {dataset.name} --from FOLDER'"
-    return f"dataset '{dataset.name}': expected '{file}'{more}, found none: {cure}"
+    more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+    if dataset.package_folder:
+        remedy = "reinstall this package"
+    elif dataset.downloadable:
+        remedy = f"run 'gsa data fetch {dataset.name}'"
+    else:
+        remedy = f"{dataset.manual_download}; then run 'gsa data fetch {dataset.name} --from FOLDER'"
+    return f"dataset '{dataset.name}': expected '{folder / missing[0]}'{more}, found none: {remedy}"
 
 
 def load(name: str, protocol: str = "", fold: int = 0, root: Path | None = None) -> Splits:
-    """Return the train, dev and test examples of a dataset, of its default protocol for an empty one."""
+    """Return the train, dev and test examples of a dataset; an empty protocol is the default one.
+
+    Raises InputError for an unknown dataset, protocol or fold, and for files that are missing or malformed.
+    """
     dataset = get(name)
-    protocol, fold = dataset.protocol(protocol), dataset.fold(protocol, fold)
+    protocol = dataset.resolve_protocol(protocol)
+    dataset.check_fold(protocol, fold)
     root = data_root() if root is None else root
-    sentence = absence(dataset, root)
-    if sentence:
-        raise InputError(sentence)
-    splits = _load(name, protocol, fold, root, _stamp(dataset, root))
+    message = missing_message(dataset, root)
+    if message:
+        raise InputError(message)
+    splits = _load(name, protocol, fold, root, _fingerprint(dataset, root))
     return {split: list(examples) for split, examples in splits.items()}
 
 
 @lru_cache(maxsize=16)
-def _load(name: str, protocol: str, fold: int, root: Path, stamp: object) -> Splits:
+def _load(name: str, protocol: str, fold: int, root: Path, fingerprint: object) -> Splits:
     dataset = CATALOGUE[name]
     return dataset.read(dataset.locate(root), protocol, fold)
 
 
-def _stamp(dataset: Dataset, root: Path) -> tuple[tuple[str, int, int], ...]:
-    """Return what changes when a file is replaced, so that nothing stale is loaded."""
-    found = []
-    for each in (dataset, *(CATALOGUE[name] for name in dataset.needs)):
-        folder = each.locate(root)
-        for name in (*each.files, *each.instead, *each.optional):
+def _fingerprint(dataset: Dataset, root: Path) -> tuple[tuple[str, int, int], ...]:
+    """Return path, size and time of every file, so that a replaced file is read again."""
+    files = []
+    for source in (dataset, *(CATALOGUE[name] for name in dataset.requires)):
+        folder = source.locate(root)
+        for name in (*(file.path for file in source.files), *source.alternative_files):
             path = folder / name
             for file in sorted(path.iterdir()) if path.is_dir() else [path]:
                 if file.is_file():
                     status = file.stat()
-                    found.append((str(file), status.st_size, status.st_mtime_ns))
-    return tuple(found)
+                    files.append((str(file), status.st_size, status.st_mtime_ns))
+    return tuple(files)

@@ -1,4 +1,4 @@
-"""What the catalogue knows of a dataset."""
+"""The description of a dataset: its task, its reader, and where its files come from."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,28 +9,35 @@ from gsa.data.types import Example
 from gsa.errors import InputError, suggest
 
 Splits = dict[str, list[Example]]
-"""``train``, ``dev`` and ``test``, always all three; one that does not exist is empty."""
+"""``train``, ``dev`` and ``test``, always all three; a split that does not exist is empty."""
 
 
 @dataclass(frozen=True)
-class Source:
-    """Where a file of a dataset comes from."""
+class DataFile:
+    """A file of a dataset and where it comes from."""
 
     path: str
-    """Relative to the dataset's folder."""
-    sha256: str
-    """Of the file as it lies in the folder; a download that differs is refused."""
+    """Relative to the dataset's folder; may name a folder of files."""
+    sha256: str = ""
+    """Checksum of the file as stored in the folder; empty if unknown."""
     url: str = ""
-    """At one commit of its owner; empty when the file cannot be downloaded."""
+    """Download address at one commit of the owner's repository; empty if the file cannot be downloaded."""
     first_lines: int = 0
-    """How many lines of the download belong to the file; 0 for all."""
-    make: Callable[[], bytes] | None = None
-    """For a file that is computed, not downloaded."""
+    """Number of lines of the download that are kept; 0 for all."""
+    generate: Callable[[], bytes] | None = None
+    """Returns the content of a file that is computed instead of downloaded."""
+    required: bool = True
+    """Whether the dataset cannot be read without it."""
+
+    @property
+    def fetchable(self) -> bool:
+        """Whether the file can be downloaded or generated."""
+        return bool(self.url or self.generate)
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset: what it asks, how it is read, where it comes from."""
+    """A dataset of the catalogue."""
 
     name: str
     title: str
@@ -38,37 +45,36 @@ class Dataset:
     """With the labels of the default protocol; see ``task_for``."""
     metrics: tuple[str, ...]
     """Names of the metrics, the main one first."""
-    files: tuple[str, ...]
-    """What must be in the dataset's folder; a name may be that of a folder of files."""
+    files: tuple[DataFile, ...]
     read: Callable[[Path, str, int], Splits]
-    """Takes folder, protocol and fold."""
+    """Returns the splits of a folder, a protocol and a fold."""
     folder: str
     """Relative to the data root."""
     licence: str
     homepage: str
     citation: str
     protocols: tuple[str, ...] = ("standard",)
-    """Names of its ways to split or label, the default first."""
+    """Names of the ways to split or label it, the default first."""
     folds: int = 1
-    """How many folds the default protocol has; any other has one."""
+    """Number of folds of the default protocol; any other protocol has one."""
     tasks: Mapping[str, Task] = field(default_factory=dict)
-    """The task of a protocol whose labels are not those of ``task``."""
-    sources: tuple[Source, ...] = ()
-    obtain: str = ""
-    """How a person gets the data, where a program cannot."""
-    instead: tuple[str, ...] = ()
-    """Another complete set of files, as good as ``files``."""
-    optional: tuple[str, ...] = ()
-    """Files that are read when they are there."""
-    also_in: tuple[str, ...] = ()
-    """Other folders, relative to the data root, in which people keep it."""
-    needs: tuple[str, ...] = ()
-    """Datasets whose files some protocol reads too."""
-    packaged: Path | None = None
-    """Its folder, for a dataset that comes with this package."""
+    """The task of each protocol whose labels differ from those of ``task``."""
+    manual_download: str = ""
+    """How to get the files that cannot be fetched."""
+    alternative_files: tuple[str, ...] = ()
+    """Paths of another complete set of files, used in place of ``files``."""
+    alternative_folders: tuple[str, ...] = ()
+    """Other common locations of the dataset, relative to the data root."""
+    requires: tuple[str, ...] = ()
+    """Names of the datasets whose files are read too."""
+    package_folder: Path | None = None
+    """Folder of a dataset that ships with this package."""
 
-    def protocol(self, name: str = "") -> str:
-        """Return a protocol's name, of the default one for an empty name; raises InputError."""
+    def resolve_protocol(self, name: str = "") -> str:
+        """Return a protocol's name, that of the default one for an empty name.
+
+        Raises InputError for a protocol that the dataset does not have.
+        """
         if name and name not in self.protocols:
             expected = f"expected one of {', '.join(self.protocols)}"
             near = suggest(name, self.protocols)
@@ -76,41 +82,42 @@ class Dataset:
         return name or self.protocols[0]
 
     def task_for(self, protocol: str = "") -> Task:
-        """Return the task with the labels of a protocol."""
-        return self.tasks.get(self.protocol(protocol), self.task)
+        """Return the task with the labels of a protocol; raises InputError for an unknown protocol."""
+        return self.tasks.get(self.resolve_protocol(protocol), self.task)
 
     def folds_for(self, protocol: str = "") -> int:
-        """Return how many folds a protocol has."""
-        return self.folds if self.protocol(protocol) == self.protocols[0] else 1
+        """Return the number of folds of a protocol; raises InputError for an unknown protocol."""
+        return self.folds if self.resolve_protocol(protocol) == self.protocols[0] else 1
 
-    def fold(self, protocol: str, fold: int) -> int:
-        """Return a fold that a protocol has; raises InputError for any other."""
-        protocol, folds = self.protocol(protocol), self.folds_for(protocol)
+    def check_fold(self, protocol: str, fold: int) -> None:
+        """Raise InputError unless a protocol has the fold."""
+        protocol, folds = self.resolve_protocol(protocol), self.folds_for(protocol)
         if not 0 <= fold < folds:
             expected = f"a fold from 0 to {folds - 1}" if folds > 1 else "fold 0, the only one,"
             raise InputError(
                 f"dataset '{self.name}': expected {expected} of protocol '{protocol}', found {fold}"
             )
-        return fold
 
     @property
     def downloadable(self) -> bool:
-        """Whether all files can be downloaded, or made of what was."""
-        return not {file.path for file in self.sources if file.url or file.make} < set(self.files)
+        """Whether every required file can be downloaded or generated."""
+        return all(file.fetchable for file in self.files if file.required)
 
-    def missing(self, folder: Path) -> tuple[str, ...]:
-        """Return the files that are not in a folder but should be."""
-        absent = tuple(name for name in self.files if not (folder / name).exists())
-        if absent and self.instead and all((folder / name).exists() for name in self.instead):
+    def missing_files(self, folder: Path) -> tuple[str, ...]:
+        """Return the paths of the required files that a folder lacks."""
+        required = (file.path for file in self.files if file.required)
+        missing = tuple(path for path in required if not (folder / path).exists())
+        alternative = self.alternative_files
+        if missing and alternative and all((folder / path).exists() for path in alternative):
             return ()
-        return absent
+        return missing
 
     def locate(self, root: Path) -> Path:
-        """Return the folder that holds the dataset, or where it should be when it is nowhere."""
-        if self.packaged is not None:
-            return self.packaged
-        for name in (self.folder, *self.also_in):
-            if not self.missing(root / name):
+        """Return the folder that holds the dataset, or its default folder if none does."""
+        if self.package_folder is not None:
+            return self.package_folder
+        for name in (self.folder, *self.alternative_folders):
+            if not self.missing_files(root / name):
                 return root / name
         return root / self.folder
 

@@ -1,13 +1,14 @@
 """IEMOCAP: improvised and scripted conversations of two actors, an emotion for every turn.
 
-Format: the owner's tree, of which are read, for each session 1 to 5, ``dialog/transcriptions/Ses*.txt``
-(``Ses01F_impro01_F000 [006.2901-008.2357]: text``; other lines name no turn and are passed over) and
-``dialog/EmoEvaluation/Ses*.txt`` (``[6.2901 - 8.2357]<TAB>Ses01F_impro01_F000<TAB>neu<TAB>[...]``;
-the lines below each give the single annotators). A file that is not UTF-8 is read as Windows-1252.
+Format: the owner's tree, of which, for each session 1 to 5, two kinds of files are read:
+``dialog/transcriptions/Ses*.txt`` (``Ses01F_impro01_F000 [006.2901-008.2357]: text``; other lines are
+skipped) and ``dialog/EmoEvaluation/Ses*.txt``
+(``[6.2901 - 8.2357]<TAB>Ses01F_impro01_F000<TAB>neu<TAB>[...]``; the lines below each belong to single
+annotators). A file that is not UTF-8 is read as Windows-1252.
 
-Out come dialogues in the order of the turns' start times. Six labels are targets; turns with another
-or none stay as context. Session 5 is the test; of the dialogues of Sessions 1 to 4 a tenth, chosen by a
-fixed hash of their names, is the dev split.
+The examples are dialogues in the order of the turns' start times. Six labels are targets; turns with another
+label or none are context. Session 5 is the test split; of the dialogues of Sessions 1 to 4 a tenth, chosen
+by a fixed hash of their names, is the dev split.
 
 Citation: Busso et al., IEMOCAP: Interactive Emotional Dyadic Motion Capture Database, Language Resources
 and Evaluation 2008.
@@ -18,8 +19,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gsa.data.task import EMOTION
-from gsa.datasets import parsing as reading
-from gsa.datasets.dataset import Dataset, Splits
+from gsa.datasets import parsing
+from gsa.datasets.dataset import DataFile, Dataset, Splits
 from gsa.errors import InputError
 
 NAME = "iemocap"
@@ -37,69 +38,69 @@ LABELS: dict[str, str | None] = {
     "oth": None,
     "xxx": None,
 }
-SAID = re.compile(r"(Ses\w+)\s+\[(-?\d+(?:\.\d+)?)\s*-\s*-?\d+(?:\.\d+)?\]\s*:(.*)")
-FELT = re.compile(r"\[[-\d.\s]+\]\t(Ses\w+)\t(\w+)\t\[.*\]\s*")
+TRANSCRIPT_LINE = re.compile(r"(Ses\w+)\s+\[(-?\d+(?:\.\d+)?)\s*-\s*-?\d+(?:\.\d+)?\]\s*:(.*)")
+EMOTION_LINE = re.compile(r"\[[-\d.\s]+\]\t(Ses\w+)\t(\w+)\t\[.*\]\s*")
 
 
 def read(folder: Path, protocol: str, fold: int) -> Splits:
     """Return the three splits."""
     dialogues = {session: _dialogues(folder / f"Session{session}" / "dialog") for session in range(1, 6)}
     names = [path.stem for session in range(1, 5) for path in dialogues[session]]
-    held = set(sorted(names, key=reading.stable_hash)[: round(len(names) / 10)])
-    turns: dict[str, list[reading.Turn]] = {"train": [], "dev": [], "test": []}
+    dev = set(sorted(names, key=parsing.stable_hash)[: round(len(names) / 10)])
+    turns: dict[str, list[parsing.Turn]] = {"train": [], "dev": [], "test": []}
     for session, paths in dialogues.items():
         for path in paths:
-            split = "test" if session == 5 else "dev" if path.stem in held else "train"
+            split = "test" if session == 5 else "dev" if path.stem in dev else "train"
             turns[split].extend(_turns(path))
-    return {split: reading.examples(found, NAME) for split, found in turns.items()}
+    return {split: parsing.build_examples(split_turns, NAME) for split, split_turns in turns.items()}
 
 
 def _dialogues(folder: Path) -> list[Path]:
-    # Copies made on a Mac also hold "._Ses01F_impro01.txt", which are no text.
+    # The pattern excludes files such as "._Ses01F_impro01.txt", which copies made on macOS contain.
     paths = sorted((folder / "transcriptions").glob("Ses*.txt"))
     if not paths:
         raise InputError(f"{folder / 'transcriptions'}: expected files 'Ses*.txt', found none")
-    for felt in sorted((folder / "EmoEvaluation").glob("Ses*.txt")):
-        if not (folder / "transcriptions" / felt.name).is_file():
+    for emotions in sorted((folder / "EmoEvaluation").glob("Ses*.txt")):
+        if not (folder / "transcriptions" / emotions.name).is_file():
             raise InputError(
-                f"{folder / 'transcriptions'}: expected '{felt.name}', as EmoEvaluation has it, found none"
+                f"{folder / 'transcriptions'}: expected '{emotions.name}', as in EmoEvaluation, found none"
             )
     return paths
 
 
-def _turns(path: Path) -> Iterator[reading.Turn]:
+def _turns(path: Path) -> Iterator[parsing.Turn]:
     emotions = _emotions(path.parent.parent / "EmoEvaluation" / path.name)
-    found = []
-    for where, line in reading.lines(path, fallback="cp1252"):
+    turns = []
+    for where, line in parsing.read_lines(path, fallback="cp1252"):
         if not line.startswith("Ses"):
             continue
-        said = SAID.fullmatch(line)
-        if not said:
+        match = TRANSCRIPT_LINE.fullmatch(line)
+        if not match:
             raise InputError(f"{where}: expected 'turn [start-end]: text', found '{line[:60]}'")
-        id, start, text = said.groups()
-        # The owner's speakers are the F and the M of a turn's name: Ses01F_impro01_F000.
+        id, start, text = match.groups()
+        # The speaker is the F or M before a turn's number: Ses01F_impro01_F000.
         speaker = id.rpartition("_")[2][:1]
         label = emotions.pop(id, None)
-        found.append((float(start), reading.Turn(where, id, text, speaker, label, path.stem)))
+        turns.append((float(start), parsing.Turn(where, id, text, speaker, label, path.stem)))
     for id, label in emotions.items():
         if label is not None:
             raise InputError(f"{path}: expected the turn '{id}' that has an emotion, found none")
-    for _, turn in sorted(found, key=lambda item: item[0]):
+    for _, turn in sorted(turns, key=lambda item: item[0]):
         yield turn
 
 
 def _emotions(path: Path) -> dict[str, str | None]:
-    found: dict[str, str | None] = {}
-    for where, line in reading.lines(path, fallback="cp1252"):
-        # The header is "% [START_TIME - END_TIME] ..."; annotators' lines begin with a letter.
+    emotions: dict[str, str | None] = {}
+    for where, line in parsing.read_lines(path, fallback="cp1252"):
+        # The header is "% [START_TIME - END_TIME] ..."; the lines of single annotators begin with a letter.
         if not line.startswith("["):
             continue
-        felt = FELT.fullmatch(line)
-        if not felt:
+        match = EMOTION_LINE.fullmatch(line)
+        if not match:
             expected = "'[start - end]<TAB>turn<TAB>emotion<TAB>[values]'"
             raise InputError(f"{where}: expected {expected}, found '{line[:60]}'")
-        found[felt[1]] = reading.choose(felt[2], LABELS, where)
-    return found
+        emotions[match[1]] = parsing.lookup(match[2], LABELS, where)
+    return emotions
 
 
 DATASET = Dataset(
@@ -108,17 +109,17 @@ DATASET = Dataset(
     task=TASK,
     metrics=("weighted_f1", "accuracy", "macro_f1"),
     files=tuple(
-        f"Session{session}/dialog/{part}"
+        DataFile(f"Session{session}/dialog/{part}")
         for session in range(1, 6)
         for part in ("transcriptions", "EmoEvaluation")
     ),
     read=read,
     folder="iemocap",
-    also_in=("iemocap/IEMOCAP_full_release", "IEMOCAP_full_release"),
+    alternative_folders=("iemocap/IEMOCAP_full_release", "IEMOCAP_full_release"),
     licence="the owner's release form, signed",
     homepage="https://sail.usc.edu/iemocap/",
     citation="Busso et al. 2008, IEMOCAP: Interactive Emotional Dyadic Motion Capture Database, Language "
     "Resources and Evaluation",
-    obtain="its owner, USC SAIL, gives it to who signs the release form at "
+    manual_download="its owner, USC SAIL, gives it to those who sign the release form at "
     "https://sail.usc.edu/iemocap/; then name the folder IEMOCAP_full_release",
 )

@@ -1,11 +1,12 @@
-"""MELD: conversations of the series Friends, an emotion for every utterance.
+"""MELD: conversations of the series Friends, an emotion and a sentiment for every utterance.
 
-Format: ``{train,dev,test}_sent_emo.csv``, a row an utterance, of which ``Utterance, Speaker, Emotion,
-Dialogue_ID, Utterance_ID`` are read. Dialogue ids start again in each split, and one is missing in
-train; utterance ids have gaps and are unique within a dialogue only. The owner's present files are
-UTF-8 with curly quotes; older copies are Windows-1252, and such a file is read as that as a whole.
+Format: ``{train,dev,test}_sent_emo.csv``, one utterance per row, with the columns ``Utterance, Speaker,
+Emotion, Dialogue_ID, Utterance_ID``; the protocol ``sentiment`` reads ``Sentiment`` in place of ``Emotion``.
+Dialogue ids start again in each split, and one is missing in train; utterance ids have gaps and are unique
+within a dialogue only. The owner's present files are UTF-8 with curly quotes; older copies are Windows-1252,
+and such a file is decoded as that as a whole.
 
-Out come dialogues, every utterance a target, in the order of their utterance ids.
+The examples are dialogues with every utterance a target, in the order of their utterance ids.
 
 Citation: Poria et al., MELD: A Multimodal Multi-Party Dataset for Emotion Recognition in Conversations,
 ACL 2019.
@@ -14,62 +15,64 @@ ACL 2019.
 from collections.abc import Iterator
 from pathlib import Path
 
-from gsa.data.task import EMOTION
-from gsa.datasets import parsing as reading
-from gsa.datasets.dataset import Dataset, Source, Splits, github
+from gsa.data.task import EMOTION, SENTIMENT
+from gsa.datasets import parsing
+from gsa.datasets.dataset import DataFile, Dataset, Splits, github
 from gsa.errors import InputError
 
 NAME = "meld"
-COLUMNS = ("Utterance", "Speaker", "Emotion", "Dialogue_ID", "Utterance_ID")
+COLUMNS = ("Utterance", "Speaker", "Dialogue_ID", "Utterance_ID")
 TASK = EMOTION.with_labels("neutral", "joy", "surprise", "anger", "sadness", "disgust", "fear")
-LABELS = {label: label for label in TASK.labels}
 
 
 def read(folder: Path, protocol: str, fold: int) -> Splits:
     """Return the three splits."""
+    column, task = ("Sentiment", SENTIMENT) if protocol == "sentiment" else ("Emotion", TASK)
+    labels = {label: label for label in task.labels}
     return {
-        split: reading.examples(_turns(folder / f"{split}_sent_emo.csv"), NAME)
+        split: parsing.build_examples(_turns(folder / f"{split}_sent_emo.csv", column, labels), NAME)
         for split in ("train", "dev", "test")
     }
 
 
-def _turns(path: Path) -> Iterator[reading.Turn]:
-    found = []
-    for where, row in reading.rows(path, COLUMNS, fallback="cp1252"):
+def _turns(path: Path, column: str, labels: dict[str, str]) -> Iterator[parsing.Turn]:
+    turns = []
+    for where, row in parsing.read_table(path, (*COLUMNS, column), fallback="cp1252"):
         dialogue, utterance = row["Dialogue_ID"], row["Utterance_ID"]
         if not (dialogue.isdecimal() and utterance.isdecimal()):
-            raise InputError(f"{where}: expected numbers as its ids, found '{dialogue}' and '{utterance}'")
-        label = reading.choose(row["Emotion"], LABELS, where)
+            raise InputError(f"{where}: expected numeric ids, found '{dialogue}' and '{utterance}'")
+        label = parsing.lookup(row[column], labels, where)
         id = f"dia{int(dialogue)}_utt{int(utterance)}"
-        turn = reading.Turn(where, id, row["Utterance"], row["Speaker"], label, f"dia{int(dialogue)}")
-        found.append((int(dialogue), int(utterance), turn))
-    for _, _, turn in sorted(found, key=lambda item: item[:2]):
+        turn = parsing.Turn(where, id, row["Utterance"], row["Speaker"], label, f"dia{int(dialogue)}")
+        turns.append((int(dialogue), int(utterance), turn))
+    for _, _, turn in sorted(turns, key=lambda item: item[:2]):
         yield turn
 
 
 _COMMIT = "2d2011b409d3ca2d7e94460cd007d434b1d0a102"
 
 
-def _source(split: str, sha256: str) -> Source:
+def _file(split: str, sha256: str) -> DataFile:
     name = f"{split}_sent_emo.csv"
-    return Source(name, sha256, github("declare-lab/MELD", _COMMIT, f"data/MELD/{name}"))
+    return DataFile(name, sha256, github("declare-lab/MELD", _COMMIT, f"data/MELD/{name}"))
 
 
 DATASET = Dataset(
     name=NAME,
     title="MELD (conversations of Friends)",
     task=TASK,
+    protocols=("standard", "sentiment"),
+    tasks={"sentiment": SENTIMENT},
     metrics=("weighted_f1", "accuracy", "macro_f1"),
-    files=("train_sent_emo.csv", "dev_sent_emo.csv", "test_sent_emo.csv"),
+    files=(
+        _file("train", "d2fa2d6529cf03cac2989efec05c9b27d8fd2f4c8fc5974c7ae88aa537fa02db"),
+        _file("dev", "2e89c6f8aa182d6f62f8c6331aece905ac7273ca4999660bfb5213e1d0370c1c"),
+        _file("test", "8d37103938f7067600839fe29d5a114a6cd1bcdafb75bec101e06464c5006888"),
+    ),
     read=read,
     folder="meld",
     licence="GPL-3.0",
     homepage="https://github.com/declare-lab/MELD",
     citation="Poria et al. 2019, MELD: A Multimodal Multi-Party Dataset for Emotion Recognition in "
     "Conversations, ACL",
-    sources=(
-        _source("train", "d2fa2d6529cf03cac2989efec05c9b27d8fd2f4c8fc5974c7ae88aa537fa02db"),
-        _source("dev", "2e89c6f8aa182d6f62f8c6331aece905ac7273ca4999660bfb5213e1d0370c1c"),
-        _source("test", "8d37103938f7067600839fe29d5a114a6cd1bcdafb75bec101e06464c5006888"),
-    ),
 )

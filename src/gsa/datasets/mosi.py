@@ -3,10 +3,11 @@
 Format: ``label.csv`` with ``video_id, clip_id, text, label, mode``: a score from -3 to 3, and train,
 valid or test. The texts are all capitals without punctuation.
 
-Out come lone sentences labelled by the sign of the score: negative (<0), neutral (0), positive (>0),
-so that both two-class conventions, with and without zeros, can be computed from predictions. Asked are
-two labels, a score of 0 as positive (negative against non-negative); by ``three-class``, all three.
-The words are the owner's; a text in capitals is put in sentence case (see ``sentence_case``).
+The examples are single sentences labelled by the sign of the score, so that both two-class conventions, with
+and without zeros, can be computed from predictions: negative (<0), neutral (0), positive (>0). The default
+task has two labels and merges a score of 0 into positive (negative against non-negative); the protocol
+``three-class`` has all three. The words are the owner's; a text in capitals is put in sentence case (see
+``sentence_case``).
 
 Citation: Zadeh et al., Multimodal Sentiment Intensity Analysis in Videos: Facial Gestures and Verbal
 Messages, IEEE Intelligent Systems 2016.
@@ -19,8 +20,8 @@ from math import isfinite
 from pathlib import Path
 
 from gsa.data.task import SENTIMENT
-from gsa.datasets import parsing as reading
-from gsa.datasets.dataset import Dataset, Source, Splits
+from gsa.datasets import parsing
+from gsa.datasets.dataset import DataFile, Dataset, Splits
 from gsa.errors import InputError
 
 NAME = "mosi"
@@ -37,21 +38,21 @@ def read(folder: Path, protocol: str, fold: int) -> Splits:
 
 def split_by_mode(path: Path, dataset: str) -> Splits:
     """Return the three splits of a label file, MOSI's or MOSEI's."""
-    found: dict[str, list[reading.Turn]] = {split: [] for split in ("train", "dev", "test")}
+    splits: dict[str, list[parsing.Turn]] = {split: [] for split in ("train", "dev", "test")}
     for split, turn in _turns(path, dataset):
-        found[split].append(turn)
-    # Ids must differ over the whole file: the splits were cut out of one list of clips.
-    reading.examples((turn for turns in found.values() for turn in turns), dataset)
-    return {split: reading.examples(turns, dataset) for split, turns in found.items()}
+        splits[split].append(turn)
+    # Raises for an id that is in two splits: the splits were cut out of one list of clips.
+    parsing.build_examples((turn for turns in splits.values() for turn in turns), dataset)
+    return {split: parsing.build_examples(turns, dataset) for split, turns in splits.items()}
 
 
-def _turns(path: Path, dataset: str) -> Iterator[tuple[str, reading.Turn]]:
-    for where, row in reading.rows(path, COLUMNS):
+def _turns(path: Path, dataset: str) -> Iterator[tuple[str, parsing.Turn]]:
+    for where, row in parsing.read_table(path, COLUMNS):
         text = sentence_case(row["text"]) if dataset == NAME else row["text"]
-        # A video's id may hold "_" and start with "-"; it is never taken apart again.
+        # A video's id may hold "_" and start with "-"; the id is never split again.
         id = f"{row['video_id']}_{row['clip_id']}"
-        split = reading.choose(row["mode"], MODES, where)
-        yield split, reading.Turn(where, id, text, label=_sign(row["label"], where))
+        split = parsing.lookup(row["mode"], MODES, where)
+        yield split, parsing.Turn(where, id, text, label=_sign(row["label"], where))
 
 
 def _sign(score: str, where: str) -> str:
@@ -65,11 +66,11 @@ def _sign(score: str, where: str) -> str:
 
 
 def sentence_case(text: str) -> str:
-    """Return a text in small letters but for its first and the pronoun I; one not in capitals as it is."""
+    """Return a text in capitals in sentence case, with the pronoun I capital; any other text unchanged."""
     if not text.isupper():
         return text
-    small = re.sub(r"\bi\b", "I", text.strip().lower())
-    return small[:1].upper() + small[1:]
+    lower = re.sub(r"\bi\b", "I", text.strip().lower())
+    return lower[:1].upper() + lower[1:]
 
 
 DATASET = Dataset(
@@ -79,14 +80,13 @@ DATASET = Dataset(
     protocols=("two-class", "three-class"),
     tasks={"three-class": SENTIMENT},
     metrics=METRICS,
-    files=("label.csv",),
+    files=(DataFile("label.csv", "bc74e6e55f6cc51c606013cf2d650b2d17f217a1052bd0b6586c8d9cb490af3f"),),
     read=read,
     folder="mosi",
     licence="MIT (of the owner's SDK)",
     homepage="http://multicomp.cs.cmu.edu/resources/cmu-mosi-dataset/",
     citation="Zadeh et al. 2016, Multimodal Sentiment Intensity Analysis in Videos: Facial Gestures and "
     "Verbal Messages, IEEE Intelligent Systems",
-    sources=(Source("label.csv", "bc74e6e55f6cc51c606013cf2d650b2d17f217a1052bd0b6586c8d9cb490af3f"),),
-    obtain="its texts, scores and folds come from the owner's CMU-MultimodalSDK; write them as label.csv "
-    "with the columns video_id, clip_id, text, label (-3 to 3) and mode (train, valid, test)",
+    manual_download="its texts, scores and folds come from the owner's CMU-MultimodalSDK; write them as "
+    "label.csv with the columns video_id, clip_id, text, label (-3 to 3) and mode (train, valid, test)",
 )

@@ -1,14 +1,14 @@
 """MUStARD++: MUStARD with more lines of television series, sarcastic or not, and corrected labels.
 
-Format: ``mustard++_text.csv``, of which ``SCENE, SENTENCE, SPEAKER, SHOW, Sarcasm`` are read: a row a
-turn, and the row with a Sarcasm value is the target of its scene. Quoted fields hold newlines, a speaker
-"-" is unknown, and one KEY is corrupt, so the id is the scene's name, which for the 688 items taken over
-from MUStARD is their id there.
+Format: ``mustard++_text.csv`` with the columns ``SCENE, SENTENCE, SPEAKER, SHOW, Sarcasm``, one turn per row;
+the row with a Sarcasm value is the target of its scene. Quoted fields hold newlines, a speaker "-" is
+unknown, and one KEY is corrupt, so the id is the scene's name, which for the 688 items of MUStARD is their id
+there.
 
-Out come dialogues, the last turn the target. The owner has no folds. In the protocol ``folds`` the items
-of MUStARD keep their fold, so that MUStARD's files are read too, and each other item goes to the fold
-with the fewest of its label; in ``speaker-independent`` FRIENDS is the test. In both, the dev split is
-what ``is_dev`` says of the rest: no item is trained on in one dataset and tested in the other.
+The examples are dialogues with the last turn as the target. The owner has no folds. In the protocol ``folds``
+the items of MUStARD keep their fold, which requires MUStARD's files, and each other item goes to the fold
+with the fewest items of its label; ``speaker-independent`` tests on FRIENDS. In both, ``is_dev`` selects the
+dev split from the rest, so that no item is trained on in one dataset and tested in the other.
 
 Citation: Ray et al., A Multimodal Corpus for Emotion Recognition in Sarcasm, LREC 2022.
 """
@@ -18,9 +18,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from gsa.data.task import SARCASM
-from gsa.datasets import mustard
-from gsa.datasets import parsing as reading
-from gsa.datasets.dataset import Dataset, Source, Splits, github
+from gsa.datasets import mustard, parsing
+from gsa.datasets.dataset import DataFile, Dataset, Splits, github
 from gsa.errors import InputError
 
 NAME = "mustardpp"
@@ -33,54 +32,54 @@ def read(folder: Path, protocol: str, fold: int) -> Splits:
     scenes = _scenes(folder / "mustard++_text.csv")
     if protocol == "folds":
         folds = _test_folds({id: label for id, (_, label) in scenes.items()}, folder.parent / "mustard")
-        tested = {id for id in scenes if folds[id] == fold}
+        test_ids = {id for id in scenes if folds[id] == fold}
     else:
-        tested = {id for id, (rows, _) in scenes.items() if rows[-1].values["SHOW"] == "FRIENDS"}
-    turns: dict[str, list[reading.Turn]] = {"train": [], "dev": [], "test": []}
+        test_ids = {id for id, (rows, _) in scenes.items() if rows[-1].values["SHOW"] == "FRIENDS"}
+    turns: dict[str, list[parsing.Turn]] = {"train": [], "dev": [], "test": []}
     for id, (rows, label) in scenes.items():
-        split = "test" if id in tested else "dev" if mustard.is_dev(id) else "train"
+        split = "test" if id in test_ids else "dev" if mustard.is_dev(id) else "train"
         turns[split].extend(_turns(id, rows, label))
-    return {split: reading.examples(found, NAME) for split, found in turns.items()}
+    return {split: parsing.build_examples(split_turns, NAME) for split, split_turns in turns.items()}
 
 
-def _scenes(path: Path) -> dict[str, tuple[list[reading.Row], str]]:
-    groups: dict[str, list[reading.Row]] = {}
-    for row in reading.rows(path, COLUMNS):
+def _scenes(path: Path) -> dict[str, tuple[list[parsing.Row], str]]:
+    groups: dict[str, list[parsing.Row]] = {}
+    for row in parsing.read_table(path, COLUMNS):
         groups.setdefault(row.values["SCENE"], []).append(row)
-    found = {}
+    scenes = {}
     for id, rows in groups.items():
         targets = [row for row in rows if row.values["Sarcasm"].strip()]
         if len(targets) != 1 or targets[0] is not rows[-1]:
             number = len(targets) or "no"
             expected = f"expected a Sarcasm value in the last row of scene '{id}' alone"
             raise InputError(f"{rows[-1].where}: {expected}, found {number} rows with one")
-        found[id] = (rows, reading.choose(targets[0].values["Sarcasm"].strip(), LABELS, targets[0].where))
-    return found
+        scenes[id] = (rows, parsing.lookup(targets[0].values["Sarcasm"].strip(), LABELS, targets[0].where))
+    return scenes
 
 
-def _turns(id: str, rows: list[reading.Row], label: str) -> Iterator[reading.Turn]:
+def _turns(id: str, rows: list[parsing.Row], label: str) -> Iterator[parsing.Turn]:
     for number, (where, row) in enumerate(rows):
         speaker = "" if row["SPEAKER"] == "-" else row["SPEAKER"]
-        text = mustard.mended(row["SENTENCE"])
+        text = mustard.repair_apostrophes(row["SENTENCE"])
         if number < len(rows) - 1:
-            yield reading.Turn(where, f"{id}_c_{number}", text, speaker, dialogue=id)
+            yield parsing.Turn(where, f"{id}_c_{number}", text, speaker, dialogue=id)
         else:
-            yield reading.Turn(where, id, text, speaker, label, id)
+            yield parsing.Turn(where, id, text, speaker, label, id)
 
 
-def _test_folds(labels: Mapping[str, str], beside: Path) -> dict[str, int]:
-    """Return the test fold of each item: MUStARD's own, and for the others one that balances the labels."""
-    for name in mustard.DATASET.missing(beside):
+def _test_folds(labels: Mapping[str, str], mustard_folder: Path) -> dict[str, int]:
+    """Return the test fold of each item: MUStARD's, or for new items one that balances the labels."""
+    for name in mustard.DATASET.missing_files(mustard_folder):
         raise InputError(
-            f"dataset '{NAME}': expected '{beside / name}', which gives the folds of the items shared with "
-            "MUStARD, found none: run 'gsa data fetch mustard'"
+            f"dataset '{NAME}': expected '{mustard_folder / name}', which gives the folds of the items "
+            "shared with MUStARD, found none: run 'gsa data fetch mustard'"
         )
-    shared = mustard.test_folds(beside)
+    shared = mustard.test_folds(mustard_folder)
     folds = {id: shared[id] for id in labels if id in shared}
     for label in LABELS.values():
         members = Counter(fold for id, fold in folds.items() if labels[id] == label)
-        others = [id for id in labels if id not in folds and labels[id] == label]
-        for id in sorted(others, key=reading.stable_hash):
+        new = [id for id in labels if id not in folds and labels[id] == label]
+        for id in sorted(new, key=parsing.stable_hash):
             sizes = Counter(folds.values())
             fold = min(range(mustard.FOLDS), key=lambda k: (members[k], sizes[k], k))
             members[fold] += 1
@@ -97,18 +96,17 @@ DATASET = Dataset(
     protocols=("folds", "speaker-independent"),
     folds=mustard.FOLDS,
     metrics=("weighted_f1", "accuracy", "macro_f1"),
-    files=("mustard++_text.csv",),
-    read=read,
-    folder="mustardpp",
-    needs=("mustard",),
-    licence="none stated",
-    homepage="https://github.com/cfiltnlp/MUStARD_Plus_Plus",
-    citation="Ray et al. 2022, A Multimodal Corpus for Emotion Recognition in Sarcasm, LREC",
-    sources=(
-        Source(
+    files=(
+        DataFile(
             "mustard++_text.csv",
             "b134fa60bc4d0d7ba4c08953402dd298731670b9337f8bb2bad693e1890f6e4e",
             github("cfiltnlp/MUStARD_Plus_Plus", _COMMIT, "mustard++_text.csv"),
         ),
     ),
+    read=read,
+    folder="mustardpp",
+    requires=("mustard",),
+    licence="none stated",
+    homepage="https://github.com/cfiltnlp/MUStARD_Plus_Plus",
+    citation="Ray et al. 2022, A Multimodal Corpus for Emotion Recognition in Sarcasm, LREC",
 )

@@ -1,8 +1,8 @@
-"""What every reader shares: text, tables and JSON in, turns and examples out, errors that say where.
+"""The shared skeleton of dataset readers: files in, turns and examples out, errors that name the place.
 
-A file is UTF-8, with or without a byte order mark, with Unix or Windows line ends. Where older copies
-of a dataset are known to be Windows-1252, a reader names that as the ``fallback``: then a file that is
-not valid UTF-8 from its first byte to its last is read as Windows-1252, the whole of it; never a mix.
+A file is UTF-8, with or without a byte order mark, with Unix or Windows line endings. Where older copies of
+a dataset are known to be Windows-1252, its reader passes that as the ``fallback``: a file that is not valid
+UTF-8 is then decoded as Windows-1252 as a whole, never as a mixture.
 """
 
 import csv
@@ -19,14 +19,14 @@ from gsa.errors import InputError, suggest
 T = TypeVar("T")
 
 FIELD_LIMIT = 2**31 - 1
-"""The csv module's own limit is 128 KiB a field; this is the largest that fits every platform's C long."""
+"""Characters a field may have: the largest C long of every platform. The csv module allows 128 KiB."""
 
 
 class Line(NamedTuple):
-    """A line of a file, without its end."""
+    """A line of a file without its line ending."""
 
     where: str
-    """File and line, as messages begin."""
+    """File and line number, the beginning of an error message."""
     text: str
 
 
@@ -34,26 +34,31 @@ class Row(NamedTuple):
     """A row of a table."""
 
     where: str
-    """File and line, as messages begin."""
+    """File and line number, the beginning of an error message."""
     values: Mapping[str, str]
+    """The fields by column name."""
 
 
 class Turn(NamedTuple):
-    """A turn as a reader found it."""
+    """A turn as it stands in a file."""
 
     where: str
-    """File and line or key, as messages begin."""
+    """File and line or key, the beginning of an error message."""
     id: str
     text: str
     speaker: str = ""
     label: str | None = None
     """Gold label of a target; None for a turn that is only context."""
     dialogue: str = ""
-    """Id of its dialogue; empty for a lone sentence."""
+    """Id of its dialogue; empty for a single sentence."""
 
 
-def text(path: Path, fallback: str = "") -> str:
-    """Return a file's text, Windows line ends made Unix ones; raises InputError for what is no text."""
+def read_text(path: Path, fallback: str = "") -> str:
+    """Return the text of a file with Unix line endings.
+
+    Raises InputError for a file that is unreadable, empty or binary, or that neither UTF-8 nor the
+    ``fallback`` encoding decodes.
+    """
     try:
         raw = path.read_bytes()
     except OSError as error:
@@ -62,41 +67,48 @@ def text(path: Path, fallback: str = "") -> str:
     if not raw.strip():
         raise InputError(f"{path}: expected text, found an empty file")
     if b"\0" in raw:
-        raise InputError(f"{path} line {_line_of(raw, raw.index(0))}: expected text, found a NUL byte")
+        raise InputError(f"{path} line {_line_number(raw, raw.index(0))}: expected text, found a NUL byte")
     return _decode(path, raw, fallback).removeprefix("\ufeff").replace("\r\n", "\n")
 
 
 def _decode(path: Path, raw: bytes, fallback: str) -> str:
-    for encoding in ("utf-8", fallback):
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        failure = error
+    if fallback:
         try:
-            return raw.decode(encoding)
+            return raw.decode(fallback)
         except UnicodeDecodeError as error:
-            if encoding == (fallback or "utf-8"):
-                line = _line_of(raw, error.start)
-                found = f"byte 0x{raw[error.start]:02X}"
-                raise InputError(f"{path} line {line}: expected {encoding} text, found {found}") from error
-    raise AssertionError("unreachable: the last encoding returns or raises")  # pragma: no cover
+            failure = error
+    place = f"{path} line {_line_number(raw, failure.start)}"
+    raise InputError(f"{place}: expected {fallback or 'utf-8'} text, found byte 0x{raw[failure.start]:02X}")
 
 
-def _line_of(raw: bytes, offset: int) -> int:
+def _line_number(raw: bytes, offset: int) -> int:
     return raw.count(b"\n", 0, offset) + 1
 
 
-def lines(path: Path, fallback: str = "") -> list[Line]:
-    """Return the lines of a file, blank ones too: other files align with them by number.
+def read_lines(path: Path, fallback: str = "") -> list[Line]:
+    """Return the lines of a file, blank ones too, because other files align with them by number.
 
-    Only a line feed ends a line. ``str.splitlines`` would also break at characters that tweets hold.
+    Only a line feed ends a line: ``str.splitlines`` would also split at characters that occur in tweets.
+    Raises InputError as `read_text` does.
     """
-    found = text(path, fallback).split("\n")
-    if not found[-1]:
-        found.pop()
-    return [Line(f"{path} line {number}", line) for number, line in enumerate(found, start=1)]
+    lines = read_text(path, fallback).split("\n")
+    if not lines[-1]:
+        lines.pop()
+    return [Line(f"{path} line {number}", line) for number, line in enumerate(lines, start=1)]
 
 
-def rows(path: Path, columns: Sequence[str], delimiter: str = ",", fallback: str = "") -> Iterator[Row]:
-    """Yield the rows of a table with a header; quoted fields may hold newlines and be of any size."""
+def read_table(path: Path, columns: Sequence[str], delimiter: str = ",", fallback: str = "") -> Iterator[Row]:
+    """Yield the rows of a delimited table with a header; quoted fields may hold newlines and have any size.
+
+    Raises InputError as `read_text` does, for a header that does not have each of ``columns`` exactly once,
+    and for a malformed row.
+    """
     csv.field_size_limit(FIELD_LIMIT)
-    reader = csv.reader(io.StringIO(text(path, fallback), newline=""), delimiter=delimiter, strict=True)
+    reader = csv.reader(io.StringIO(read_text(path, fallback), newline=""), delimiter=delimiter, strict=True)
     header: list[str] = []
     start = 1
     try:
@@ -116,8 +128,8 @@ def rows(path: Path, columns: Sequence[str], delimiter: str = ",", fallback: str
         ) from error
 
 
-def _header(where: str, found: Sequence[str], columns: Sequence[str]) -> list[str]:
-    header = [name.strip() for name in found]
+def _header(where: str, names: Sequence[str], columns: Sequence[str]) -> list[str]:
+    header = [name.strip() for name in names]
     for column in columns:
         if column not in header:
             raise InputError(f"{where}: expected a column '{column}', found {', '.join(header)}")
@@ -126,10 +138,15 @@ def _header(where: str, found: Sequence[str], columns: Sequence[str]) -> list[st
     return header
 
 
-def parse_json(source: str, where: str) -> Any:
-    """Return the value of a JSON text; raises InputError for broken JSON."""
+def read_json(path: Path) -> Any:
+    """Return the value of a JSON file; raises InputError as `read_text` and `parse_json` do."""
+    return parse_json(read_text(path), str(path))
+
+
+def parse_json(text: str, where: str) -> Any:
+    """Return the value of a JSON text; raises InputError for malformed JSON."""
     try:
-        return json.loads(source)
+        return json.loads(text)
     # Not only JSONDecodeError: a number of thousands of digits is a plain ValueError.
     except ValueError as error:
         raise InputError(f"{where}: expected JSON, found an error: {error}") from error
@@ -137,27 +154,24 @@ def parse_json(source: str, where: str) -> Any:
         raise InputError(f"{where}: expected JSON, found one nested too deeply") from error
 
 
-def read_json(path: Path) -> Any:
-    """Return the value of a JSON file."""
-    return parse_json(text(path), str(path))
-
-
-def typed(value: object, kind: type[T], where: str) -> T:
-    """Return a JSON value that must be of one kind."""
+def require_type(value: object, kind: type[T], where: str) -> T:
+    """Return a JSON value if it has the given type; raises InputError otherwise."""
     if not isinstance(value, kind):
-        raise InputError(f"{where}: expected {_KINDS[kind]}, found {_shown(value)}")
+        found = json.dumps(value, ensure_ascii=False)
+        found = found if len(found) <= 60 else f"{found[:57]}..."
+        raise InputError(f"{where}: expected {_TYPE_NAMES[kind]}, found {found}")
     return value
 
 
-def member(value: object, key: str, kind: type[T], where: str) -> T:
-    """Return the member of a JSON object that must be there and of one kind."""
-    found = typed(value, dict, where)
-    if key not in found:
-        raise InputError(f"{where}: expected a key '{key}', found {', '.join(map(str, found)) or 'none'}")
-    return typed(found[key], kind, f"{where} key '{key}'")
+def require_key(value: object, key: str, kind: type[T], where: str) -> T:
+    """Return a member of a JSON object; raises InputError if it is missing or of another type."""
+    members = require_type(value, dict, where)
+    if key not in members:
+        raise InputError(f"{where}: expected a key '{key}', found {', '.join(map(str, members)) or 'none'}")
+    return require_type(members[key], kind, f"{where} key '{key}'")
 
 
-_KINDS: Mapping[type, str] = {
+_TYPE_NAMES: Mapping[type, str] = {
     bool: "true or false",
     dict: "an object",
     int: "a whole number",
@@ -166,13 +180,8 @@ _KINDS: Mapping[type, str] = {
 }
 
 
-def _shown(value: object) -> str:
-    shown = json.dumps(value, ensure_ascii=False)
-    return shown if len(shown) <= 60 else f"{shown[:57]}..."
-
-
-def choose(value: str, table: Mapping[str, T], where: str) -> T:
-    """Return what a file's own label stands for; raises InputError for one that it should not hold."""
+def lookup(value: str, table: Mapping[str, T], where: str) -> T:
+    """Return what a table has for a file's value, such as a label; raises InputError for any other value."""
     try:
         return table[value]
     except KeyError:
@@ -180,29 +189,36 @@ def choose(value: str, table: Mapping[str, T], where: str) -> T:
         raise InputError(f"{where}: expected one of {', '.join(table)}, found '{value}'{near}") from None
 
 
-def examples(turns: Iterable[Turn], dataset: str) -> list[Example]:
-    """Return the examples of a split: labelled turns are the targets, the others only context.
+def build_examples(turns: Iterable[Turn], dataset: str) -> list[Example]:
+    """Return the examples of a split: labelled turns are targets, the others are context only.
 
-    Turns of one dialogue need not stand together; they keep their order, and their examples share
-    one Dialogue. Raises InputError for an id that is there twice.
+    Turns of one dialogue need not be adjacent; they keep their order, and their examples share one
+    Dialogue. Raises InputError for a duplicate id.
     """
     groups: dict[tuple[bool, str], list[Turn]] = {}
-    seen: dict[str, str] = {}
+    places: dict[str, str] = {}
     for turn in turns:
-        if turn.id in seen:
-            raise InputError(f"{turn.where}: expected a new id, found '{turn.id}' of {seen[turn.id]} again")
-        seen[turn.id] = turn.where
-        # A lone sentence never joins a dialogue that happens to be called as it is.
+        if turn.id in places:
+            raise InputError(f"{turn.where}: expected a new id, found '{turn.id}' of {places[turn.id]} again")
+        places[turn.id] = turn.where
+        # A single sentence never joins a dialogue whose id happens to be the sentence's.
         groups.setdefault((bool(turn.dialogue), turn.dialogue or turn.id), []).append(turn)
-    found = []
+    examples = []
     for (_, name), group in groups.items():
         dialogue = Dialogue(name, tuple(Utterance(turn.text.strip(), turn.speaker.strip()) for turn in group))
         for index, turn in enumerate(group):
             if turn.label is not None:
-                found.append(Example(turn.id, dataset, dialogue, index, turn.label))
-    return found
+                examples.append(Example(turn.id, dataset, dialogue, index, turn.label))
+    return examples
+
+
+def unquoted(field: str) -> str:
+    """Return a field of a table without the quotation of CSV: outer marks gone, doubled ones single."""
+    if len(field) > 1 and field.startswith('"') and field.endswith('"'):
+        return field[1:-1].replace('""', '"')
+    return field
 
 
 def stable_hash(word: str) -> int:
-    """Return a number that depends on a text alone, not on the machine, the version or a seed."""
+    """Return a 64-bit hash of a text that is the same on every machine and in every version."""
     return int.from_bytes(hashlib.sha256(word.encode()).digest()[:8], "big")

@@ -1,121 +1,103 @@
-"""Users' own data: sentences or dialogues, labelled or to be labelled.
+"""Rows of users' files: Records, and Rejected rows with the reason; from the values of a row to either."""
 
-Format, JSONL: each line is ``{"text": ...}`` with, if wanted, ``label``, ``speaker``, ``id``; or
-``{"turns": [{"text": ...}, ...]}`` with, if wanted, an ``id``, and for a turn ``label`` and ``speaker``.
-Format, CSV or TSV: the columns ``text`` and ``label``, and if wanted ``speaker``, ``id`` and
-``dialogue_id``; rows of one dialogue_id make a dialogue in the order of the file, a row without one is a
-lone sentence.
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-Out come the labelled turns as targets, the others as their context; or, when labels are not required,
-every turn as a target. Whoever has no id is named after its line.
-"""
-
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-
-from gsa.data.types import Example, unreadable
-from gsa.datasets import parsing as reading
-from gsa.datasets.dataset import Splits
+from gsa.data.types import unreadable
 from gsa.errors import InputError, suggest
 
-ENDINGS = ("jsonl", "csv", "tsv")
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A row with a text."""
+
+    row: int
+    """Line of the file where it begins; of Parquet, the number of the row. Both from 1."""
+    values: Mapping[str, Any]
+    """All columns of the row."""
+    text: str
+    speaker: str = ""
+    dialogue: str = ""
+    """Id of its dialogue; empty for a lone text."""
+    turn: int = 0
+    """Number of the turn, from 1, in a dialogue that is one line of JSONL; 0 for any other row."""
+
+    @property
+    def dialogue_key(self) -> tuple[int, str]:
+        """What the records of one dialogue have in common; two lines with the same id are two dialogues."""
+        return (self.row if self.turn else 0), self.dialogue
 
 
-def read_file(path: Path, dataset: str, labels: Sequence[str] | None = None) -> list[Example]:
-    """Return the examples of one file; with ``labels``, any other label is refused.
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A row that cannot be read."""
 
-    Raises InputError, with file and line, for what is not as docs/data.md says.
-    """
-    ending = path.suffix.lower().removeprefix(".")
-    if ending not in ENDINGS:
-        raise InputError(
-            f"{path}: expected a file whose name ends in {', '.join(ENDINGS)}, found '{path.suffix}'"
-        )
-    turns = list(_jsonl(path) if ending == "jsonl" else _table(path, ending))
-    if not turns:
-        raise InputError(f"{path}: expected one example or more, found none")
-    for turn in turns:
-        _check_label(turn, labels)
-    _check_targets(turns)
-    return reading.examples(turns, dataset)
+    row: int
+    reason: str
+    found: Any = None
+    """The content of the row, as far as it could be read."""
 
 
-def read_folder(folder: Path, dataset: str, labels: Sequence[str]) -> Splits:
-    """Return the splits of ``{train,dev,test}.{jsonl,csv,tsv}``; one without a file is empty.
-
-    Raises InputError for two files of one split, for no train and no test file, and as `read_file` does.
-    """
-    found: Splits = {}
-    for split in ("train", "dev", "test"):
-        paths = [folder / f"{split}.{ending}" for ending in ENDINGS]
-        there = [path for path in paths if path.is_file()]
-        if len(there) > 1:
-            names = " and ".join(path.name for path in there)
-            raise InputError(f"{folder}: expected one file for the {split} split, found {names}")
-        found[split] = read_file(there[0], dataset, labels) if there else []
-    if not found["train"] and not found["test"]:
-        raise InputError(f"{folder}: expected train or test examples in a jsonl, csv or tsv file, found none")
-    return found
+Row = Record | Rejected
 
 
-def _jsonl(path: Path) -> Iterator[reading.Turn]:
-    for number, (where, line) in enumerate(reading.lines(path), start=1):
-        if not line.strip():
-            continue
-        item = reading.typed(reading.parse_json(line, where), dict, where)
-        id = _word(item, "id", where) or f"line{number}"
-        if ("text" in item) == ("turns" in item):
-            found = ", ".join(map(str, item)) or "none"
-            raise InputError(f"{where}: expected either a key 'text' or a key 'turns', found {found}")
-        if "text" in item:
-            yield _turn(item, id, "", where)
-            continue
-        turns = reading.member(item, "turns", list, where)
-        for index, turn in enumerate(turns, start=1):
-            yield _turn(turn, f"{id}_{index}", id, f"{where} turn {index}")
+class ColumnNames(NamedTuple):
+    """The columns of a file that are read; the last two are empty where the file has none."""
+
+    text: str
+    speaker: str
+    dialogue: str
 
 
-def _turn(item: object, id: str, dialogue: str, where: str) -> reading.Turn:
-    text = _clean(reading.member(item, "text", str, where), f"{where} key 'text'")
-    label, speaker = _word(item, "label", where), _word(item, "speaker", where)
-    return reading.Turn(where, id, text, speaker, label or None, dialogue)
+class Columns(NamedTuple):
+    """Which columns to read; None is the default name, where the file has it."""
+
+    text: str | None = None
+    speaker: str | None = None
+    dialogue: str | None = None
+
+    def resolve(self, names: Sequence[str], where: str) -> ColumnNames:
+        """Return the columns to read of a file that has `names`; raises InputError for a missing column."""
+        expected = {"text": self.text or "text", "speaker": self.speaker, "dialogue id": self.dialogue}
+        for role, name in expected.items():
+            if name and name not in names:
+                raise InputError(
+                    f"{where}: found no column '{name}'{suggest(name, names)}: "
+                    f"expected the {role} column to be one of {', '.join(names) or 'none'}"
+                )
+        speaker = self.speaker or ("speaker" if "speaker" in names else "")
+        dialogue = self.dialogue or ("dialogue_id" if "dialogue_id" in names else "")
+        return ColumnNames(self.text or "text", speaker, dialogue)
 
 
-def _word(item: object, key: str, where: str) -> str:
-    """Return the text of a key that may be absent or null, else empty."""
-    value = reading.typed(item, dict, where).get(key)
-    where = f"{where} key '{key}'"
-    return "" if value is None else _clean(reading.typed(value, str, where), where).strip()
+@dataclass(frozen=True)
+class RowParser:
+    """Makes a Record of the values of a row."""
 
+    names: ColumnNames
+    allow_empty: bool
 
-def _clean(text: str, where: str) -> str:
-    """Return a text; raises InputError for what JSON's escapes can write but no tokenizer can read."""
-    if odd := unreadable(text):
-        raise InputError(f"{where}: expected text, found {odd}")
-    return text
-
-
-def _table(path: Path, ending: str) -> Iterator[reading.Turn]:
-    delimiter = "\t" if ending == "tsv" else ","
-    for where, row in reading.rows(path, ("text", "label"), delimiter):
-        # Rows are named by line, not by count: that is what an editor shows.
-        id = row.get("id", "").strip() or f"line{where.rpartition(' ')[2]}"
-        label = row.get("label", "").strip() or None
-        dialogue = row.get("dialogue_id", "").strip()
-        yield reading.Turn(where, id, row["text"], row.get("speaker", ""), label, dialogue)
-
-
-def _check_label(turn: reading.Turn, labels: Sequence[str] | None) -> None:
-    if labels is not None and turn.label is not None and turn.label not in labels:
-        expected = f"expected a label out of {', '.join(labels)}"
-        raise InputError(f"{turn.where}: {expected}, found '{turn.label}'{suggest(turn.label, labels)}")
-
-
-def _check_targets(turns: Sequence[reading.Turn]) -> None:
-    """Raise InputError for a sentence, or for a dialogue as a whole, that has no label."""
-    labelled = {turn.dialogue for turn in turns if turn.label is not None}
-    for turn in turns:
-        if turn.label is None and not turn.dialogue:
-            raise InputError(f"{turn.where}: expected a label, found none")
-        if turn.dialogue and turn.dialogue not in labelled:
-            raise InputError(f"{turn.where}: expected a label at a turn of '{turn.dialogue}', found none")
+    def parse(self, row: int, values: Mapping[str, Any], dialogue: str = "", turn: int = 0) -> Row:
+        """Return a Record, or a Rejected; `dialogue` and `turn` are of a dialogue that is one line."""
+        where = f"turn {turn} " if turn else ""
+        fields = []
+        for name in self.names[: 2 if turn else 3]:
+            value = values.get(name) if name else ""
+            if value is None and name != self.names.text:
+                value = ""
+            if isinstance(value, int) and name == self.names.dialogue:
+                value = str(value)
+            if not isinstance(value, str):
+                found = "none" if value is None else f"{value!r:.60}"
+                return Rejected(row, f"{where}'{name}': expected a text, found {found}", dict(values))
+            fields.append(value.strip())
+        texts = (value for value in values.values() if isinstance(value, str))
+        character = next(filter(None, map(unreadable, texts)), "")
+        if character:
+            escaped = {name: ascii(value) for name, value in values.items()}
+            return Rejected(row, f"{where}expected UTF-8 text, found {character}", escaped)
+        if not fields[0] and not self.allow_empty:
+            reason = f"{where}'{self.names.text}': expected a text, found an empty one"
+            return Rejected(row, reason, dict(values))
+        return Record(row, values, fields[0], fields[1], dialogue or fields[2], turn)

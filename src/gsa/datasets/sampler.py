@@ -1,8 +1,9 @@
-"""Samplers: a few invented sentences and dialogues a level, to try everything without a download.
+"""Samplers: a few invented sentences and dialogues for each level, for trials without a download.
 
-Format: ``{train,test}.jsonl``, the format of users' own data (see ``own``); they come with this package.
+Format: ``{train,test}.jsonl`` in the format of users' own data (see ``custom``). They ship with this
+package.
 
-Out come sentences or dialogues; there is no dev split.
+The examples are sentences or dialogues; there is no dev split.
 """
 
 from functools import partial
@@ -10,13 +11,13 @@ from importlib.resources import files
 from pathlib import Path
 
 from gsa.data.task import TASKS
-from gsa.datasets import records as own
-from gsa.datasets.dataset import Dataset, Splits
+from gsa.datasets.custom import read_folder
+from gsa.datasets.dataset import DataFile, Dataset, Splits
 
 
 def read(level: str, folder: Path, protocol: str, fold: int) -> Splits:
-    """Return the splits of one of the three."""
-    return own.read_folder(folder, f"sampler-{level}", TASKS[level].labels)
+    """Return the splits of one sampler."""
+    return read_folder(folder, f"sampler-{level}", TASKS[level].labels)
 
 
 def _dataset(level: str) -> Dataset:
@@ -25,10 +26,10 @@ def _dataset(level: str) -> Dataset:
         title=f"Sampler of {level} (invented)",
         task=TASKS[level],
         metrics=("weighted_f1", "accuracy", "macro_f1"),
-        files=("train.jsonl", "test.jsonl"),
+        files=(DataFile("train.jsonl"), DataFile("test.jsonl")),
         read=partial(read, level),
         folder=f"sampler/{level}",
-        packaged=Path(str(files("gsa.datasets"))) / "sampler" / level,
+        package_folder=Path(str(files("gsa.datasets"))) / "sampler" / level,
         licence="that of this package",
         homepage="",
         citation="",

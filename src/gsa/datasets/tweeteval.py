@@ -1,12 +1,11 @@
-"""TweetEval: tweets and their sentiment, emotion, emoji or hate; four datasets of one format.
+"""TweetEval: tweets and their sentiment, emotion, emoji, hate, irony or offence; six datasets of one format.
 
-Format: ``{train,val,test}_text.txt``, a tweet a line, and ``{train,val,test}_labels.txt``, the number of
-its label on the same line; ``mapping.txt`` gives the labels' names. Blank lines are tweets whose words
-are gone, and stay, for the lines align.
+Format: ``{train,val,test}_text.txt``, one tweet per line, and ``{train,val,test}_labels.txt``, the number of
+its label on the same line; ``mapping.txt`` has the labels' names. Blank lines are tweets whose words have
+been removed; they are kept, because the lines align.
 
-Out come lone sentences; the owner's val is the dev split. Copies of the sentiment dataset go about
-without its train_text.txt: then the train split is empty, for a dataset that is only to be tested,
-or from which a few examples are taken, needs none.
+The examples are single sentences; the owner's val is the dev split. Some copies of the sentiment dataset lack
+train_text.txt: their train split is empty, which is enough for testing and for few-shot tuning.
 
 Citation: Barbieri et al., TweetEval: Unified Benchmark and Comparative Evaluation for Tweet
 Classification, Findings of EMNLP 2020.
@@ -16,9 +15,9 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from gsa.data.task import SENTIMENT, Task
-from gsa.datasets import parsing as reading
-from gsa.datasets.dataset import Dataset, Source, Splits, github
+from gsa.data.task import HATE, IRONY, OFFENSE, SENTIMENT, Task
+from gsa.datasets import parsing
+from gsa.datasets.dataset import DataFile, Dataset, Splits, github
 from gsa.errors import InputError
 
 EMOJI = {
@@ -51,53 +50,60 @@ def _task(name: str, question: str, *labels: str, words: dict[str, str] | None =
 
 
 TASKS = {
-    "hate": _task("hate", "whether it expresses hate", "not-hate", "hate"),
+    "hate": HATE,
     "emoji": _task("emoji", "the emoji that goes with it", *EMOJI, words=EMOJI),
     "emotion": _task("tweet-emotion", "the emotion of its author", "anger", "joy", "optimism", "sadness"),
     "sentiment": SENTIMENT,
+    "irony": IRONY,
+    "offensive": OFFENSE,
 }
-"""The labels of each stand in the order of the owner's numbers."""
+"""The task of each subset, its labels in the order of the owner's numbers."""
+OWNER_NAMES = {"non_irony": "non-ironic", "irony": "ironic"}
+"""Labels whose names differ from the owner's, by the owner's."""
 
 
-def read(part: str, folder: Path, protocol: str, fold: int) -> Splits:
-    """Return the three splits of one of the four."""
-    labels = _labels(folder / "mapping.txt", TASKS[part].labels)
+def read(subset: str, folder: Path, protocol: str, fold: int) -> Splits:
+    """Return the three splits of a subset."""
+    labels = _labels(folder / "mapping.txt", TASKS[subset].labels)
     return {
-        split: reading.examples(_turns(folder, name, labels), f"tweeteval-{part}")
+        split: parsing.build_examples(_turns(folder, name, labels), f"tweeteval-{subset}")
         for split, name in (("train", "train"), ("dev", "val"), ("test", "test"))
     }
 
 
 def _labels(path: Path, expected: tuple[str, ...]) -> dict[str, str]:
-    """Return the label of each number, having checked that this copy numbers them as all others do."""
-    found = {}
-    for where, line in reading.lines(path):
+    """Return the label of each number; raises InputError if the file numbers them otherwise."""
+    labels = {}
+    for where, line in parsing.read_lines(path):
         number, *names = line.rstrip("\t").split("\t")
         name = names[-1].strip("_ ") if names else ""
+        name = OWNER_NAMES.get(name, name)
         if not number.isdecimal() or expected[int(number) : int(number) + 1] != (name,):
             names_of = ", ".join(f"{index} {label}" for index, label in enumerate(expected))
             raise InputError(f"{where}: expected one of {names_of}, found '{line}'")
-        found[number] = name
-    return found
+        labels[number] = name
+    return labels
 
 
-def _turns(folder: Path, name: str, labels: dict[str, str]) -> Iterator[reading.Turn]:
+def _turns(folder: Path, name: str, labels: dict[str, str]) -> Iterator[parsing.Turn]:
     texts, numbers = folder / f"{name}_text.txt", folder / f"{name}_labels.txt"
     if name == "train" and not texts.exists() and numbers.exists():
         return
-    tweets, answers = reading.lines(texts), reading.lines(numbers)
+    tweets, answers = parsing.read_lines(texts), parsing.read_lines(numbers)
     if len(tweets) != len(answers):
         raise InputError(f"{texts}: expected {len(answers)} lines as in {numbers.name}, found {len(tweets)}")
     for line, ((where, tweet), (at, number)) in enumerate(zip(tweets, answers, strict=True), start=1):
-        label = reading.choose(number.strip(), labels, at)
-        yield reading.Turn(where, f"{name}_{line}", tweet, label=label)
+        label = parsing.lookup(number.strip(), labels, at)
+        yield parsing.Turn(where, f"{name}_{line}", tweet, label=label)
 
 
-# Each at a commit whose files have the checksums below.
+# Commits whose files have the checksums below.
 _COMMITS = {
     "hate": "8df207ad6fcdab017000ad5196f797cd21f9a30f",
     "emoji": "8df207ad6fcdab017000ad5196f797cd21f9a30f",
     "emotion": "8df207ad6fcdab017000ad5196f797cd21f9a30f",
+    "irony": "8df207ad6fcdab017000ad5196f797cd21f9a30f",
+    "offensive": "8df207ad6fcdab017000ad5196f797cd21f9a30f",
     "sentiment": "3eb5e91dd5070b5a5931df4e70cbab5978e3c50c",
 }
 
@@ -129,6 +135,24 @@ SHA256 = {
         "test_text.txt": "7e1070f5d3e3fcece5bc73680bff9981e90d8f7b2f1009bfe7a01d059d1c6091",
         "test_labels.txt": "245072348c711961785be6d395997f97cf7fcda3effeae7805664171dc75f913",
     },
+    "irony": {
+        "mapping.txt": "70e09046e181179b9870a2f59a3263bbb28c787831779e4ce4a18373d054296b",
+        "train_text.txt": "a888125a44f7dfaa25b026318748d0e62cc9a300d20f66eafd62011a19eaea23",
+        "train_labels.txt": "fc69e6106c0f1f433a91536e08f83c71a391d7b219f7684d42f243a8089af77d",
+        "val_text.txt": "8806cf3793e300a485cfae34892fc3a0a2f9a183deb06c750c6531515c83051e",
+        "val_labels.txt": "ccf429f63b4e8d0e7f425ca09445f7c31f7cea8a1b7c283b015b117c4002fd07",
+        "test_text.txt": "53103da934a7308eee82f05f2a9781a8ea3e88604fdc1e02d3101108505c64be",
+        "test_labels.txt": "08e2095e1725e74907a380614c220204e356bb46e3e8c93deb74e83e5b15ab38",
+    },
+    "offensive": {
+        "mapping.txt": "3e427f483dd5d5be21ae85dcf224c36b3d024af27999939fa0d438d695801c50",
+        "train_text.txt": "78a7a32e38b10af7d8970b008bf17f661c8d0a90dad145fa0fa6a944669650db",
+        "train_labels.txt": "c0b7d6ebdaa4ebcf6fc557ef1e775d92eda160218a0e3b1dd48eb8234dc892a6",
+        "val_text.txt": "816f36d180c35f15a5104838cb73856a0bef42043482fe738f3481b06242a55c",
+        "val_labels.txt": "ed2deb776bd1c52fb8221fadd3360e32d9dfe46842d78053528126e46363a258",
+        "test_text.txt": "25b08c3333c26190f1023961c4508ec9aab24d4722b1a3ea7a6040724c120547",
+        "test_labels.txt": "41d05a7aa0b01f5dafab21b95adb4f979cb4226c046ff315702774d10dac1605",
+    },
     "sentiment": {
         "mapping.txt": "c0572796fbe261d8ea5fd16c5061076fbba49bc69fc865d6abccaf60daacee24",
         "train_labels.txt": "122bfb1732fb6995b0e5c5f726c0ba457c469c3b6e60513007ce5037f23e65d4",
@@ -140,25 +164,26 @@ SHA256 = {
 }
 
 
-def _dataset(part: str, metrics: tuple[str, ...]) -> Dataset:
-    def source(name: str, sha256: str) -> Source:
-        return Source(name, sha256, github("cardiffnlp/tweeteval", _COMMITS[part], f"datasets/{part}/{name}"))
+def _dataset(subset: str, metrics: tuple[str, ...]) -> Dataset:
+    def url(name: str) -> str:
+        return github("cardiffnlp/tweeteval", _COMMITS[subset], f"datasets/{subset}/{name}")
 
+    files = [DataFile(name, sha256, url(name)) for name, sha256 in SHA256[subset].items()]
+    if "train_text.txt" not in SHA256[subset]:
+        # Without a known checksum the file is not downloaded; it is read if it is there.
+        files.append(DataFile("train_text.txt", required=False))
     return Dataset(
-        name=f"tweeteval-{part}",
-        title=f"TweetEval {part} (tweets)",
-        task=TASKS[part],
+        name=f"tweeteval-{subset}",
+        title=f"TweetEval {subset} (tweets)",
+        task=TASKS[subset],
         metrics=metrics,
-        files=tuple(SHA256[part]),
-        # No checksum of the sentiment train text is known, so it is not downloaded, only read if there.
-        optional=() if "train_text.txt" in SHA256[part] else ("train_text.txt",),
-        read=partial(read, part),
-        folder=f"tweeteval/{part}",
+        files=tuple(files),
+        read=partial(read, subset),
+        folder=f"tweeteval/{subset}",
         licence="without any restrictions",
         homepage="https://github.com/cardiffnlp/tweeteval",
         citation="Barbieri et al. 2020, TweetEval: Unified Benchmark and Comparative Evaluation for Tweet "
         "Classification, Findings of EMNLP",
-        sources=tuple(source(name, sha256) for name, sha256 in SHA256[part].items()),
     )
 
 
@@ -166,5 +191,7 @@ DATASETS = (
     _dataset("hate", ("macro_f1", "accuracy", "weighted_f1")),
     _dataset("emoji", ("macro_f1", "accuracy", "weighted_f1")),
     _dataset("emotion", ("macro_f1", "accuracy", "weighted_f1")),
+    _dataset("irony", ("binary_f1", "macro_f1", "accuracy", "weighted_f1")),
+    _dataset("offensive", ("macro_f1", "accuracy", "weighted_f1")),
     _dataset("sentiment", ("macro_recall", "accuracy", "macro_f1", "weighted_f1")),
 )

@@ -1,1 +1,1 @@
-"""Scoring, metrics, results, statistics, tables and figures."""
+"""Evaluation of a run: metrics, predictions and result rows."""

@@ -1,216 +1,256 @@
-"""Evaluation of a run: each level's model on each dataset, predictions and results kept in the run.
+"""Evaluation of a run: each level's model on each dataset; predictions and results are kept in the run.
 
     run/predictions/     tables, as `predictions` keeps them
-    run/results.jsonl    one row a number
+    run/results.jsonl    one row per number
 
-What is there already and undamaged is not computed again.
+Predictions are kept as long as what they were computed from is the same: the weights of the level, the
+layout, the task and the examples. Otherwise they are computed again.
 """
 
-import json
+import logging
 import time
 import zlib
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from gsa.chain.chain import Chain
-from gsa.chain.run_folder import read_run
+from gsa.chain.base import load_chain
+from gsa.chain.run_folder import RunFolder
 from gsa.data.encoder import Encoder
-from gsa.data.selection import draw
+from gsa.data.selection import sample_dialogues
 from gsa.data.types import Example
 from gsa.errors import InputError, suggest
-from gsa.evaluation import predictions, results
-from gsa.evaluation.metrics import Answers, answers_of, measure
-from gsa.evaluation.results import Result
+from gsa.evaluation import results
+from gsa.evaluation.metrics import Answers, answers_of, majority_class
+from gsa.evaluation.predictions import (
+    PROBABILITY,
+    PredictionStore,
+    digest,
+    examples_digest,
+    to_answers,
+    to_table,
+)
+from gsa.evaluation.results import MAJORITY, Result, results_of
 from gsa.locking import folder_lock
+from gsa.model.backbone import LoadedModel
 from gsa.model.scoring import score
-from gsa.recipes.schema import Recipe, Source
-from gsa.recipes.sources import examples_of, metrics_of, pool_of, splits_of, task_of
+from gsa.progress import Progress
+from gsa.recipes.datasets import load_split, load_splits, metrics_of, task_of, training_pool
+from gsa.recipes.schema import DatasetConfig
 
-Say = Callable[[str], None]
-MAJORITY = -1
-
-
-def evaluate(
-    root: Path,
-    levels: Sequence[int] | None = None,
-    datasets: Sequence[str] = (),
-    split: str = "",
-    limit: int | None = None,
-    again: bool = False,
-    say: Say = print,
-) -> list[Result]:
-    """Measure a run and return all of its rows of that split.
-
-    `levels` None is every level from untuned to last; `datasets` empty is all of the recipe; `limit` None
-    is the recipe's. Raises InputError for names and levels that the run does not have, for a damaged run,
-    and for one that another process measures.
-    """
-    recipe, chain = read_run(root)
-    with folder_lock(root, "eval"):
-        return _evaluate(recipe, chain, levels, datasets, split, limit, again, say)
+logger = logging.getLogger(__name__)
+SPLITS = ("train", "dev", "test")
 
 
-def _evaluate(
-    recipe: Recipe,
-    chain: Chain,
-    levels: Sequence[int] | None,
-    datasets: Sequence[str],
-    split: str,
-    limit: int | None,
-    again: bool,
-    say: Say,
-) -> list[Result]:
-    root = chain.root
-    results.read(root)  # says what is wrong before anything is computed
-    split = split or recipe.evaluation.split
-    if split not in ("train", "dev", "test"):
-        raise InputError(f"split '{split}': expected train, dev or test")
-    wanted = list(range(len(chain.links) + 1)) if levels is None else list(levels)
-    sources = _sources(recipe, datasets, split, say)
-    chosen = {source.name: examples_of(source, split) for source in sources}
-    for level in wanted:
-        between = levels is None and 0 < level < len(chain.links)
-        cap = limit if limit is not None else recipe.evaluation.sample if between else recipe.evaluation.limit
-        cut = {name: draw(found, cap, zlib.crc32(name.encode())) for name, found in chosen.items()}
-        _level(recipe, chain, level, sources, cut, split, again, say)
-    for source in sources:
-        _majority(recipe, root, source, chosen[source.name], split)
-    return [row for row in results.read(root) if row.split == split]
+@dataclass(frozen=True)
+class _Measurement:
+    """One level's model on the examples of one dataset."""
+
+    level: int
+    source: DatasetConfig
+    split: str
+    examples: list[Example]
+
+    @property
+    def key(self) -> tuple[int, str, str]:
+        """Where its predictions are stored."""
+        return self.level, self.source.name, self.split
 
 
-def _sources(recipe: Recipe, datasets: Sequence[str], split: str, say: Say) -> list[Source]:
-    """Return the datasets to measure: those that are named, or all that have the split."""
-    known = {source.name: source for source in recipe.sources()}
-    for name in datasets:
-        if name not in known:
-            raise InputError(
-                f"dataset '{name}' is not in this run{suggest(name, known)}: expected one of {sorted(known)}"
-            )
-    if datasets:
-        return [known[name] for name in known if name in datasets]
-    there = [source for source in known.values() if splits_of(source)[split]]
-    if not there:
-        examples_of(next(iter(known.values())), split)  # says what is missing
-    for name in known.keys() - {source.name for source in there}:
-        say(f"  {name} has no {split} split: left out")
-    return there
+class Evaluator:
+    """Measures the levels of one run and keeps predictions and results in its folder."""
 
+    def __init__(self, root: Path) -> None:
+        """Read the run; raises InputError if `root` is not a run or is damaged."""
+        self.root = root
+        self.recipe, self.chain = RunFolder(root).read()
+        self.predictions = PredictionStore(root)
+        self._model: tuple[int, LoadedModel] | None = None
 
-def _level(
-    recipe: Recipe,
-    chain: Chain,
-    level: int,
-    sources: Sequence[Source],
-    examples: dict[str, list[Example]],
-    split: str,
-    again: bool,
-    say: Say,
-) -> None:
-    files = {s.name: predictions.path_of(chain.root, level, s.name, split) for s in sources}
-    kept = {
-        s.name: None if again else _stored(chain.root, files[s.name], examples[s.name], say) for s in sources
-    }
-    missing = any(table is None for table in kept.values())
-    loaded = chain.load(recipe.backbone, level) if missing else None
-    for source in sources:
-        table, speed = kept[source.name], "kept"
+    def evaluate(
+        self,
+        levels: Sequence[int] | None = None,
+        datasets: Sequence[str] = (),
+        split: str = "",
+        limit: int | None = None,
+        overwrite: bool = False,
+    ) -> list[Result]:
+        """Measure the run and return all of its rows of the split.
+
+        `levels` None is every level from untuned to last; `datasets` empty is all of the recipe; `split`
+        empty and `limit` None (examples per dataset, 0 for all) are the recipe's. Raises InputError for
+        names and levels that the run does not have, a damaged run, and one that another process evaluates.
+        """
+        split = split or self.recipe.evaluation.split
+        if split not in SPLITS:
+            raise InputError(f"split '{split}': expected train, dev or test")
+        for level in levels or ():
+            self.chain.check_level(level)
+        with folder_lock(self.root, "eval"):
+            results.read(self.root)  # raises InputError for damaged rows before anything is computed
+            sources = self._sources(datasets, split)
+            examples = {source.name: load_split(source, split) for source in sources}
+            plan = [
+                _Measurement(level, source, split, _sample(source, examples[source.name], cap))
+                for level, cap in self._caps(levels, limit).items()
+                for source in sources
+            ]
+            total = sum(len(measurement.examples) for measurement in plan)
+            with Progress(f"evaluate {self.recipe.name}", total, "targets") as progress:
+                for measurement in plan:
+                    self._measure(measurement, overwrite, progress)
+            self._model = None
+            for source in sources:
+                self._add_majority(source, split, examples[source.name])
+            return [row for row in self._remove_stale_results() if row.split == split]
+
+    def forgetting_matrix(self, rows: Sequence[Result]) -> list[list[str]]:
+        """Return the table of every dataset's main metric after every level, header first."""
+        metrics = {source.name: metrics_of(source)[0] for source in self.recipe.datasets}
+        titles = {MAJORITY: "majority", 0: "untuned"}
+        titles |= {number: f"after {link.name}" for number, link in enumerate(self.chain.links, 1)}
+        return results.forgetting_matrix(rows, metrics, titles)
+
+    def sample_predictions(self, split: str, count: int) -> list[dict[str, Any]]:
+        """Return `count` predictions of the last level per dataset with their texts, spread over it."""
+        samples = []
+        for source in self.recipe.datasets:
+            table = self.predictions.load(len(self.chain.links), source.name, split)
+            if table is None:
+                continue
+            texts = {example.id: example.utterance.line() for example in load_split(source, split)}
+            table = table.filter(pl.col("id").is_in(list(texts)))
+            for row in table[:: max(1, len(table) // count)][:count].iter_rows(named=True):
+                probabilities = {
+                    name.removeprefix(PROBABILITY): value
+                    for name, value in row.items()
+                    if name.startswith(PROBABILITY)
+                }
+                shown = {"dataset": source.name, "text": texts[row["id"]], "probabilities": probabilities}
+                samples.append({**shown, **row})
+        return samples
+
+    def _sources(self, datasets: Sequence[str], split: str) -> list[DatasetConfig]:
+        """Return the datasets to measure: those that are named, or all that have the split."""
+        known = {source.name: source for source in self.recipe.datasets}
+        for name in datasets:
+            if name not in known:
+                raise InputError(
+                    f"dataset '{name}' is not in this run{suggest(name, known)}: expected one of "
+                    f"{sorted(known)}"
+                )
+        if datasets:
+            return [known[name] for name in known if name in datasets]
+        sources = [source for source in known.values() if load_splits(source)[split]]
+        if not sources:
+            load_split(next(iter(known.values())), split)  # raises the InputError that says what is missing
+        for name in known.keys() - {source.name for source in sources}:
+            logger.info("%s has no %s split: left out", name, split)
+        return sources
+
+    def _caps(self, levels: Sequence[int] | None, limit: int | None) -> dict[int, int]:
+        """Return the levels to measure, each with the most examples per dataset; 0 is all."""
+        options, last = self.recipe.evaluation, len(self.chain.links)
+        caps = dict.fromkeys(range(last + 1) if levels is None else levels, options.limit)
+        if levels is None:
+            caps |= dict.fromkeys(range(1, last), options.sample)
+        return caps if limit is None else dict.fromkeys(caps, limit)
+
+    def _measure(self, measurement: _Measurement, overwrite: bool, progress: Progress) -> None:
+        """Add the rows of one measurement, from stored predictions where they are still valid."""
+        level, source = measurement.level, measurement.source
+        task = task_of(source)
+        fingerprint = f"{self._model_digest(level)}-{examples_digest(task, measurement.examples)}"
+        table = None if overwrite else self._stored(measurement, fingerprint)
+        speed = "kept"
+        if table is not None:
+            progress.resume(len(table))
+        else:
+            model = self._load(level)
+            started = time.monotonic()
+            table = self._predict(model, measurement, progress)
+            self.predictions.store(*measurement.key, table, fingerprint)
+            speed = f"{len(table) / (time.monotonic() - started):.1f} targets/s"
+        rows = self._add_results(measurement.key, source, to_answers(task, table))
+        agreement = np.mean([a == b for a, b in zip(table["predicted"], table["greedy"], strict=True)])
+        logger.info(
+            "level %d  %-20s %s %.1f  n=%d  greedy decoding agrees %.1f%%  %s",
+            level, source.name, rows[0].metric, rows[0].value, rows[0].n, 100 * agreement, speed,
+        )  # fmt: skip
+
+    def _stored(self, measurement: _Measurement, fingerprint: str) -> pl.DataFrame | None:
+        """Return stored predictions if they are intact and were computed from the same inputs."""
+        path = self.predictions.path(*measurement.key)
+        if not path.exists():
+            return None
+        table = self.predictions.load(*measurement.key)
         if table is None:
-            assert loaded is not None
-            began = time.monotonic()
-            encoder = Encoder(loaded.tokenizer, recipe.layout, task_of(source))
-            table = predict(loaded.model, encoder, examples[source.name], recipe.training.row_tokens)
-            predictions.store(chain.root, files[source.name], table)
-            speed = f"{len(table) / (time.monotonic() - began):.1f} targets/s"
-        rows = rows_of(recipe, level, source, split, table)
-        results.add(chain.root, rows)
-        agree = np.mean([a == b for a, b in zip(table["predicted"], table["greedy"], strict=True)])
-        say(
-            f"  level {level}  {source.name:<20} {rows[0].metric} {rows[0].value:.1f}  n={rows[0].n}  "
-            f"greedy decoding agrees {100 * agree:.1f}%  {speed}"
+            logger.warning("%s is damaged, or its checksum is missing: computed again", path)
+        elif self.predictions.fingerprint(*measurement.key) != fingerprint:
+            logger.info("%s has other weights, texts, task or options: computed again", path)
+            return None
+        return table
+
+    def _predict(self, model: LoadedModel, measurement: _Measurement, progress: Progress) -> pl.DataFrame:
+        """Return the table of a model's predictions."""
+        task, before = task_of(measurement.source), progress.completed
+        prompts = Encoder(model.tokenizer, self.recipe.layout, task).encode(measurement.examples)
+        predictions = score(
+            model.model, prompts, self.recipe.training.row_tokens, lambda n: progress.update(before + n)
         )
+        probabilities = np.asarray([[p.probabilities[label] for label in task.labels] for p in predictions])
+        return to_table(task, measurement.examples, probabilities, [p.greedy for p in predictions])
+
+    def _load(self, level: int) -> LoadedModel:
+        """Return the model of a level; one model is in memory at a time."""
+        if self._model is None or self._model[0] != level:
+            self._model = None
+            self._model = level, load_chain(self.chain, self.recipe.backbone, level)
+        return self._model[1]
+
+    def _model_digest(self, level: int) -> str:
+        """Return a checksum of a level's weights and of how they read a prompt."""
+        layout = self.recipe.layout.model_dump(mode="json")
+        return digest([self.chain.identity(level), self.recipe.backbone.dtype, layout])
+
+    def _remove_stale_results(self) -> list[Result]:
+        """Return the rows of this recipe whose predictions are of the present weights; drop the others."""
+        rows = results.read(self.root)
+        current = [row for row in rows if self._is_current(row)]
+        if len(current) < len(rows):
+            logger.info("%s: %d results of other weights dropped", self.root, len(rows) - len(current))
+            results.write(self.root, current)
+        return current
+
+    def _is_current(self, row: Result) -> bool:
+        if (row.run, row.seed) != (self.recipe.name, self.recipe.seed) or row.level > len(self.chain.links):
+            return False
+        stored = self.predictions.fingerprint(row.level, row.dataset, row.split)
+        return row.level == MAJORITY or stored.startswith(self._model_digest(row.level))
+
+    def _add_majority(self, source: DatasetConfig, split: str, examples: Sequence[Example]) -> None:
+        """Add the rows of always answering the most frequent label of the training split."""
+        task = task_of(source)
+        majority = majority_class(task, [str(example.label) for example in training_pool(source)])
+        probabilities = np.eye(len(task.labels))[[majority] * len(examples)]
+        answers = answers_of(task, [str(example.label) for example in examples], probabilities)
+        self._add_results((MAJORITY, source.name, split), source, answers)
+
+    def _add_results(
+        self, key: tuple[int, str, str], source: DatasetConfig, answers: Answers
+    ) -> list[Result]:
+        """Store and return the rows of one level on one dataset."""
+        level, dataset, split = key
+        run = {"run": self.recipe.name, "seed": self.recipe.seed, "level": level}
+        rows = results_of(answers, metrics_of(source), **run, dataset=dataset, split=split)
+        results.add(self.root, rows)
+        return rows
 
 
-def _stored(root: Path, file: Path, examples: Sequence[Example], say: Say) -> pl.DataFrame | None:
-    """Return stored predictions if they are whole and hold at least these examples with these labels."""
-    table = predictions.load(root, file)
-    if table is None:
-        if file.exists():
-            say(f"  {file} is damaged, or its checksum is not noted: computed again")
-        return None
-    known = dict(zip(table["id"], table["gold"], strict=True))
-    return table if all(known.get(e.id, "") == e.label for e in examples) else None
-
-
-def predict(model: Any, encoder: Encoder, examples: Sequence[Example], row_tokens: int) -> pl.DataFrame:
-    """Return the table of predictions: one row an example, a probability column a label."""
-    labels = encoder.task.labels
-    predicted = score(model, encoder.encode(examples), row_tokens)
-    columns: dict[str, list[Any]] = {
-        "id": [e.id for e in examples],
-        "dialogue": [e.dialogue.id for e in examples],
-        "gold": [e.label for e in examples],
-        "predicted": [p.label for p in predicted],
-        "greedy": [p.greedy for p in predicted],
-    }
-    columns |= {f"p_{label}": [p.probabilities[label] for p in predicted] for label in labels}
-    text = dict.fromkeys(("id", "dialogue", "gold", "predicted", "greedy"), pl.String)
-    return pl.DataFrame(columns, schema_overrides=text)
-
-
-def rows_of(recipe: Recipe, level: int, source: Source, split: str, table: pl.DataFrame) -> list[Result]:
-    """Return the result rows of a table of predictions, the main metric first."""
-    task = task_of(source)
-    probabilities = table.select([f"p_{label}" for label in task.labels]).to_numpy()
-    return _results(recipe, level, source, split, answers_of(task, table["gold"].to_list(), probabilities))
-
-
-def _majority(recipe: Recipe, root: Path, source: Source, examples: Sequence[Example], split: str) -> None:
-    """Add the rows of always answering the most frequent label of the training split."""
-    task = task_of(source)
-    counts = Counter(task.canonical_label(str(example.label)) for example in pool_of(source))
-    always = np.zeros((len(examples), len(task.labels)))
-    always[:, max(range(len(task.labels)), key=lambda i: counts[task.labels[i]])] = 1.0
-    answers = answers_of(task, [str(example.label) for example in examples], always)
-    results.add(root, _results(recipe, MAJORITY, source, split, answers))
-
-
-def _results(recipe: Recipe, level: int, source: Source, split: str, answers: Answers) -> list[Result]:
-    return [
-        Result(recipe.name, recipe.seed, level, source.name, split, metric, round(value, 4), n)
-        for metric, (value, n) in measure(answers, metrics_of(source)).items()
-    ]
-
-
-def matrix(root: Path, rows: Sequence[Result]) -> list[list[str]]:
-    """Return the forgetting matrix of a run's rows, header first."""
-    recipe, chain = read_run(root)
-    mains = {source.name: metrics_of(source)[0] for source in recipe.sources()}
-    names = {MAJORITY: "majority", 0: "untuned"}
-    names |= {number: f"after {link.name}" for number, link in enumerate(chain.links, 1)}
-    return results.forgetting_matrix(rows, mains, names)
-
-
-def shown(root: Path, split: str, count: int) -> list[dict[str, Any]]:
-    """Return some predictions of the last level with their texts, `count` a dataset, spread over it."""
-    recipe, chain = read_run(root)
-    rows = []
-    for source in recipe.sources():
-        table = predictions.load(root, predictions.path_of(root, len(chain.links), source.name, split))
-        if table is None:
-            continue
-        by_id = {example.id: example for example in examples_of(source, split)}
-        for row in table[:: max(1, len(table) // count)][:count].iter_rows(named=True):
-            chances = {name[2:]: p for name, p in row.items() if name.startswith("p_")}
-            text = by_id[row["id"]].utterance.line()
-            rows.append({"dataset": source.name, "text": text, "probabilities": chances, **row})
-    return rows
-
-
-def as_json(rows: Sequence[Result]) -> str:
-    """Return rows as JSON lines."""
-    return "\n".join(json.dumps(row.__dict__) for row in rows)
+def _sample(source: DatasetConfig, examples: list[Example], cap: int) -> list[Example]:
+    """Return at most `cap` examples (0 for all), the same of a dataset in every run."""
+    return sample_dialogues(examples, cap, zlib.crc32(source.name.encode()))

@@ -1,11 +1,12 @@
-"""Metrics: gold labels and predictions in, one number a metric out. Knows no model.
+"""Metrics: gold labels and probabilities in, one number per metric out. Knows no model.
 
 The paper (section 5.2) follows each dataset's own convention: accuracy for SST-2 (its weighted accuracy
-weighs classes by their support, which is accuracy), two-class accuracy for MOSI and MOSEI, weighted F1
+weights classes by their support, which is accuracy), two-class accuracy for MOSI and MOSEI, weighted F1
 elsewhere; TweetEval has macro F1 and macro recall.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,18 +26,18 @@ class Answers:
     probabilities: NDArray[np.float64]
     """Shape (examples, labels)."""
     neutral: NDArray[np.bool_] | None = None
-    """For MOSI and MOSEI asked with two labels: which gold scores are 0; shape (examples,)."""
+    """For MOSI and MOSEI with two labels: which gold scores are 0; shape (examples,)."""
     dialogues: NDArray[np.int64] | None = None
-    """Which dialogue each example is of, where that was kept; shape (examples,)."""
+    """A number per dialogue, where dialogues are known; shape (examples,)."""
 
     @property
     def predicted(self) -> NDArray[np.int64]:
-        """Most probable label of each example."""
+        """Index of the most probable label; shape (examples,)."""
         return np.asarray(self.probabilities.argmax(1), dtype=np.int64)
 
     @property
     def hard(self) -> bool:
-        """Whether the probabilities are all 0 or 1: a rule's answers, which claim no confidence."""
+        """Whether the probabilities are all 0 or 1, as those of a rule, which states no confidence."""
         return bool(np.isin(self.probabilities, (0.0, 1.0)).all())
 
 
@@ -47,16 +48,22 @@ def answers_of(task: Task, gold: Sequence[str], probabilities: NDArray[np.float6
     return Answers(task.labels, indices, probabilities, neutral)
 
 
-def measure(answers: Answers, names: Sequence[str]) -> dict[str, tuple[float, int]]:
-    """Return each metric's value in percent and the number of examples it is taken over."""
-    return {name: _one(answers, name) for name in names}
+def majority_class(task: Task, gold: Iterable[str]) -> int:
+    """Return the index of the most frequent label, the first of several."""
+    counts = Counter(task.canonical_label(label) for label in gold)
+    return max(range(len(task.labels)), key=lambda i: counts[task.labels[i]])
 
 
-def _one(answers: Answers, name: str) -> tuple[float, int]:
-    gold, predicted = compared(answers, name)
+def measure(answers: Answers, metrics: Sequence[str]) -> dict[str, tuple[float, int]]:
+    """Return each metric's value in percent with the number of examples it is taken over."""
+    return {metric: _measure(answers, metric) for metric in metrics}
+
+
+def _measure(answers: Answers, metric: str) -> tuple[float, int]:
+    gold, predicted = compared(answers, metric)
     if not len(gold):
         return 0.0, 0
-    match name:
+    match metric:
         case "accuracy" | "acc2_has0" | "acc2_non0":
             value = accuracy_score(gold, predicted)
         case "weighted_f1" | "weighted_f1_has0":
@@ -66,14 +73,14 @@ def _one(answers: Answers, name: str) -> tuple[float, int]:
         case "macro_recall":
             value = recall_score(gold, predicted, average="macro", zero_division=0.0)
         case _:
-            raise ValueError(f"unknown metric '{name}'")
+            raise ValueError(f"unknown metric '{metric}'")
     return 100.0 * float(value), len(gold)
 
 
-def compared(answers: Answers, name: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def compared(answers: Answers, metric: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the gold and predicted classes that a metric compares, each of shape (examples it counts,)."""
-    if name.endswith(("_has0", "_non0")):
-        return _two_classes(answers, zeros=name.endswith("_has0"))
+    if metric.endswith(("_has0", "_non0")):
+        return _two_classes(answers, zeros=metric.endswith("_has0"))
     return answers.gold, answers.predicted
 
 

@@ -1,1 +1,1 @@
-"""Studies of several recipes and seeds, baselines, the paper's cases."""
+"""Studies of several recipes and seeds, baselines, and the paper's two cases."""

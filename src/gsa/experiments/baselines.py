@@ -1,57 +1,54 @@
-"""Baselines: a recipe in, rows and predictions of what needs no language model out.
+"""Baselines: a recipe in, result rows and predictions of systems without a language model out.
 
     out/NAME[-foldK]-sSEED/   results.jsonl, predictions/, recipe.toml, chosen.json, for `gsa report`
 
-Each is trained on the training examples that the recipe's levels read, caps and folds included. Settings are
-chosen by the main metric on the dev split; training and dev are never joined. What is there is not computed
-again.
+Each baseline is trained on the training examples that the recipe's levels read, caps and folds included.
+Settings are chosen by the main metric on the dev split; training and dev are never joined. Predictions are
+kept as long as the task and all examples are the same.
 """
 
 import json
-from collections import Counter
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
-from gsa.atomic_io import with_checksum_line, write_atomic
+from gsa.atomic_io import write_atomic
 from gsa.data.task import Task
 from gsa.data.types import Example
 from gsa.datasets.catalogue import get
 from gsa.errors import InputError, suggest
-from gsa.evaluation import predictions, results
-from gsa.evaluation.metrics import answers_of, measure
-from gsa.evaluation.results import Result
-from gsa.experiments import baseline_models as learners
+from gsa.evaluation import results
+from gsa.evaluation.metrics import answers_of, majority_class, measure
+from gsa.evaluation.predictions import PredictionStore, examples_digest, to_answers, to_table
+from gsa.evaluation.results import SETTINGS, results_of
+from gsa.experiments import baseline_models as models
+from gsa.experiments.baseline_models import Probabilities
 from gsa.locking import folder_lock
+from gsa.recipes.datasets import load_split, load_splits, metrics_of, task_of, training_examples
 from gsa.recipes.loader import STORED_RECIPE, load_recipe
-from gsa.recipes.schema import Recipe, Source
-from gsa.recipes.sources import examples_of, metrics_of, splits_of, task_of, training_examples
-from gsa.report.measured_run import CHOSEN
+from gsa.recipes.schema import DatasetConfig, Recipe
 
-Say = Callable[[str], None]
-Chances = NDArray[np.float64]
-"""Of each label of each test example; shape (examples, labels)."""
+logger = logging.getLogger(__name__)
 LEVEL = 0
-"""Under which rows and predictions are kept: no link is merged."""
+"""The level of baselines' rows and predictions: no link is merged."""
 
 
 @dataclass(frozen=True)
-class Lesson:
-    """One dataset as a baseline sees it."""
+class BaselineData:
+    """One dataset as a baseline reads it."""
 
     task: Task
     metric: str
     train: list[Example]
     dev: list[Example]
     test: list[Example]
-    every: list[Example]
-    """All that the dataset's files hold, in no order that matters."""
-    say: Say
+    pool: list[Example]
+    """All examples of the dataset's files, in no particular order."""
 
     def gold_indices(self, examples: Sequence[Example]) -> NDArray[np.int64]:
         """Return the indices of the gold labels; shape (examples,)."""
@@ -60,14 +57,18 @@ class Lesson:
             [labels.index(self.task.canonical_label(str(e.label))) for e in examples], dtype=np.int64
         )
 
-    def score(self, examples: Sequence[Example], chances: Chances) -> float:
+    def score(self, examples: Sequence[Example], probabilities: Probabilities) -> float:
         """Return the main metric in percent."""
-        answers = answers_of(self.task, [str(e.label) for e in examples], chances)
+        answers = answers_of(self.task, [str(e.label) for e in examples], probabilities)
         return measure(answers, [self.metric])[self.metric][0]
 
+    def one_hot(self, classes: Sequence[int]) -> Probabilities:
+        """Return probability 1 of these classes, for systems that give an answer and no probabilities."""
+        return np.eye(len(self.task.labels))[list(classes)]
 
-Answer = Callable[[Lesson], tuple[Chances, dict[str, Any]] | None]
-"""Returns probabilities on the test split and what was chosen; None for a dataset that it is not for."""
+
+Baseline = Callable[[BaselineData], tuple[Probabilities, dict[str, Any]] | None]
+"""Returns probabilities on the test split and the chosen settings; None where it does not apply."""
 
 
 def measure_baselines(
@@ -77,172 +78,163 @@ def measure_baselines(
     datasets: Sequence[str] = (),
     every_fold: bool = False,
     split: str = "",
-    say: Say = print,
 ) -> list[Path]:
-    """Measure baselines on datasets of a recipe (all where none is named); returns their folders.
+    """Measure baselines on datasets of a recipe (all where none is named); return their folders.
 
     `every_fold` measures datasets that have folds on each of them. Raises InputError for an unknown name, a
     missing extra, or folders that hold baselines of other data.
     """
-    known = [source.name for source in recipe.sources()]
-    _check("baseline", names, list(BASELINES))
-    _check("dataset", datasets, known)
+    known = [source.name for source in recipe.datasets]
+    _check_names("baseline", names, list(BASELINES))
+    _check_names("dataset", datasets, known)
     folders = []
     for fold, sources in _folds(recipe, datasets or known, every_fold):
         for name in names or BASELINES:
             run = name + (f"-fold{fold}" if fold else "")
             root = out / f"{run}-s{recipe.seed}"
             with folder_lock(root, "baselines"):
-                _claim(recipe, root)
+                _check_recipe(recipe, root)
                 for source in sources:
-                    _measure(
-                        recipe, root, run, BASELINES[name], source, split or recipe.evaluation.split, say
-                    )
+                    _measure(recipe, root, name, source, split or recipe.evaluation.split)
             if (root / results.FILE).is_file():
                 folders.append(root)
     return folders
 
 
-def _check(what: str, names: Sequence[str], known: Sequence[str]) -> None:
+def _check_names(kind: str, names: Sequence[str], known: Sequence[str]) -> None:
     """Raise InputError for a name that is not known."""
     for name in names:
         if name not in known:
-            raise InputError(f"{what} '{name}'{suggest(name, known)}: expected one of {', '.join(known)}")
+            raise InputError(f"{kind} '{name}'{suggest(name, known)}: expected one of {', '.join(known)}")
 
 
-def _folds(recipe: Recipe, names: Sequence[str], every: bool) -> list[tuple[int, list[Source]]]:
-    """Return each fold with its datasets: the recipe's own, or all folds of those that have some."""
-    sources = [source for source in recipe.sources() if source.name in names]
-    count = {s.name: 1 if s.path else get(s.name).folds_for(s.protocol) for s in sources}
-    if not every:
+def _folds(recipe: Recipe, names: Sequence[str], every_fold: bool) -> list[tuple[int, list[DatasetConfig]]]:
+    """Return each fold with its datasets: the recipe's own fold, or all folds of those that have several."""
+    sources = [source for source in recipe.datasets if source.name in names]
+    counts = {s.name: 1 if s.path else get(s.name).folds_for(s.protocol) for s in sources}
+    if not every_fold:
         return [(max(source.fold for source in sources), sources)]
-    found = []
-    for fold in range(max(count.values())):
-        there = [source for source in sources if fold < count[source.name]]
-        changed = [s.model_copy(update={"fold": fold}) if count[s.name] > 1 else s for s in there]
-        found.append((fold, changed))
-    return found
+    return [
+        (
+            fold,
+            [
+                source.model_copy(update={"fold": fold}) if counts[source.name] > 1 else source
+                for source in sources
+                if fold < counts[source.name]
+            ],
+        )
+        for fold in range(max(counts.values()))
+    ]
 
 
-def _claim(recipe: Recipe, root: Path) -> None:
+def _check_recipe(recipe: Recipe, root: Path) -> None:
     """Raise InputError if a folder holds baselines of other datasets, caps or protocols than a recipe's."""
     stored = root / STORED_RECIPE
-    if stored.is_file() and load_recipe(stored).sources() != recipe.sources():
+    if stored.is_file() and load_recipe(stored).datasets != recipe.datasets:
         raise InputError(f"'{root}' holds baselines of other data: expected the same, or another --out")
 
 
-def _measure(
-    recipe: Recipe, root: Path, run: str, answer: Answer, source: Source, split: str, say: Say
-) -> None:
-    task, metrics = task_of(source), metrics_of(source)
-    test = examples_of(source, split)
-    file = predictions.path_of(root, LEVEL, source.name, split)
-    table, chosen = predictions.load(root, file), None
-    if table is None or table["id"].to_list() != [example.id for example in test]:
-        train = training_examples(source, recipe.seed)
-        splits = splits_of(source)
-        # A few-shot set without a train split draws from dev; otherwise ids of two splits may be alike.
-        taken = set() if splits["train"] else {example.id for example in train}
-        dev = [example for example in splits["dev"] if example.id not in taken]
-        every = [example for examples in splits.values() for example in examples]
-        found = answer(Lesson(task, metrics[0], train, dev, test, every, say))
-        if found is None:
+def _measure(recipe: Recipe, root: Path, name: str, source: DatasetConfig, split: str) -> None:
+    """Add the rows of one baseline on one dataset, from stored predictions where they are still valid."""
+    data, store = _data(recipe, source, split), PredictionStore(root)
+    fingerprint = examples_digest(data.task, data.train, data.dev, data.test)
+    table, status = store.load(LEVEL, source.name, split), "kept"
+    if table is None or store.fingerprint(LEVEL, source.name, split) != fingerprint:
+        answer = BASELINES[name](data)
+        if answer is None:
             return
-        table, chosen = _table(task, test, found[0]), found[1]
-        write_atomic(root / STORED_RECIPE, with_checksum_line(recipe.toml()))
-        predictions.store(root, file, table)
-        _note(root, source.name, {"trained on": len(train), **chosen})
-    chances = table.select([f"p_{label}" for label in task.labels]).to_numpy()
-    numbers = measure(answers_of(task, table["gold"].to_list(), chances), metrics)
-    rows = [Result(run, recipe.seed, LEVEL, source.name, split, metric, round(value, 4), n)
-            for metric, (value, n) in numbers.items()]  # fmt: skip
+        probabilities, settings = answer
+        table = to_table(data.task, data.test, probabilities)
+        write_atomic(root / STORED_RECIPE, recipe.toml())
+        store.store(LEVEL, source.name, split, table, fingerprint)
+        _store_settings(root, source.name, {"trained on": len(data.train), **settings})
+        status = ", ".join(f"{key} {value}" for key, value in settings.items())
+    run = root.name.removesuffix(f"-s{recipe.seed}")
+    key = {"run": run, "seed": recipe.seed, "level": LEVEL, "dataset": source.name, "split": split}
+    rows = results_of(to_answers(data.task, table), metrics_of(source), **key)
     results.add(root, rows)
-    what = "kept" if chosen is None else ", ".join(f"{key} {value}" for key, value in chosen.items())
-    say(f"{run:<20} {source.name:<10} {rows[0].metric} {rows[0].value:.1f}  n={rows[0].n}  {what}")
+    main = rows[0]
+    logger.info("%-20s %-10s %s %.1f  n=%d  %s", run, source.name, main.metric, main.value, main.n, status)
 
 
-def _table(task: Task, test: Sequence[Example], chances: Chances) -> pl.DataFrame:
-    columns: dict[str, Any] = {
-        "id": [example.id for example in test],
-        "dialogue": [example.dialogue.id for example in test],
-        "gold": [example.label for example in test],
-        "predicted": [task.labels[i] for i in chances.argmax(1)],
-    }
-    return pl.DataFrame(columns | {f"p_{label}": chances[:, i] for i, label in enumerate(task.labels)})
+def _data(recipe: Recipe, source: DatasetConfig, split: str) -> BaselineData:
+    """Read the splits of a dataset; dev has no example that a few-shot training set was drawn from."""
+    test, train, splits = (
+        load_split(source, split),
+        training_examples(source, recipe.seed),
+        load_splits(source),
+    )
+    # A few-shot dataset without a train split draws from dev; otherwise ids of two splits may be the same.
+    drawn = set() if splits["train"] else {example.id for example in train}
+    dev = [example for example in splits["dev"] if example.id not in drawn]
+    pool = [example for examples in splits.values() for example in examples]
+    return BaselineData(task_of(source), metrics_of(source)[0], train, dev, test, pool)
 
 
-def _note(root: Path, dataset: str, chosen: dict[str, Any]) -> None:
-    file = root / CHOSEN
+def _store_settings(root: Path, dataset: str, settings: dict[str, Any]) -> None:
+    file = root / SETTINGS
     before = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    write_atomic(file, json.dumps({**before, dataset: chosen}, indent=2) + "\n")
+    write_atomic(file, json.dumps({**before, dataset: settings}, indent=2) + "\n")
 
 
-def _always(lesson: Lesson, answers: Sequence[int]) -> Chances:
-    """Return probability 1 of these labels, of systems that give an answer and no probabilities."""
-    chances = np.zeros((len(lesson.test), len(lesson.task.labels)))
-    chances[np.arange(len(answers)), answers] = 1.0
-    return chances
+def _majority(data: BaselineData) -> tuple[Probabilities, dict[str, Any]]:
+    majority = majority_class(data.task, [str(example.label) for example in data.train])
+    return data.one_hot([majority] * len(data.test)), {"answer": data.task.labels[majority]}
 
 
-def _majority(lesson: Lesson) -> tuple[Chances, dict[str, Any]]:
-    counts = Counter(lesson.gold_indices(lesson.train).tolist())
-    best = max(range(len(lesson.task.labels)), key=lambda i: counts[i])
-    return _always(lesson, [best] * len(lesson.test)), {"answer": lesson.task.labels[best]}
-
-
-def _vader(lesson: Lesson) -> tuple[Chances, dict[str, Any]] | None:
-    """Answer by VADER's compound score: from 0 on positive; of three labels neutral within 0.05."""
-    labels = lesson.task.labels
-    if lesson.task.name != "sentiment" or not {"negative", "positive"} <= set(labels):
+def _vader(data: BaselineData) -> tuple[Probabilities, dict[str, Any]] | None:
+    """Answer by VADER's compound score: positive from 0 on; with three labels neutral within 0.05."""
+    labels = data.task.labels
+    if data.task.name != "sentiment" or not {"negative", "positive"} <= set(labels):
         return None
-    compound = learners.compound([example.utterance.text for example in lesson.test])
+    compound = models.compound_scores([example.utterance.text for example in data.test])
     if "neutral" in labels:
         words = ["positive" if c >= 0.05 else "negative" if c <= -0.05 else "neutral" for c in compound]
     else:
         words = ["positive" if c >= 0 else "negative" for c in compound]
-    return _always(lesson, [labels.index(word) for word in words]), {"trained on": 0}
+    return data.one_hot([labels.index(word) for word in words]), {"trained on": 0}
 
 
-def _tfidf(lesson: Lesson) -> tuple[Chances, dict[str, Any]]:
-    texts = [[e.utterance.text for e in examples] for examples in (lesson.train, lesson.dev, lesson.test)]
-    return _learned(lesson, {name: learners.tfidf(name, texts) for name in learners.NGRAMS})
+def _tfidf(data: BaselineData) -> tuple[Probabilities, dict[str, Any]]:
+    texts = [[e.utterance.text for e in examples] for examples in (data.train, data.dev, data.test)]
+    return _best_regression(data, {name: models.tfidf(name, texts) for name in models.NGRAMS})
 
 
-def _minilm(lesson: Lesson) -> tuple[Chances, dict[str, Any]]:
-    features = learners.sentences(lesson.every, (lesson.train, lesson.dev, lesson.test), False, lesson.say)
-    return _learned(lesson, {"target": features})
+def _minilm(data: BaselineData) -> tuple[Probabilities, dict[str, Any]]:
+    features = models.sentence_features(data.pool, (data.train, data.dev, data.test), context=False)
+    return _best_regression(data, {"target": features})
 
 
-def _minilm_context(lesson: Lesson) -> tuple[Chances, dict[str, Any]] | None:
-    if not lesson.task.context:
+def _minilm_context(data: BaselineData) -> tuple[Probabilities, dict[str, Any]] | None:
+    if not data.task.context:
         return None
-    features = learners.sentences(lesson.every, (lesson.train, lesson.dev, lesson.test), True, lesson.say)
-    return _learned(lesson, {"target, mean of history": features})
+    features = models.sentence_features(data.pool, (data.train, data.dev, data.test), context=True)
+    return _best_regression(data, {"target, mean of history": features})
 
 
-def _learned(lesson: Lesson, features: dict[str, Any]) -> tuple[Chances, dict[str, Any]]:
+def _best_regression(data: BaselineData, features: dict[str, Any]) -> tuple[Probabilities, dict[str, Any]]:
     """Return the answers of the logistic regression that is best on dev, the first of equals.
 
-    Its settings are chosen on the first features, and kept for trying the others. Where there is no dev split
-    nothing is chosen: the first features and the usual settings are taken.
+    Settings are chosen with the first features, and kept for trying the others. Without a dev split nothing
+    is chosen: the first features and the usual settings are taken.
     """
-    gold, size = lesson.gold_indices(lesson.train), len(lesson.task.labels)
-    best: tuple[float, Chances, dict[str, Any]] | None = None
-    grid = learners.GRID if lesson.dev else learners.GRID[:1]
-    for name, (train, dev, test) in list(features.items())[: None if lesson.dev else 1]:
+    gold, size = data.gold_indices(data.train), len(data.task.labels)
+    best: tuple[float, Probabilities, dict[str, Any]] | None = None
+    grid = models.GRID if data.dev else models.GRID[:1]
+    for name, (train, dev, test) in list(features.items())[: None if data.dev else 1]:
         for settings in grid:
-            fitted = learners.regression(train, gold, size, **settings)
-            score = lesson.score(lesson.dev, fitted(dev)) if lesson.dev else 0.0
+            predict = models.fit_regression(train, gold, size, **settings)
+            score = data.score(data.dev, predict(dev)) if data.dev else 0.0
             if best is None or score > best[0]:
-                chosen = {"features": name, **settings, "dev": round(score, 2) if lesson.dev else None}
-                best = score, fitted(test), chosen
+                chosen = {"features": name, **settings, "dev": round(score, 2) if data.dev else None}
+                best = score, predict(test), chosen
         assert best is not None
-        grid = ({key: best[2][key] for key in learners.GRID[0]},)
+        grid = ({key: best[2][key] for key in models.GRID[0]},)
     assert best is not None
     return best[1], best[2]
 
 
-BASELINES: dict[str, Answer] = {
+BASELINES: dict[str, Baseline] = {
     "majority": _majority,
     "vader": _vader,
     "tfidf": _tfidf,

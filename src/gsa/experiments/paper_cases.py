@@ -1,25 +1,27 @@
-"""The paper's two case studies (table 6), asked of a run at every level: a run in, rows out.
+"""Answers of a run to the paper's two case studies (table 6), at every level.
 
-The first case is an example of MOSI, looked up in the data. The second is in no dataset that is read here; a
-conversation of our own stands for it, with what the paper says makes it hard: a bad word and a good one in
-the same breath, and no irony.
+The first case is an example of MOSI, looked up in the data. The second is in no dataset read by this package;
+a conversation written for this project stands in for it, with what the paper says makes it hard: a negative
+and a positive word in the same sentence, and no irony.
 """
 
-from collections.abc import Callable
+import logging
 from pathlib import Path
 
-from gsa.chain.run_folder import read_run
+from gsa.chain.base import load_chain
+from gsa.chain.run_folder import RunFolder
 from gsa.data.encoder import Encoder
 from gsa.data.types import Dialogue, Example, Utterance
 from gsa.datasets.catalogue import load
 from gsa.errors import InputError
+from gsa.evaluation.paper_cases import CASE_IN_TRAINING, CaseAnswer, write
 from gsa.model.scoring import score
-from gsa.recipes.schema import Recipe, Source
-from gsa.recipes.sources import task_of
-from gsa.report.paper import CASE_IN_TRAINING
-from gsa.report.paper_cases import Asked, store
+from gsa.recipes.datasets import task_of
+from gsa.recipes.schema import DatasetConfig, Recipe
 
-OWN = Example(
+logger = logging.getLogger(__name__)
+
+SECOND_CASE = Example(
     "own",
     "mustard",
     Dialogue(
@@ -35,36 +37,37 @@ OWN = Example(
 )
 
 
-def ask(root: Path, out: Path | None = None, say: Callable[[str], None] = print) -> list[Asked]:
-    """Ask a run both cases at every level and store the rows in `out`, or in the run.
+def answer_cases(root: Path, out: Path | None = None) -> list[CaseAnswer]:
+    """Return a run's answers to both cases at every level, and store them in `out`, or in the run.
 
-    Raises InputError for a damaged run. A case whose data is not there is left out, and said to be.
+    Raises InputError for a damaged run. A case whose data is missing is left out with a warning.
     """
-    recipe, chain = read_run(root)
-    examples = [*_first(say), OWN]
+    recipe, chain = RunFolder(root).read()
+    examples = [*_first_case(), SECOND_CASE]
     rows = []
     for level in range(len(chain.links) + 1):
-        loaded = chain.load(recipe.backbone, level)
+        loaded = load_chain(chain, recipe.backbone, level)
         for example in examples:
             task = task_of(_source(recipe, example.dataset))
             prompts = Encoder(loaded.tokenizer, recipe.layout, task).encode([example])
             (prediction,) = score(loaded.model, prompts, recipe.training.row_tokens)
-            chances = {label: round(p, 6) for label, p in prediction.probabilities.items()}
+            probabilities = {label: round(p, 6) for label, p in prediction.probabilities.items()}
             gold = task.canonical_label(str(example.label))
-            rows.append(Asked(recipe.name, recipe.seed, level, example.dataset, example.id, gold, chances))
-    store(out or root, rows)
+            key = recipe.name, recipe.seed, level, example.dataset, example.id
+            rows.append(CaseAnswer(*key, gold, probabilities))
+    write(out or root, rows)
     return rows
 
 
-def _first(say: Callable[[str], None]) -> list[Example]:
+def _first_case() -> list[Example]:
     dataset, id = CASE_IN_TRAINING
     try:
         return [example for example in load(dataset)["train"] if example.id == id]
     except InputError as error:
-        say(f"the paper's first case is left out: {error}")
+        logger.warning("the paper's first case is left out: %s", error)
         return []
 
 
-def _source(recipe: Recipe, dataset: str) -> Source:
-    known = {source.name: source for source in recipe.sources()}
-    return known.get(dataset, Source(name=dataset))
+def _source(recipe: Recipe, dataset: str) -> DatasetConfig:
+    known = {source.name: source for source in recipe.datasets}
+    return known.get(dataset, DatasetConfig(name=dataset))

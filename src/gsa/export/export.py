@@ -1,11 +1,11 @@
-"""A run for others: a chain in, a folder out that loads without this package, or with it on the same base.
+"""Exports of a run: a chain in, a folder out that loads without this package, or with it on the same base.
 
-merged    a model folder for plain transformers, its recipe beside it
-adapter   one PEFT adapter whose rank is the sum of the links' ranks, for PEFT and vLLM
-gguf      one file of 16 bits for llama.cpp and what builds on it
-chain     the links alone in 16 bits, a few megabytes, for this package
+    merged    a model folder for plain transformers, with its recipe
+    adapter   one PEFT adapter whose rank is the sum of the links' ranks, for PEFT and vLLM
+    gguf      one file of 16 bits for llama.cpp and programs that build on it
+    chain     the links alone in 16 bits, a few megabytes, for this package
 
-Each has a README.md with the prompts and, where Python reads it, a script that scores labels.
+Each has a README.md with the prompts and a script that scores labels.
 """
 
 import json
@@ -17,24 +17,23 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save
 
-from gsa.atomic_io import atomic_path, sha256, with_checksum_line, write_atomic
-from gsa.chain import base
-from gsa.chain.chain import Chain
+from gsa.atomic_io import atomic_path
+from gsa.chain.base import base_name, load_chain, load_config
+from gsa.chain.chain import Chain, Link
 from gsa.chain.link import CONFIG, PREFIX, WEIGHTS, LinkWeights
-from gsa.chain.manifest import MANIFEST, Link, Manifest
-from gsa.chain.run_folder import read_run, run_to_read
+from gsa.chain.run_folder import RunFolder
+from gsa.checksums import checksums, sha256
 from gsa.errors import InputError, suggest
 from gsa.export.model_card import Exported, card
 from gsa.model import smollm2
 from gsa.model.hf_logging import quiet_libraries
-from gsa.model.validation import adapter
-from gsa.recipes.loader import STORED_RECIPE
+from gsa.model.validation import check_adapter
 from gsa.recipes.schema import Recipe
 
 ABOUT = "GSA-135M.md"
 """The shipped model's card in an export of it: scores, licences of its data, limits, biases."""
 HUB = {smollm2.NAME: "HuggingFaceTB/SmolLM2-135M-Instruct"}
-"""Where a backbone that comes from elsewhere is on the hub, in other precision."""
+"""Names on the hub of backbones that are fetched from elsewhere, in other precision."""
 
 
 def export(root: Path, kind: str, out: Path, level: int | None = None) -> Path:
@@ -47,8 +46,8 @@ def export(root: Path, kind: str, out: Path, level: int | None = None) -> Path:
         near = suggest(kind, KINDS)
         raise InputError(f"--format '{kind}': expected one of {', '.join(KINDS)}{near}")
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise InputError(f"'{out}' is there already: expected a new or empty folder for --out")
-    recipe, chain = read_run(run_to_read(root))
+        raise InputError(f"'{out}' exists already: expected a new or empty folder for --out")
+    recipe, chain = RunFolder.find(root).read()
     chain.check_level(level)
     with atomic_path(out) as draft:
         draft.mkdir()
@@ -57,11 +56,11 @@ def export(root: Path, kind: str, out: Path, level: int | None = None) -> Path:
 
 
 def _merged(recipe: Recipe, chain: Chain, level: int | None, out: Path) -> None:
-    loaded = chain.load(recipe.backbone, level, "cpu")
+    loaded = load_chain(chain, recipe.backbone, level, "cpu")
     with quiet_libraries():
         loaded.model.save_pretrained(out)
         loaded.tokenizer.save_pretrained(out)
-    (out / STORED_RECIPE).write_text(recipe.toml(), encoding="utf-8")
+    RunFolder(out).recipe_file.write_text(recipe.toml(), encoding="utf-8")
     _readme(recipe, chain, level, "merged", loaded.tokenizer, out)
 
 
@@ -73,15 +72,15 @@ def _adapter(recipe: Recipe, chain: Chain, level: int | None, out: Path) -> None
     config = {**links[-1].config, "r": rank, "lora_alpha": rank, "target_modules": _targets(links)}
     _save(tensors, out / WEIGHTS)
     (out / CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    _, tokenizer = base.load_config(recipe.backbone)
+    _, tokenizer = load_config(recipe.backbone)
     _readme(recipe, chain, level, "adapter", tokenizer, out)
 
 
 def stacked(links: Sequence[LinkWeights]) -> tuple[dict[str, torch.Tensor], int]:
-    """Return one link that does what several do in a row, and its rank, the sum of theirs.
+    """Return the tensors of one link that equals several in a row, and its rank, the sum of theirs.
 
-    The sum of scaled B_i A_i is one product: the A's below one another, the scaled B's side by side. A
-    layer that only some links change gets zeros for the others.
+    The sum of scaled B_i A_i is one product: the A's stacked, the scaled B's concatenated. A layer that only
+    some links change gets zeros for the others.
     """
     names = sorted({name for link in links for name in link.pairs})
     ranks = [next(iter(link.pairs.values()))[0].shape[0] for link in links]
@@ -105,7 +104,7 @@ def _targets(links: Sequence[LinkWeights]) -> list[str]:
 def _gguf(recipe: Recipe, chain: Chain, level: int | None, out: Path) -> None:
     from gsa.export.gguf import check_architecture, write_gguf
 
-    loaded = chain.load(recipe.backbone, level, "cpu")
+    loaded = load_chain(chain, recipe.backbone, level, "cpu")
     check_architecture(loaded.model.config, recipe.backbone.name)
     write_gguf(loaded, recipe.name, out / f"{recipe.name}-f16.gguf")
     _readme(recipe, chain, level, "gguf", loaded.tokenizer, out)
@@ -114,7 +113,8 @@ def _gguf(recipe: Recipe, chain: Chain, level: int | None, out: Path) -> None:
 def _chain(recipe: Recipe, chain: Chain, level: int | None, out: Path) -> None:
     links = []
     for link in chain.links[:level]:
-        source, folder = adapter(chain.checked(link)), out / "links" / link.folder
+        source = check_adapter(chain.link_folder(link))
+        folder = RunFolder(out).links_folder / link.folder
         folder.mkdir(parents=True)
         tensors = {name: tensor.half() for name, tensor in load_file(source / WEIGHTS).items()}
         if not all(tensor.isfinite().all() for tensor in tensors.values()):
@@ -123,15 +123,15 @@ def _chain(recipe: Recipe, chain: Chain, level: int | None, out: Path) -> None:
             )
         _save(tensors, folder / WEIGHTS)
         shutil.copyfile(source / CONFIG, folder / CONFIG)
-        links.append(Link(link.name, link.folder, sha256(folder / WEIGHTS), sha256(folder / CONFIG)))
+        links.append(Link(link.name, link.folder, checksums(folder, (WEIGHTS, CONFIG))))
     Chain(out, chain.base, tuple(links), chain.recipe).write()
-    write_atomic(out / STORED_RECIPE, with_checksum_line(recipe.toml()))
-    _, tokenizer = base.load_config(recipe.backbone)
+    RunFolder(out).recipe_file.write_text(recipe.toml(), encoding="utf-8")
+    _, tokenizer = load_config(recipe.backbone)
     _readme(recipe, chain, level, "chain", tokenizer, out)
 
 
 def _save(tensors: dict[str, torch.Tensor], file: Path) -> None:
-    """Write tensors as any other file: safetensors' own writer lets nobody but the user read it."""
+    """Write tensors to a file that others may read, too, unlike those of safetensors' own writer."""
     file.write_bytes(save(tensors, metadata={"format": "pt"}))
 
 
@@ -144,8 +144,8 @@ def _readme(recipe: Recipe, chain: Chain, level: int | None, kind: str, tokenize
     about = ""
     if _is_shipped(chain, level):
         about = ABOUT
-        shutil.copyfile(base.SHIPPED / "README.md", out / about)
-    below = base.base_name(recipe.backbone)
+        shutil.copyfile(RunFolder.shipped().root / "README.md", out / about)
+    below = base_name(recipe.backbone)
     exported = Exported(
         recipe=recipe,
         kind=kind,
@@ -160,11 +160,12 @@ def _readme(recipe: Recipe, chain: Chain, level: int | None, kind: str, tokenize
 
 
 def _is_shipped(chain: Chain, level: int | None) -> bool:
-    """Tell whether links are those of the shipped model, wherever they lie."""
-    mine = [link.sha256 for link in chain.links[:level]]
-    if not mine or not (base.SHIPPED / MANIFEST).is_file():
+    """Return whether links are those of the shipped model, wherever they are stored."""
+    weights = [link.sha256 for link in chain.links[:level]]
+    shipped = RunFolder.shipped()
+    if not weights or not shipped.is_run():
         return False
-    return mine == [link.sha256 for link in Manifest.read(base.SHIPPED).links][: len(mine)]
+    return weights == [link.sha256 for link in Chain.read(shipped.root).links[: len(weights)]]
 
 
 KINDS = {"merged": _merged, "adapter": _adapter, "gguf": _gguf, "chain": _chain}

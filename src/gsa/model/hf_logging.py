@@ -1,4 +1,4 @@
-"""Keeps the libraries' progress bars and notices off the screen where they tell a user nothing."""
+"""Silence for libraries whose progress bars and notices tell a user of gsa nothing."""
 
 import contextlib
 import io
@@ -10,7 +10,7 @@ from transformers.utils import logging
 
 @contextlib.contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Silence transformers' loading bars and PEFT's call of an attribute that transformers deprecates."""
+    """Silence transformers' messages and bars, and the FutureWarnings that PEFT causes in transformers."""
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()

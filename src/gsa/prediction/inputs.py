@@ -1,7 +1,4 @@
-"""What a user gives: texts, turns and conversations in, Dialogues and Examples out.
-
-Imports no torch.
-"""
+"""Users' texts, turns and conversations in Python: to Dialogues and Examples. Imports no torch."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -24,7 +21,7 @@ def example(task: Task, dialogue: Dialogue, target: int = 0) -> Example:
 
 
 def utterance(turn: Any, where: str) -> Utterance:
-    """Return a user's turn as an Utterance; raises InputError for one that holds no text to label."""
+    """Return a user's turn as an Utterance; raises InputError for one without a text."""
     if _is_pair(turn):
         turn = Utterance(turn[1], turn[0])
     if isinstance(turn, Mapping):
@@ -33,20 +30,21 @@ def utterance(turn: Any, where: str) -> Utterance:
                 near = suggest(str(key), ("text", "speaker"))
                 raise InputError(f"{where}: unknown key '{key}'{near}: expected 'text' and 'speaker'")
         turn = Utterance(turn.get("text", ""), turn.get("speaker") or "")
-    made = Utterance(turn) if isinstance(turn, str) else turn
-    if not isinstance(made, Utterance) or not isinstance(made.text, str) or not isinstance(made.speaker, str):
+    if isinstance(turn, str):
+        turn = Utterance(turn)
+    if not isinstance(turn, Utterance) or not isinstance(turn.text, str) or not isinstance(turn.speaker, str):
         raise InputError(f"{where}: expected a text or a turn with 'text' and 'speaker', found {turn!r:.60}")
-    odd = unreadable(made.text) or unreadable(made.speaker)
-    if odd or not made.text.strip():
-        raise InputError(f"{where}: expected a text, found {odd or 'an empty one'}")
-    return made
+    character = unreadable(turn.text) or unreadable(turn.speaker)
+    if character or not turn.text.strip():
+        raise InputError(f"{where}: expected a text, found {character or 'an empty one'}")
+    return turn
 
 
 def dialogue(turns: Turn | Iterable[Turn], where: str = "dialogue") -> Dialogue:
     """Return a user's conversation as a Dialogue; a lone turn is a dialogue of one.
 
-    Raises InputError that names the turn which cannot be read, counted from 1, and for a tuple of two texts
-    that stands alone, because that may be two turns or one.
+    Raises InputError that names the turn which cannot be read, counted from 1, and for a tuple of two texts,
+    which may be two turns or one.
     """
     if isinstance(turns, str | Mapping | Utterance):
         return Dialogue("", (utterance(turns, where),))
@@ -55,17 +53,16 @@ def dialogue(turns: Turn | Iterable[Turn], where: str = "dialogue") -> Dialogue:
             f"{where}: found a tuple of two texts, which may be two turns, or a speaker and a text: expected "
             "a list of turns"
         )
-    listed = as_list(turns, where)
-    if not isinstance(listed, list) or not listed:
+    items = as_list(turns, where)
+    if not isinstance(items, list) or not items:
         raise InputError(f"{where}: expected one turn or more, found {turns!r:.60}")
-    made = tuple(utterance(turn, f"{where} turn {number}") for number, turn in enumerate(listed, start=1))
-    return Dialogue("", made)
+    return Dialogue("", tuple(utterance(turn, f"{where} turn {n}") for n, turn in enumerate(items, start=1)))
 
 
 def as_list(inputs: Any, where: str = "input") -> Any:
     """Return any iterable of texts, turns or conversations as a list; a text or a turn as it is.
 
-    A tuple of two texts stays one. Raises InputError for a table, whose columns are asked for one by one.
+    A tuple of two texts stays one. Raises InputError for a table: one of its columns is expected.
     """
     if not _is_iterable(inputs) or _is_pair(inputs):
         return inputs
@@ -74,15 +71,15 @@ def as_list(inputs: Any, where: str = "input") -> Any:
         raise InputError(f"{where}: found a table ({kind}): expected one of its columns, or a list")
     try:
         items = iter(inputs)
-    except TypeError:  # an array of no dimension says that it can be iterated
+    except TypeError:  # a NumPy array without dimensions has __iter__ but cannot be iterated
         return inputs
     return list(items)
 
 
 def is_many(inputs: object, task: Task) -> bool:
-    """Tell whether an input, as `as_list` returns it, is a list of what the task labels, not one of them.
+    """Return whether an input, as `as_list` returns it, is a list of inputs of the task rather than one.
 
-    A list of texts is many sentences to a task that reads sentences, one dialogue to a task that reads
+    A list of texts is many inputs of a task that reads sentences, but one dialogue for a task that reads
     dialogues; there a list of lists is many. A tuple of two texts in a list is a turn.
     """
     if not isinstance(inputs, list | tuple):

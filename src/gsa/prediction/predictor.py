@@ -1,7 +1,6 @@
-"""The predictor: a tuned chain that labels texts and conversations.
+"""The predictor: a tuned chain that labels texts and conversations, one Prediction each.
 
-In: Examples, or plain strings and turns. Out: one Prediction each. Everything goes through `predict`,
-which lays examples of any tasks and dialogues, one client's or many's, into shared tries.
+Every method goes through `predict`, which packs examples of any tasks and dialogues into shared tries.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,9 +9,10 @@ from itertools import groupby
 from threading import Lock
 from typing import Any, overload
 
-from gsa.data.encoder import Encoder, Known, Prompt
+from gsa.data.encoder import Encoder, Prompt
 from gsa.data.layout import Layout
 from gsa.data.task import EMOTION, SARCASM, SENTIMENT, TASKS, Task
+from gsa.data.token_counts import TokenCountCache
 from gsa.data.types import Dialogue, Example, Prediction
 from gsa.errors import InputError, suggest
 from gsa.model.backbone import LoadedModel
@@ -22,9 +22,9 @@ from gsa.prediction.inputs import Turn, as_list, dialogue, example, is_many
 CHUNK = 1024
 """Examples that are encoded before they are scored; bounds memory, and how long other threads wait."""
 ENCODERS = 64
-"""Tasks whose encoder is kept: those asked last."""
+"""Tasks whose encoder is kept: those used last."""
 
-Talk = Turn | Iterable[Turn]
+Conversation = Turn | Iterable[Turn]
 
 
 class Predictor:
@@ -43,18 +43,18 @@ class Predictor:
         self.tasks = dict(tasks)
         """What the model was tuned to do, by name, with the label lists that it was tuned on."""
         self.identity = dict(identity or {"base": loaded.identity})
-        """What the answers depend on; two predictors with equal identities answer alike."""
+        """What predictions depend on; two predictors with equal identities give equal predictions."""
         self.model = loaded.model
         """The transformers model; not to be changed."""
         self.tokenizer = loaded.tokenizer
         """Its tokenizer; not to be changed."""
         self._row_tokens = row_tokens
         self._encoders: dict[tuple[Any, ...], Encoder] = {}
-        self._known = Known()
+        self._token_counts = TokenCountCache(self.tokenizer)
         self._lock = Lock()
 
-    def of(self, loaded: LoadedModel) -> "Predictor":
-        """Return a predictor that asks another model, with this one's tokenizer, in the same way."""
+    def with_model(self, loaded: LoadedModel) -> "Predictor":
+        """Return a predictor with another model, and this one's tasks and layout."""
         return Predictor(loaded, self.layout, self.tasks, self._row_tokens, {"base": loaded.identity})
 
     @overload
@@ -72,7 +72,7 @@ class Predictor:
 
     @overload
     def emotions(  # type: ignore[overload-overlap]
-        self, conversation: Talk, labels: Sequence[str] = ()
+        self, conversation: Conversation, labels: Sequence[str] = ()
     ) -> list[Prediction]: ...
     @overload
     def emotions(
@@ -87,22 +87,22 @@ class Predictor:
         task = self.task(EMOTION.name, labels)
         conversation = as_list(conversation)
         many = is_many(conversation, task)
-        talks = _talks(conversation if many else [conversation], many)
-        examples = [example(task, talk, turn) for talk in talks for turn in range(len(talk.turns))]
-        answers = iter(self.predict(examples, task))
-        found = [[next(answers) for _ in talk.turns] for talk in talks]
-        return found if many else found[0]
+        dialogues = _dialogues(conversation if many else [conversation], many)
+        examples = [example(task, d, target) for d in dialogues for target in range(len(d.turns))]
+        predictions = iter(self.predict(examples, task))
+        by_dialogue = [[next(predictions) for _ in d.turns] for d in dialogues]
+        return by_dialogue if many else by_dialogue[0]
 
     @overload
     def sarcasm(  # type: ignore[overload-overlap]
-        self, conversation: Talk, labels: Sequence[str] = ()
+        self, conversation: Conversation, labels: Sequence[str] = ()
     ) -> Prediction: ...
     @overload
     def sarcasm(
         self, conversation: Iterable[Iterable[Turn]], labels: Sequence[str] = ()
     ) -> list[Prediction]: ...
     def sarcasm(self, conversation: Any, labels: Sequence[str] = ()) -> Any:
-        """Tell whether the last turn of a conversation is sarcastic, the turns before it being its context.
+        """Return whether the last turn of a conversation is sarcastic; the turns before it are its context.
 
         A list of conversations gives a list. Raises InputError that names an empty turn.
         """
@@ -126,9 +126,9 @@ class Predictor:
         chosen = self.task(task, labels, instruction, context)
         inputs = as_list(inputs)
         many = is_many(inputs, chosen)
-        talks = _talks(inputs if many else [inputs], many)
-        found = self.predict([example(chosen, talk, len(talk.turns) - 1) for talk in talks], chosen)
-        return found if many else found[0]
+        dialogues = _dialogues(inputs if many else [inputs], many)
+        predictions = self.predict([example(chosen, d, len(d.turns) - 1) for d in dialogues], chosen)
+        return predictions if many else predictions[0]
 
     def task(
         self, task: str | Task, labels: Sequence[str] = (), instruction: str = "", context: bool = False
@@ -158,13 +158,14 @@ class Predictor:
         tasks: Task | Sequence[Task],
         progress: Callable[[int], None] | None = None,
     ) -> list[Prediction]:
-        """Return one Prediction an example, in order: the single entry point for batches of any kind.
+        """Return one Prediction an example, in order.
 
         `tasks` is one task for all examples, or one an example. Examples of one task share its instruction,
-        those about one Dialogue object its turns. `progress` is called with the number of examples done.
+        those of one Dialogue object its turns. `progress` is called with the number of examples done.
         """
         task_of = [tasks] * len(examples) if isinstance(tasks, Task) else list(tasks)
-        order = sorted(range(len(examples)), key=lambda i: _key(task_of[i]))
+        keys = {id(task): _key(task) for task in task_of}
+        order = _grouped(examples, [keys[id(task)] for task in task_of])
         predictions: dict[int, Prediction] = {}
         for start in range(0, len(order), CHUNK):
             chunk = order[start : start + CHUNK]
@@ -176,26 +177,36 @@ class Predictor:
         return [predictions[i] for i in range(len(examples))]
 
     def _encode(self, examples: Sequence[Example], tasks: Sequence[Task]) -> list[Prompt]:
-        """Return the prompts of examples that are sorted by task."""
+        """Return the prompts of examples that are grouped by task."""
         prompts: list[Prompt] = []
-        for _, same in groupby(range(len(examples)), key=lambda i: _key(tasks[i])):
-            indices = list(same)
-            prompts += self._encoder(tasks[indices[0]]).encode([examples[i] for i in indices])
+        for _, pairs in groupby(zip(examples, tasks, strict=True), key=lambda pair: _key(pair[1])):
+            group = list(pairs)
+            prompts += self._encoder(group[0][1]).encode([one for one, _ in group])
         return prompts
 
     def _encoder(self, task: Task) -> Encoder:
         key = _key(task)
-        found = self._encoders.pop(key, None) or Encoder(self.tokenizer, self.layout, task, self._known)
-        self._encoders[key] = found  # as the youngest
+        encoder = self._encoders.pop(key, None)
+        if encoder is None:
+            encoder = Encoder(self.tokenizer, self.layout, task, self._token_counts)
+        self._encoders[key] = encoder  # as the last used
         if len(self._encoders) > ENCODERS:
             del self._encoders[next(iter(self._encoders))]
-        return found
+        return encoder
+
+
+def _grouped(examples: Sequence[Example], keys: Sequence[tuple[Any, ...]]) -> list[int]:
+    """Return the indices of the examples, those of one key together and within it those of one dialogue."""
+    groups: dict[tuple[Any, ...], dict[int, list[int]]] = {}
+    for i, (one, key) in enumerate(zip(examples, keys, strict=True)):
+        groups.setdefault(key, {}).setdefault(id(one.dialogue), []).append(i)
+    return [i for dialogues in groups.values() for indices in dialogues.values() for i in indices]
 
 
 def _key(task: Task) -> tuple[Any, ...]:
     return task.name, task.instruction, task.labels, tuple(sorted(task.words.items())), task.context
 
 
-def _talks(conversations: Sequence[Any], many: bool) -> list[Dialogue]:
+def _dialogues(conversations: Sequence[Any], many: bool) -> list[Dialogue]:
     where = "input {}" if many else "input"
-    return [dialogue(talk, where.format(number)) for number, talk in enumerate(conversations, start=1)]
+    return [dialogue(turns, where.format(number)) for number, turns in enumerate(conversations, start=1)]

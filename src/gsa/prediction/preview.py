@@ -11,20 +11,20 @@ from gsa.recipes.schema import Backbone
 
 
 @dataclass(frozen=True)
-class Shown:
+class PromptPreview:
     """One example as the model reads it."""
 
     text: str
-    """The prompt's ids decoded: exactly what is read."""
+    """The prompt's token ids decoded."""
     prompt: Prompt
     answers: tuple[str, ...]
     """Each label's answer, decoded."""
-    left_out: int
-    """Turns left out for length."""
 
 
-def show_prompt(dataset: str, index: int, split: str, layout: Layout, protocol: str, backbone: str) -> Shown:
-    """Encode one example; raises InputError for an unknown dataset, split, protocol or index."""
+def preview_prompt(
+    dataset: str, index: int, split: str, layout: Layout, protocol: str, backbone: str
+) -> PromptPreview:
+    """Return an example's prompt; raises InputError for an unknown dataset, split, protocol or index."""
     splits = load(dataset, protocol)
     if split not in splits:
         raise InputError(f"--split '{split}': expected one of {list(splits)}")
@@ -35,5 +35,4 @@ def show_prompt(dataset: str, index: int, split: str, layout: Layout, protocol: 
     example = splits[split][index]
     prompt = Encoder(tokenizer, layout, task).encode([example])[0]
     answers = tuple(tokenizer.decode(list(ids)) for ids in prompt.answers)
-    whole = layout.turns(example.dialogue, example.target) if task.context else prompt.turns
-    return Shown(tokenizer.decode(list(prompt.ids)), prompt, answers, len(whole) - len(prompt.turns))
+    return PromptPreview(tokenizer.decode(list(prompt.ids)), prompt, answers)

@@ -1,7 +1,4 @@
-"""Labelled rows out: CSV, TSV, JSONL or Parquet, part by part, and the parts joined to one file.
-
-In: rows as dictionaries. Out: bytes of a part, and a whole file in the order of the parts.
-"""
+"""Labelled rows out: CSV, TSV, JSONL or Parquet, encoded part by part, and the parts joined to one file."""
 
 import csv
 import io
@@ -17,75 +14,70 @@ from gsa.data.task import Task
 from gsa.data.types import Prediction
 from gsa.errors import InputError
 
-EXTRA = ("predicted", "truncated_turns", "truncated_words")
+LABEL, TURNS, WORDS = "predicted", "truncated_turns", "truncated_words"
 DIGITS = 6
 """Of a probability; float32 has no more."""
-GROUP = 65536
-"""Rows of a row group in a joined Parquet file."""
-
-
-def labelled(carried: Mapping[str, Any], found: Prediction, prefix: str = "") -> dict[str, Any]:
-    """Return a row of the output: what is carried, the label, its probabilities, what was truncated."""
-    return {
-        **carried,
-        f"{prefix}predicted": found.label,
-        **{f"{prefix}p_{label}": round(p, DIGITS) for label, p in found.probabilities.items()},
-        f"{prefix}truncated_turns": found.truncated.turns,
-        f"{prefix}truncated_words": found.truncated.words,
-    }
+ROW_GROUP = 65536
+"""Rows of a row group of a joined Parquet file."""
 
 
 @dataclass(frozen=True)
-class Shape:
-    """How the output looks."""
+class Writer:
+    """The format and the columns of an output."""
 
-    kind: str
+    format: str
     """`csv`, `tsv`, `jsonl` or `parquet`."""
     columns: list[str]
-    """All of them, in order."""
-    new: frozenset[str]
-    """Those that the labels add."""
-    schema: dict[str, Any] = field(default_factory=dict)
-    """Types of the carried columns, where the input has any; otherwise they are texts."""
+    """All columns in order: those of the input, then the new ones."""
+    new_columns: frozenset[str]
     prefix: str = ""
+    """Of the names of the new columns."""
+    schema: dict[str, Any] = field(default_factory=dict)
+    """Polars types of the input's columns, where it has any; otherwise they are texts."""
 
     @classmethod
-    def of(
-        cls, kind: str, carried: Sequence[str], schema: dict[str, Any], task: Task, prefix: str
-    ) -> "Shape":
-        """Return the output's columns; raises InputError where the input already has one of them."""
-        chances = [f"p_{label}" for label in task.labels]
-        new = [prefix + name for name in (EXTRA[0], *chances, *EXTRA[1:])]
-        taken = next((name for name in new if name in carried), None)
+    def for_task(
+        cls, format: str, columns: Sequence[str], schema: dict[str, Any], task: Task, prefix: str
+    ) -> "Writer":
+        """Return the writer of a task; raises InputError where the input already has a new column."""
+        new = [prefix + name for name in (LABEL, *(f"p_{label}" for label in task.labels), TURNS, WORDS)]
+        taken = next((name for name in new if name in columns), None)
         if taken:
             raise InputError(
                 f"the input has a column '{taken}' already: expected --prefix with other names for the labels"
             )
-        return cls(kind, [*carried, *new], frozenset(new), schema, prefix)
+        return cls(format, [*columns, *new], frozenset(new), prefix, schema)
 
-    def part(self, rows: Sequence[Mapping[str, Any]], first: bool) -> bytes:
-        """Return rows as the bytes of one part; the first part of a table has the header."""
-        if self.kind == "parquet":
-            return self._parquet(rows)
-        if self.kind == "jsonl":
+    def row(self, values: Mapping[str, Any], prediction: Prediction) -> dict[str, Any]:
+        """Return a row of the output: the input's values, the label, its probabilities, the truncation."""
+        probabilities = {f"p_{label}": round(p, DIGITS) for label, p in prediction.probabilities.items()}
+        truncated = {TURNS: prediction.truncated.turns, WORDS: prediction.truncated.words}
+        new = {LABEL: prediction.label, **probabilities, **truncated}
+        return {**values, **{self.prefix + name: value for name, value in new.items()}}
+
+    def encode(self, rows: Sequence[Mapping[str, Any]], header: bool) -> bytes:
+        """Return rows as the bytes of one part; the first part of CSV and TSV has the `header`."""
+        if self.format == "parquet":
+            return self._to_parquet(rows)
+        if self.format == "jsonl":
             lines = (json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows)
             return "".join(lines).encode()
         out = io.StringIO(newline="")
-        writer = csv.writer(out, delimiter="\t" if self.kind == "tsv" else ",", lineterminator="\n")
-        if first:
+        writer = csv.writer(out, delimiter="\t" if self.format == "tsv" else ",", lineterminator="\n")
+        if header:
             writer.writerow(self.columns)
-        writer.writerows([_text(row.get(name)) for name in self.columns] for row in rows)
+        writer.writerows([_text(row.get(name), "") for name in self.columns] for row in rows)
         return out.getvalue().encode()
 
-    def _parquet(self, rows: Sequence[Mapping[str, Any]]) -> bytes:
-        import polars as pl
+    def _to_parquet(self, rows: Sequence[Mapping[str, Any]]) -> bytes:
+        import polars as pl  # slow to import
 
         types: dict[str, Any] = {name: self.schema.get(name, pl.String) for name in self.columns}
-        for name in self.new:
-            bare = name.removeprefix(self.prefix)
-            types[name] = pl.String if bare == EXTRA[0] else pl.Int64 if bare in EXTRA else pl.Float64
+        types |= dict.fromkeys(self.new_columns, pl.Float64)
+        types[self.prefix + LABEL] = pl.String
+        types |= dict.fromkeys((self.prefix + TURNS, self.prefix + WORDS), pl.Int64)
         columns = {
-            name: [row.get(name) if kind != pl.String else _text(row.get(name), None) for row in rows]
+            name: [_text(row.get(name), None) if kind == pl.String else row.get(name) for row in rows]
             for name, kind in types.items()
         }
         out = io.BytesIO()
@@ -93,12 +85,13 @@ class Shape:
         return out.getvalue()
 
     def join(self, parts: Sequence[Path], output: Path) -> None:
-        """Put parts together to the output, which appears whole or not at all."""
+        """Write the parts as one file, which appears complete or not at all."""
         with atomic_path(output) as draft:
-            if self.kind == "parquet":
+            if self.format == "parquet":
                 import polars as pl
 
-                pl.scan_parquet(list(parts)).sink_parquet(draft, maintain_order=True, row_group_size=GROUP)
+                scan = pl.scan_parquet(list(parts))
+                scan.sink_parquet(draft, maintain_order=True, row_group_size=ROW_GROUP)
             else:
                 concatenate(parts, draft)
 
@@ -111,7 +104,7 @@ def concatenate(parts: Sequence[Path], output: Path) -> None:
                 shutil.copyfileobj(file, out)
 
 
-def _text(value: Any, nothing: str | None = "") -> str | None:
+def _text(value: Any, null: str | None) -> str | None:
     if value is None or isinstance(value, str):
-        return nothing if value is None else value
+        return null if value is None else value
     return json.dumps(value, ensure_ascii=False) if isinstance(value, bool | list | dict) else str(value)

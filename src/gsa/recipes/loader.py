@@ -1,7 +1,8 @@
-"""Reading recipes: TOML and ``key=value`` overrides in, a Recipe out, or a sentence that names the key."""
+"""Loading of recipes: TOML and ``key=value`` overrides in; a Recipe out, or an error that names the key."""
 
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,36 +11,19 @@ from pydantic import BaseModel, ValidationError
 from gsa.data.layout import Layout
 from gsa.datasets.catalogue import get
 from gsa.errors import InputError, suggest
-from gsa.recipes.schema import Backbone, Evaluation, Level, Lora, Recipe, Source, Training
+from gsa.recipes.schema import Backbone, DatasetConfig, Evaluation, Level, Lora, Recipe, Training
 
 STORED_RECIPE = "recipe.toml"
-"""The recipe in a folder of a run, of a baseline, or of a merged model."""
+"""Name of the recipe in the folder of a run, of a baseline, or of a merged model."""
 
 
 def load_recipe(path: Path, overrides: Sequence[str] = (), seed: int | None = None) -> Recipe:
-    """Read a recipe, apply ``key=value`` overrides and a seed, and validate all of it.
+    """Return the recipe of a file with ``key=value`` overrides and a seed, if given, in place of its own.
 
-    Raises InputError that names the file and the key: a missing file, broken TOML, an unknown key, a
-    value out of range, a contradiction, a dataset, protocol or fold that there is not.
+    Raises InputError that names the file and the key: a missing file, malformed TOML, an unknown key, a
+    value out of range, a contradiction, an unknown dataset, protocol or fold.
     """
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(
-            f"recipe '{path}' does not exist: expected a TOML file, such as recipes/demo.toml"
-        ) from None
-    except IsADirectoryError:
-        raise InputError(f"recipe '{path}' is a folder: expected a TOML file") from None
-    except OSError as error:
-        raise InputError(f"recipe '{path}' cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"recipe '{path}' is not UTF-8 text (byte {error.start}): expected a TOML file"
-        ) from None
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"recipe '{path}' is not valid TOML: {error}") from None
-    except RecursionError:
-        raise InputError(f"recipe '{path}' is not valid TOML: nested too deeply") from None
+    document = _read_toml(path)
     for override in overrides:
         _override(document, override)
     if seed is not None:
@@ -49,53 +33,74 @@ def load_recipe(path: Path, overrides: Sequence[str] = (), seed: int | None = No
     return recipe
 
 
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        problem = "does not exist: expected a TOML file, such as recipes/demo.toml"
+    except IsADirectoryError:
+        problem = "is a folder: expected a TOML file"
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror}"
+    except UnicodeDecodeError as error:
+        problem = f"is not UTF-8 text (byte {error.start}): expected a TOML file"
+    except tomllib.TOMLDecodeError as error:
+        problem = f"is not valid TOML: {error}"
+    except RecursionError:
+        problem = "is not valid TOML: nested too deeply"
+    raise InputError(f"recipe '{path}' {problem}")
+
+
 def validate(document: dict[str, Any], where: str) -> Recipe:
-    """Return the Recipe of a parsed document; `where` opens the sentence of an error."""
+    """Return the Recipe of a parsed document; raises InputError that begins with ``where``."""
     try:
         return Recipe.model_validate(document)
     except ValidationError as error:
-        raise InputError(f"{where}: {_sentence(error)}") from None
+        raise InputError(f"{where}: {_message(error)}") from None
 
 
 def _check_datasets(recipe: Recipe, where: str) -> None:
-    """Raise InputError for a dataset of the benchmark's that the catalogue does not know so."""
+    """Raise InputError for a dataset, protocol or fold that the catalogue does not have."""
     for number, level in enumerate(recipe.levels):
-        for index, source in enumerate(level.datasets):
-            if source.path:
+        for index, config in enumerate(level.datasets):
+            if config.path:
                 continue
             key = f"{where}: levels.{number}.datasets.{index}"
-            _said(f"{key}.name", get, source.name)
-            dataset = get(source.name)
-            _said(f"{key}.protocol", dataset.protocol, source.protocol)
-            _said(f"{key}.fold", dataset.fold, source.protocol, source.fold)
+            with _errors_at(f"{key}.name"):
+                dataset = get(config.name)
+            with _errors_at(f"{key}.protocol"):
+                dataset.resolve_protocol(config.protocol)
+            with _errors_at(f"{key}.fold"):
+                dataset.check_fold(config.protocol, config.fold)
 
 
-def _said(where: str, check: Callable[..., object], *given: object) -> None:
-    """Call a check; its InputError is said with the place."""
+@contextmanager
+def _errors_at(where: str) -> Iterator[None]:
+    """Prefix the message of an InputError with the place of its cause."""
     try:
-        check(*given)
+        yield
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
 
 
-def layout_of(**keys: Any) -> Layout:
-    """Return a Layout from loose values; raises InputError in the words of a recipe."""
+def parse_layout(**keys: Any) -> Layout:
+    """Return a Layout from the values of its keys; raises InputError as for a recipe."""
     try:
         return Layout(**keys)
     except ValidationError as error:
-        raise InputError(_sentence(error)) from None
+        raise InputError(_message(error)) from None
 
 
-def seeds_of(text: str) -> list[int]:
-    """Return the distinct seeds of a list with commas; raises InputError for anything else."""
+def parse_seeds(text: str) -> list[int]:
+    """Return the distinct seeds of a comma-separated list; raises InputError for anything else."""
     words = [word.strip() for word in text.split(",")]
     if not all(word.isdecimal() for word in words) or len(set(words)) < len(words):
-        raise InputError(f"--seeds '{text}': expected distinct numbers with commas between, such as 0,1,2")
+        raise InputError(f"--seeds '{text}': expected distinct numbers separated by commas, such as 0,1,2")
     return [int(word) for word in words]
 
 
 def _override(document: dict[str, Any], override: str) -> None:
-    """Set one dotted key; a level may be named by its number or its name."""
+    """Set one dotted key of a document; items of a list are addressed by number or name."""
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
         raise InputError(f"--set '{override}': expected key=value, such as levels.0.epochs=2")
@@ -104,21 +109,22 @@ def _override(document: dict[str, Any], override: str) -> None:
     except tomllib.TOMLDecodeError:
         value = text
     *parents, last = key.strip().split(".")
-    here: Any = document
+    node: Any = document
     for part in parents:
-        if isinstance(here, list):
-            here = here[_index(here, part, override)]
-        elif isinstance(here, dict):
-            here = here.setdefault(part, {})
-        if not isinstance(here, dict | list):
+        if isinstance(node, list):
+            node = node[_index(node, part, override)]
+        elif isinstance(node, dict):
+            node = node.setdefault(part, {})
+        if not isinstance(node, dict | list):
             raise InputError(f"--set '{override}': '{part}' has no keys below it")
-    if isinstance(here, list):
-        here[_index(here, last, override)] = value
+    if isinstance(node, list):
+        node[_index(node, last, override)] = value
     else:
-        here[last] = value
+        node[last] = value
 
 
 def _index(items: list[Any], part: str, override: str) -> int:
+    """Return the index of a list's item by its number or name; raises InputError for any other."""
     names = [item.get("name") if isinstance(item, dict) else item for item in items]
     if part in names:
         return names.index(part)
@@ -129,14 +135,14 @@ def _index(items: list[Any], part: str, override: str) -> int:
     )
 
 
-def _sentence(error: ValidationError) -> str:
-    """Say the first mistake in one sentence: key, what was found, what was expected."""
-    # A misspelt key is also a missing one: the first says more.
-    mistakes = error.errors(include_url=False)
-    first = next((m for m in mistakes if m["type"] == "extra_forbidden"), mistakes[0])
+def _message(error: ValidationError) -> str:
+    """Return the first validation error as one sentence: key, what was found, what was expected."""
+    errors = error.errors(include_url=False)
+    # A misspelt key is also reported as a missing one; the unknown key is more informative.
+    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
     key = ".".join(str(part) for part in first["loc"]) or "recipe"
     if first["type"] == "extra_forbidden":
-        return f"{key}: unknown key{suggest(str(first['loc'][-1]), _keys(first['loc'][:-1]))}"
+        return f"{key}: unknown key{suggest(str(first['loc'][-1]), _valid_keys(first['loc'][:-1]))}"
     if first["type"] == "missing":
         return f"{key}: missing"
     if first["type"] == "value_error":
@@ -145,11 +151,11 @@ def _sentence(error: ValidationError) -> str:
     return f"{key}: {message}, found {first['input']!r}"
 
 
-def _keys(location: tuple[int | str, ...]) -> list[str]:
-    """Return the keys that are valid at a place in the recipe."""
-    parts: dict[str, type[BaseModel]] = {
+def _valid_keys(location: tuple[int | str, ...]) -> list[str]:
+    """Return the keys that are valid at a location of the recipe."""
+    sections: dict[str, type[BaseModel]] = {
         "backbone": Backbone, "layout": Layout, "lora": Lora, "training": Training, "levels": Level,
-        "datasets": Source, "evaluation": Evaluation,
+        "datasets": DatasetConfig, "evaluation": Evaluation,
     }  # fmt: skip
     names = [part for part in location if isinstance(part, str)]
-    return list((parts[names[-1]] if names else Recipe).model_fields)
+    return list((sections[names[-1]] if names else Recipe).model_fields)

@@ -11,103 +11,97 @@ from itertools import combinations
 import numpy as np
 
 from gsa.evaluation.metrics import compared
-from gsa.report.measured_run import Run, main_metric
+from gsa.report.measured_run import MULTI_TASK, PROGRESSIVE, SINGLE_TASK, MeasuredRun
 from gsa.report.paper import BENCHMARK, margins
-from gsa.report.runs import common
+from gsa.report.runs import common_answers
 from gsa.report.significance import (
     RESAMPLES,
-    Classes,
+    Bootstrap,
+    Classifications,
     Estimate,
-    Sampled,
+    bootstrap,
     calibration,
     estimate,
     holm,
     mcnemar,
-    paired,
-    scored,
+    paired_bootstrap,
     t_test,
 )
-from gsa.report.tables import LEVELS, MEASURED, PUBLISHED, Arms, Table, number, rows_at, title_of
+from gsa.report.tables import LEVELS, MEASURED, PUBLISHED, Arms, Table, format_mean, main_rows, title_of
 
-At = tuple[Run, int]
-"""A run at a level."""
-
-
-@dataclass(frozen=True)
-class Compared:
-    """What several models answered to the same examples."""
-
-    gold: Classes
-    """Shape (examples,)."""
-    said: Classes
-    """Shape (models, examples)."""
-    labels: int
-    """Number of classes that the metric compares."""
-    dialogues: Classes | None
-    """Which dialogue each example is of, None where that is not known or some examples do not count."""
+RunAtLevel = tuple[MeasuredRun, int]
+AVERAGE = "average"
 
 
-def classes_of(models: Sequence[At], dataset: str, without: Collection[str] = ()) -> Compared | None:
-    """Return what the main metric compares of the examples that all models answered, but those `without`.
+def classifications(
+    models: Sequence[RunAtLevel], dataset: str, without: Collection[str] = ()
+) -> Classifications | None:
+    """Return what the main metric compares, on the examples that all models answered but those in `without`.
 
     None where nothing can be compared.
     """
-    answers = common(models, dataset, without)
+    answers = common_answers(models, dataset, without)
     if answers is None:
         return None
-    metric = main_metric(dataset, models[0][0].sources.get(dataset))
-    pairs = [compared(each, metric) for each in answers]
-    gold, said = pairs[0][0], np.stack([predicted for _, predicted in pairs])
-    dialogues = answers[0].dialogues if len(gold) == len(answers[0].gold) else None
-    return Compared(gold, said, int(max(gold.max(), said.max())) + 1, dialogues) if len(gold) else None
-
-
-def difference(first: Sequence[At], second: Sequence[At], dataset: str, resamples: int) -> Sampled | None:
-    """Return first minus second on a dataset, pair by pair; None where they cannot be compared."""
-    found = classes_of([*first, *second], dataset)
-    if found is None:
+    metric = models[0][0].metric(dataset)
+    pairs = [compared(answer, metric) for answer in answers]
+    gold, predicted = pairs[0][0], np.stack([prediction for _, prediction in pairs])
+    if not len(gold):
         return None
-    metric, half = main_metric(dataset, first[0][0].sources.get(dataset)), len(first)
-    sides, seed = (found.said[:half], found.said[half:]), zlib.crc32(dataset.encode())
-    return paired(found.gold, *sides, found.labels, metric, resamples, seed, found.dialogues)
+    dialogues = answers[0].dialogues if len(gold) == len(answers[0].gold) else None
+    return Classifications(gold, predicted, int(max(gold.max(), predicted.max())) + 1, metric, dialogues)
 
 
-def last(runs: Sequence[Run]) -> list[At]:
+def difference(
+    first: Sequence[RunAtLevel], second: Sequence[RunAtLevel], dataset: str, resamples: int
+) -> Bootstrap | None:
+    """Return first minus second on a dataset, pair by pair; None where they cannot be compared."""
+    models = classifications([*first, *second], dataset)
+    return None if models is None else paired_bootstrap(models, resamples, seed_of(dataset))
+
+
+def seed_of(dataset: str) -> int:
+    """Return the seed of a dataset's bootstrap samples, the same in all tables."""
+    return zlib.crc32(dataset.encode())
+
+
+def last_levels(runs: Sequence[MeasuredRun]) -> list[RunAtLevel]:
     """Return the runs at their last level."""
     return [(run, run.last) for run in runs]
 
 
-def reference_of(arms: Arms) -> str:
-    """Return the arm that others are compared with: the progressive one, or else the first."""
+def reference_arm(arms: Arms) -> str:
+    """Return the arm that others are compared with: the first progressive one, or else the first."""
     tuned = [arm for arm, runs in arms.items() if runs[0].recipe and not runs[0].few_shot]
-    return next((arm for arm in tuned if "progressive" in arm), tuned[0] if tuned else next(iter(arms)))
+    progressive = [arm for arm in tuned if arms[arm][0].strategy == PROGRESSIVE]
+    return next(iter([*progressive, *tuned, *arms]))
 
 
 @dataclass(frozen=True)
-class Line:
-    """One compared pair of arms on one dataset, or on the average of several."""
+class Difference:
+    """Two arms compared on one dataset, or on the average of several."""
 
     pair: str
     dataset: str
-    found: Estimate
+    estimate: Estimate
     mcnemar: str = ""
 
 
 def differences(arms: Arms, resamples: int = RESAMPLES) -> Table:
-    """Return the reference arm minus each other on every dataset that the other was tuned on."""
-    lines: list[Line] = []
-    apart: list[str] = []
-    for first, second in pairs_of(arms):
-        found = _against(first, arms[first], second, arms[second], resamples)
-        done = {line.dataset for line in found}
-        names = [title_of(name) for name in _comparable(arms[first], arms[second])]
-        apart += [f"{first} - {second} on {name}" for name in names if name not in done]
-        lines += found
-    adjusted = holm([line.found.p for line in lines])
+    """Return the table of pairs of arms on every dataset that the second was tuned on."""
+    lines: list[Difference] = []
+    not_compared: list[str] = []
+    for first, second in arm_pairs(arms):
+        pair_lines = _compare(f"{first} - {second}", arms[first], arms[second], resamples)
+        done = {line.dataset for line in pair_lines}
+        titles = [title_of(name) for name in _shared_datasets(arms[first], arms[second])]
+        not_compared += [f"{first} - {second} on {title}" for title in titles if title not in done]
+        lines += pair_lines
+    adjusted = holm([line.estimate.p for line in lines])
     rows = [
-        [line.pair, line.dataset, f"{e.value:+.2f}", f"{e.low:+.2f} to {e.high:+.2f}", p_value(e.p),
-         p_value(q), line.mcnemar, f"{e.n:,}", str(e.seeds)]
-        for line, q in zip(lines, adjusted, strict=True) for e in [line.found]
+        [line.pair, line.dataset, f"{e.value:+.2f}", f"{e.low:+.2f} to {e.high:+.2f}", format_p(e.p),
+         format_p(p), line.mcnemar, f"{e.n:,}", str(e.seeds)]
+        for line, p in zip(lines, adjusted, strict=True) for e in [line.estimate]
     ]  # fmt: skip
     header = ("difference", "dataset", "points", "95% interval", "p", "p (Holm)", "McNemar", "n", "seeds")
     notes: tuple[str, ...] = (
@@ -118,68 +112,72 @@ def differences(arms: Arms, resamples: int = RESAMPLES) -> Table:
         "between them is understated by 1/S. Whole dialogues are drawn where predictions say which they are "
         "of; others one by one.",
     )
-    if apart:
+    if not_compared:
         why = "predictions, a common seed or common examples are missing, or labels differ"
-        notes += (f"Not compared, since {why}: {'; '.join(apart)}.",)
+        notes += (f"Not compared, since {why}: {'; '.join(not_compared)}.",)
     return Table("differences", "Paired differences", header, rows, notes)
 
 
-def pairs_of(arms: Arms) -> list[tuple[str, str]]:
+def arm_pairs(arms: Arms) -> list[tuple[str, str]]:
     """Return which arms are compared, first minus second.
 
-    The reference with each other; the multi-task arm with those of one level, as in the paper's table 4;
-    few-shot arms with those after them that were measured on the same.
+    The reference with each of the others; multi-task arms with single-task ones, as in the paper's table 4;
+    few-shot arms with those after them that were measured on the same datasets.
     """
-    tuned = [arm for arm, runs in arms.items() if not runs[0].few_shot]
-    first = reference_of(arms)
-    found = [(first, arm) for arm in tuned if arm != first]
-    several = [arm for arm in tuned if "multitask" in arm and arm != first]
-    single = [arm for arm in tuned if arm.endswith("-only") and arm != first]
-    few = combinations([arm for arm, runs in arms.items() if runs[0].few_shot], 2)
-    alike = [(one, two) for one, two in few if arms[one][0].datasets == arms[two][0].datasets]
-    return found + [(arm, other) for arm in several for other in single] + alike
+    reference = reference_arm(arms)
+    others = [arm for arm, runs in arms.items() if not runs[0].few_shot and arm != reference]
+    multi_task = [arm for arm in others if arms[arm][0].strategy == MULTI_TASK]
+    single_task = [arm for arm in others if arms[arm][0].strategy == SINGLE_TASK]
+    few_shot = combinations([arm for arm, runs in arms.items() if runs[0].few_shot], 2)
+    same_datasets = [pair for pair in few_shot if arms[pair[0]][0].datasets == arms[pair[1]][0].datasets]
+    pairs = [(reference, arm) for arm in others]
+    return pairs + [(multi, single) for multi in multi_task for single in single_task] + same_datasets
 
 
-def _comparable(mine: Sequence[Run], runs: Sequence[Run]) -> list[str]:
-    """Return the datasets that both arms have rows of and that the second was tuned on, if that is known."""
-    shared = [name for name in mine[0].datasets if rows_at(mine, name) and rows_at(runs, name)]
-    return [name for name in shared if not runs[0].recipe or runs[0].learned(name)]
+def _shared_datasets(first: Sequence[MeasuredRun], second: Sequence[MeasuredRun]) -> list[str]:
+    """Return the datasets that both arms have rows of and the second was tuned on, if that is known."""
+    shared = [name for name in first[0].datasets if main_rows(first, name) and main_rows(second, name)]
+    return [name for name in shared if not second[0].recipe or second[0].learned_at(name)]
 
 
-def _against(first: str, mine: Sequence[Run], second: str, runs: Sequence[Run], resamples: int) -> list[Line]:
-    if len(runs) == 1 and not runs[0].recipe:  # a baseline without seeds stands against each of ours
-        runs = [replace(runs[0], seed=run.seed) for run in mine]
-    seeds = sorted({run.seed for run in mine} & {run.seed for run in runs})
-    pairs = [last([run for run in side if run.seed in seeds]) for side in (mine, runs)]
-    parts: dict[str, Sampled] = {}
+def _compare(
+    pair: str, first: Sequence[MeasuredRun], second: Sequence[MeasuredRun], resamples: int
+) -> list[Difference]:
+    """Return the differences of two arms on their shared datasets, then on averages of these."""
+    if len(second) == 1 and not second[0].recipe:  # a baseline without seeds is compared with every seed
+        second = [replace(second[0], seed=run.seed) for run in first]
+    seeds = sorted({run.seed for run in first} & {run.seed for run in second})
+    sides = [last_levels([run for run in side if run.seed in seeds]) for side in (first, second)]
+    parts: dict[str, Bootstrap] = {}
     lines = []
-    for name in _comparable(mine, runs) if seeds else ():
-        found = difference(pairs[0], pairs[1], name, resamples)
-        if found is not None:
-            parts[name] = found
-            test = _mcnemar(pairs[0][0], pairs[1][0], name) if len(seeds) == 1 else ""
-            lines.append(Line(f"{first} - {second}", title_of(name), estimate([found]), test))
+    for name in _shared_datasets(first, second) if seeds else ():
+        part = difference(sides[0], sides[1], name, resamples)
+        if part is not None:
+            parts[name] = part
+            test = _mcnemar(sides[0][0], sides[1][0], name) if len(seeds) == 1 else ""
+            lines.append(Difference(pair, title_of(name), estimate([part]), test))
     averages = {
-        f"average {what}": [name for name in names if name in parts] for what, names in LEVELS.items()
+        f"{AVERAGE} {level}": [name for name in names if name in parts] for level, names in LEVELS.items()
     }
-    averages |= {} if list(parts) in averages.values() else {"average": list(parts)}
-    for what, names in averages.items():
-        if len(names) > 1:
-            several = [parts[name] for name in names]
-            lines.append(Line(f"{first} - {second}", what, estimate(several)))
+    averages |= {} if list(parts) in averages.values() else {AVERAGE: list(parts)}
+    lines += [
+        Difference(pair, title, estimate([parts[name] for name in names]))
+        for title, names in averages.items()
+        if len(names) > 1
+    ]
     return lines
 
 
-def _mcnemar(first: At, second: At, dataset: str) -> str:
-    found = classes_of([first, second], dataset)
-    if found is None:
+def _mcnemar(first: RunAtLevel, second: RunAtLevel, dataset: str) -> str:
+    models = classifications([first, second], dataset)
+    if models is None:
         return ""
-    only_first, only_second, p = mcnemar(found.gold, found.said[0], found.said[1])
-    return f"{only_first} / {only_second}, {p_value(p)}"
+    only_first, only_second, p = mcnemar(models.gold, models.predicted[0], models.predicted[1])
+    return f"{only_first} / {only_second}, {format_p(p)}"
 
 
-def p_value(p: float) -> str:
-    """Return a p value as people write it, empty where there is none."""
+def format_p(p: float) -> str:
+    """Return a p value with three digits, empty where it is nan."""
     return "" if np.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
@@ -187,26 +185,26 @@ def papers_test(arms: Arms) -> Table:
     """Return the paper's one-sample t test over datasets, on its own margins and on arms measured here."""
     published = margins()
     groups = {**LEVELS, "all eight": BENCHMARK}
-    given = {f"GSA-7B - best unified, {what}": [published[name] for name in names]
-             for what, names in groups.items()}  # fmt: skip
-    first = reference_of(arms)
-    measured = {}
+    tests = [
+        (f"GSA-7B - best unified, {group}", PUBLISHED, [published[name] for name in names])
+        for group, names in groups.items()
+    ]
+    reference = reference_arm(arms)
     for arm, runs in arms.items():
-        both = [name for name in _comparable(arms[first], runs) if name in BENCHMARK]
-        if arm != first and not runs[0].few_shot and len(both) > 1:
+        shared = [name for name in _shared_datasets(arms[reference], runs) if name in BENCHMARK]
+        if arm != reference and not runs[0].few_shot and len(shared) > 1:
             means = [
-                [np.mean([r.value for r in rows_at(side, n)]) for n in both] for side in (arms[first], runs)
+                [np.mean([row.value for row in main_rows(side, name)]) for name in shared]
+                for side in (arms[reference], runs)
             ]
-            measured[f"{first} - {arm}, {len(both)} datasets"] = [
-                float(a - b) for a, b in zip(*means, strict=True)
-            ]
+            values = [float(a - b) for a, b in zip(*means, strict=True)]
+            tests.append((f"{reference} - {arm}, {len(shared)} datasets", MEASURED, values))
     rows = []
-    for origin, tests in ((PUBLISHED, given), (MEASURED, measured)):
-        for name, values in tests.items():
-            found = t_test(values)
-            rows.append([name, origin, str(found.n), f"{found.mean:+.2f}",
-                         "" if np.isnan(found.t) else f"{found.t:.2f}", p_value(found.p),
-                         p_value(found.p_greater)])  # fmt: skip
+    for name, origin, values in tests:
+        test = t_test(values)
+        t = "" if np.isnan(test.t) else f"{test.t:.2f}"
+        numbers = str(test.n), f"{test.mean:+.2f}", t, format_p(test.p), format_p(test.p_greater)
+        rows.append([name, origin, *numbers])
     header = ("difference", "from", "datasets", "mean", "t", "p two-sided", "p one-sided")
     note = (
         "One-sample t over datasets: it asks whether a margin would be seen on other datasets, knows nothing "
@@ -220,20 +218,16 @@ def scores(arms: Arms, resamples: int = RESAMPLES) -> Table:
     rows = []
     for arm, runs in arms.items():
         for name in runs[0].datasets:
-            found = rows_at(runs, name)
-            if not found:
+            main = main_rows(runs, name)
+            if not main:
                 continue
-            parts = classes_of(last(runs), name)
+            models = classifications(last_levels(runs), name)
             interval = ["", "", ""]
-            if parts is not None:
-                metric, seed = found[0].metric, zlib.crc32(name.encode())
-                sampled = scored(
-                    parts.gold, parts.said, parts.labels, metric, resamples, seed, parts.dialogues
-                )
-                e = estimate([sampled])
+            if models is not None:
+                e = estimate([bootstrap(models, resamples, seed_of(name))])
                 interval = [f"{e.low:.2f}", f"{e.high:.2f}", _calibration(runs, name)]
-            values = number([row.value for row in found])
-            rows.append([arm, name, found[0].metric, str(found[0].n), str(len(found)), values, *interval])
+            values = format_mean([row.value for row in main])
+            rows.append([arm, name, main[0].metric, str(main[0].n), str(len(main)), values, *interval])
     header = ("arm", "dataset", "metric", "n", "seeds", "value", "low", "high", "ECE")
     note = (
         "95% intervals of bootstrap samples of examples, and of seeds where there are several. ECE is the "
@@ -243,9 +237,10 @@ def scores(arms: Arms, resamples: int = RESAMPLES) -> Table:
     return Table("scores", "Every arm's last level", header, rows, (note,))
 
 
-def _calibration(runs: Sequence[Run], dataset: str) -> str:
-    found = common(last(runs), dataset) or []
-    if all(answers.hard for answers in found):
+def _calibration(runs: Sequence[MeasuredRun], dataset: str) -> str:
+    answers = common_answers(last_levels(runs), dataset) or []
+    if all(answer.hard for answer in answers):
         return ""
-    chances, gold = (np.concatenate([getattr(a, of) for a in found]) for of in ("probabilities", "gold"))
-    return f"{100 * calibration(chances, gold).error:.1f}"
+    probabilities = np.concatenate([answer.probabilities for answer in answers])
+    gold = np.concatenate([answer.gold for answer in answers])
+    return f"{100 * calibration(probabilities, gold).error:.1f}"

@@ -10,8 +10,8 @@ import numpy as np
 
 from gsa.datasets.catalogue import CATALOGUE
 from gsa.report.figures import grid, save
-from gsa.report.forgetting import on_common
-from gsa.report.measured_run import Run
+from gsa.report.forgetting import scores_by_level
+from gsa.report.measured_run import MeasuredRun
 from gsa.report.significance import mean_sd
 from gsa.report.tables import Arms, title_of
 
@@ -20,28 +20,19 @@ LOG = "log.jsonl"
 
 
 def learning_curves(arms: Arms, path: Path) -> bool:
-    """Draw the loss of every step that log.jsonl notes, smoothed, a line a run; False if there is no log.
+    """Draw the loss of every step in log.jsonl, smoothed, one line per run; False without a log.
 
-    Levels stand one after the other, parted by dotted lines; each is smoothed by itself.
+    Levels follow each other, separated by dotted lines; each is smoothed by itself.
     """
-    found = {arm: [(run.seed, _losses(run)) for run in runs] for arm, runs in arms.items()}
-    logs = {arm: having for arm, mine in found.items() if (having := [each for each in mine if each[1]])}
-    if not logs:
+    losses = {arm: [(run.seed, _losses(run)) for run in runs] for arm, runs in arms.items()}
+    logged = {arm: [entry for entry in entries if entry[1]] for arm, entries in losses.items()}
+    logged = {arm: entries for arm, entries in logged.items() if entries}
+    if not logged:
         return False
-    figure, places = grid(len(logs), 3.6)
-    for axes, (arm, mine) in zip(places, logs.items(), strict=True):
-        for number, (seed, levels) in enumerate(mine):
-            start = 0
-            for losses in levels:
-                window = max(1, len(losses) // 10)
-                smooth = np.convolve(losses, np.ones(window) / window, mode="valid")
-                label = "" if start else f"seed {seed}"
-                axes.plot(
-                    start + window + np.arange(len(smooth)), smooth, f"C{number}", linewidth=1, label=label
-                )
-                start += len(losses)
-                if number == 0 and losses is not levels[-1]:
-                    axes.axvline(start, color="0.6", linewidth=1, linestyle=":")
+    figure, panels = grid(len(logged), 3.6)
+    for axes, (arm, entries) in zip(panels, logged.items(), strict=True):
+        for number, (seed, levels) in enumerate(entries):
+            _draw_losses(axes, levels, f"C{number}", f"seed {seed}", borders=number == 0)
         axes.set_title(arm, fontsize=9)
         axes.grid(visible=True, alpha=0.3)
         axes.legend(fontsize=7)
@@ -51,52 +42,61 @@ def learning_curves(arms: Arms, path: Path) -> bool:
     return True
 
 
-def _losses(run: Run) -> list[list[float]]:
-    """Return the losses of each level of a run's log; lines that are none are passed over."""
-    file, found = run.root / LOG, []
+def _draw_losses(
+    axes: Any, levels: Sequence[Sequence[float]], colour: str, label: str, borders: bool
+) -> None:
+    """Draw the smoothed losses of one run, with borders between levels if asked for."""
+    start = 0
+    for losses in levels:
+        window = max(1, len(losses) // 10)
+        smooth = np.convolve(losses, np.ones(window) / window, mode="valid")
+        steps = start + window + np.arange(len(smooth))
+        axes.plot(steps, smooth, colour, linewidth=1, label="" if start else label)
+        start += len(losses)
+        if borders and losses is not levels[-1]:
+            axes.axvline(start, color="0.6", linewidth=1, linestyle=":")
+
+
+def _losses(run: MeasuredRun) -> list[list[float]]:
+    """Return the losses of each level of a run's log; unreadable lines are skipped."""
+    file, steps = run.root / LOG, []
     for line in file.read_bytes().splitlines() if file.is_file() else []:
         try:
-            row = json.loads(line)
-            found.append((int(row.get("level", 1)), float(row["loss"])))
+            step = json.loads(line)
+            steps.append((int(step.get("level", 1)), float(step["loss"])))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             continue
-    return [[loss for _, loss in mine] for _, mine in groupby(found, key=lambda each: each[0])]
+    return [[loss for _, loss in level] for _, level in groupby(steps, key=lambda step: step[0])]
 
 
-def examples_seen(run: Run) -> list[float] | None:
-    """Return how many training examples, epochs counted, were seen by each level from 0; None if unknown."""
+def examples_seen(run: MeasuredRun) -> list[float] | None:
+    """Return the training examples, epochs counted, seen by each level from 0 on; None if unknown."""
     levels = run.recipe.levels if run.recipe else ()
+    counts = run.example_counts
     seen = [
-        sum(count for key, count in run.counts.items() if key.split("/")[0] == level.name) * level.epochs
+        sum(count for key, count in counts.items() if key.split("/")[0] == level.name) * level.epochs
         for level in levels
     ]
     return [0.0, *map(float, np.cumsum(seen))] if seen and all(seen) else None
 
 
 def scores_by_examples(arms: Arms, path: Path) -> bool:
-    """Draw the main metric over training examples seen, a panel a dataset; False where they are not known.
+    """Draw the main metric over training examples seen, one panel per dataset; False where unknown.
 
     An arm is a line through the ends of its levels, on the datasets that it is tuned on: mean and standard
     deviation over seeds, all levels on the examples that every level answered.
     """
-    known = {arm: seen for arm, runs in arms.items() if (seen := examples_seen(runs[0]))}
-    learned = {name for arm in known for name in arms[arm][0].datasets if arms[arm][0].learned(name)}
-    names = [name for name in CATALOGUE if name in learned] + sorted(learned - set(CATALOGUE))
+    seen_by_arm = {arm: seen for arm, runs in arms.items() if (seen := examples_seen(runs[0]))}
+    tuned = {name for arm in seen_by_arm for name in arms[arm][0].datasets if arms[arm][0].learned_at(name)}
+    names = [name for name in CATALOGUE if name in tuned] + sorted(tuned - set(CATALOGUE))
     if not names:
         return False
-    figure, places = grid(len(names), 3.6)
-    for axes, name in zip(places, names, strict=True):
-        for number, arm in enumerate(known):
-            if arms[arm][0].learned(name):
-                _line(
-                    axes,
-                    arms[arm],
-                    name,
-                    known[arm],
-                    label=arm,
-                    color=f"C{number}",
-                    marker="osDv^"[number % 5],
-                )
+    figure, panels = grid(len(names), 3.6)
+    for axes, name in zip(panels, names, strict=True):
+        for number, (arm, seen) in enumerate(seen_by_arm.items()):
+            if arms[arm][0].learned_at(name):
+                style = {"label": arm, "color": f"C{number}", "marker": "osDv^"[number % 5]}
+                _draw_scores(axes, arms[arm], name, seen, **style)
         axes.set_title(title_of(name), fontsize=9)
         axes.grid(visible=True, alpha=0.3)
         axes.legend(fontsize=6)
@@ -106,12 +106,14 @@ def scores_by_examples(arms: Arms, path: Path) -> bool:
     return True
 
 
-def _line(axes: Any, runs: Sequence[Run], name: str, seen: Sequence[float], **style: str) -> None:
-    found, _ = on_common(runs, name, range(min(runs[0].last + 1, len(seen))))
-    there = [level for level, values in found.items() if values]
-    means, spread = zip(*(mean_sd(found[level]) for level in there), strict=True)
+def _draw_scores(
+    axes: Any, runs: Sequence[MeasuredRun], dataset: str, seen: Sequence[float], **style: str
+) -> None:
+    scores, _ = scores_by_level(runs, dataset, range(min(runs[0].last + 1, len(seen))))
+    measured = [level for level, values in scores.items() if values]
+    means, spread = zip(*(mean_sd(scores[level]) for level in measured), strict=True)
     axes.errorbar(
-        [seen[level] for level in there],
+        [seen[level] for level in measured],
         means,
         yerr=np.nan_to_num(spread),
         markersize=4,

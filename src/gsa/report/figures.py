@@ -1,7 +1,7 @@
-"""Figures: arms or named matrices in, PNG files out. Needs matplotlib, the extra `plots`.
+"""Figures: arms or labelled matrices in, PNG files out. Needs matplotlib, the extra `plots`.
 
-Every function draws one figure to a path; what there is nothing of is left white. Lines over steps and
-examples are in `curves`.
+Every function draws one figure to a path; missing values stay white. Lines over steps and examples are in
+`curves`.
 """
 
 from collections.abc import Sequence
@@ -10,23 +10,23 @@ from textwrap import wrap
 from typing import Any
 
 import numpy as np
-import similarity
 from numpy.typing import NDArray
 
 from gsa.atomic_io import atomic_path
 from gsa.errors import InputError
-from gsa.report.forgetting import matrix
-from gsa.report.measured_run import Run
+from gsa.evaluation.metrics import Answers
+from gsa.report.forgetting import forgetting_matrix
+from gsa.report.measured_run import MeasuredRun
 from gsa.report.significance import calibration, confusion
 from gsa.report.tables import title_of
 
 Numbers = NDArray[np.float64]
-FEW = 10
-"""Answers below which a bin of a reliability diagram says nothing."""
+MIN_BIN = 10
+"""Fewest answers of a bin of a reliability diagram that has a point."""
 
 
 def canvas(width: float, height: float) -> Any:
-    """Return an empty figure of that size in inches; raises InputError where matplotlib is not installed."""
+    """Return an empty figure of a size in inches; raises InputError where matplotlib is not installed."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
@@ -37,7 +37,7 @@ def canvas(width: float, height: float) -> Any:
 
 
 def save(figure: Any, path: Path) -> None:
-    """Write a figure, whole or not at all; the same figure gives the same bytes."""
+    """Write a figure atomically; the same figure gives the same bytes."""
     with atomic_path(path) as draft:
         figure.savefig(draft, format="png", dpi=110, metadata={"Software": None})
 
@@ -51,13 +51,13 @@ def heat_map(
     limits: tuple[float, float] | None = None,
     digits: int = 1,
 ) -> None:
-    """Draw a named matrix (rows, columns) with its numbers; nan stays white.
+    """Draw a labelled matrix (rows, columns) with its numbers; nan stays white.
 
-    `limits` are the values of the palest and the darkest colour; limits around 0 take two colours, as for
+    `limits` are the values of the lightest and the darkest colour; limits around 0 take two colours, as for
     cosines (-1, 1).
     """
     width = 2.2 + 0.95 * len(columns)
-    lines = _lines(title, width)
+    lines = _wrap(title, width)
     figure = canvas(width, 1.1 + 0.42 * len(rows) + 0.2 * len(lines))
     axes = figure.subplots()
     _matrix(axes, rows, columns, values, limits, digits)
@@ -65,16 +65,16 @@ def heat_map(
     save(figure, path)
 
 
-def _lines(title: str, width: float) -> list[str]:
-    """Return a title in lines that fit a figure of that width in inches."""
+def _wrap(title: str, width: float) -> list[str]:
+    """Return a title as lines that fit a figure of a width in inches."""
     return [line for part in title.splitlines() for line in wrap(part, int(9 * width))]
 
 
 def _matrix(
     axes: Any, rows: Sequence[str], columns: Sequence[str], values: Numbers, limits: Any, digits: int
 ) -> None:
-    whole = values[~np.isnan(values)]
-    low, high = limits or ((float(whole.min()), float(whole.max())) if whole.size else (0.0, 1.0))
+    present = values[~np.isnan(values)]
+    low, high = limits or ((float(present.min()), float(present.max())) if present.size else (0.0, 1.0))
     colours = "RdBu_r" if low < 0 < high else "Blues"
     axes.imshow(np.ma.masked_invalid(values), cmap=colours, vmin=low, vmax=high, aspect="auto")
     axes.set_xticks(range(len(columns)), columns, rotation=35, ha="right", fontsize=8)
@@ -82,115 +82,85 @@ def _matrix(
     middle, half = (low + high) / 2, (high - low) / 2 or 1.0
     for (i, j), value in np.ndenumerate(values):
         if not np.isnan(value):
-            away = abs(value - middle) / half > 0.6 if colours == "RdBu_r" else value > middle + 0.2 * half
+            is_dark = abs(value - middle) / half > 0.6 if colours == "RdBu_r" else value > middle + 0.2 * half
             axes.text(j, i, f"{value:.{digits}f}", ha="center", va="center", fontsize=7,
-                      color="white" if away else "black")  # fmt: skip
+                      color="white" if is_dark else "black")  # fmt: skip
 
 
-def forgetting(arm: str, runs: Sequence[Run], path: Path) -> None:
+def forgetting(arm: str, runs: Sequence[MeasuredRun], path: Path) -> None:
     """Draw the main metric of every dataset after every level, mean over seeds.
 
-    A row is taken over the examples that every level answered, so its cells can be held against each other.
+    A row is taken over the examples that every level answered, so its cells are comparable.
     """
-    rows, columns, values = matrix(runs)
+    rows, columns, values = forgetting_matrix(runs)
     title = f"{arm}: main metric after every level, over the examples that every level answered"
     heat_map(rows, columns, values, title, path, (0.0, 100.0))
 
 
-def similarities(arm: str, runs: Sequence[Run], folder: Path) -> list[tuple[str, str]]:
-    """Draw the gradients' cosines at each level, and the links' overlaps, as titles and names of files.
-
-    Nothing is drawn, and nothing returned, where there are no rows of `gsa similarity`.
-    """
-    rows, drawn = similarity.rows_of(runs), []
-    for at in similarity.gradients(rows):
-        names, values = similarity.matrix(rows, at)
-        titles = [title_of(name) for name in names]
-        similarity.blank_noise(values)
-        title = f"Cosine of the subtasks' gradients: {arm}, {runs[0].title(at.level)}, {at.how}"
-        caption = (
-            "below: as measured; diagonal: two halves of one dataset; above: corrected for noise, white "
-            f"where a dataset's halves agree at less than {similarity.TELLING:g}"
-        )
-        drawn.append((title, f"similarity-{arm}-{at.file}.png"))
-        heat_map(titles, titles, values, f"{title}\n{caption}", folder / drawn[-1][1], (-1.0, 1.0), 2)
-    pairs, parts, values = similarity.link_matrix(rows)
-    if pairs:
-        title = f"Subspaces that the links' updates share, times chance: {arm}"
-        drawn.append((title, f"links-{arm}.png"))
-        top = max(2.0, float(np.nanmax(values, initial=0.0)))
-        heat_map(pairs, parts, values, title, folder / drawn[-1][1], (0.0, top))
-    return drawn
-
-
-def _predicted(runs: Sequence[Run]) -> list[str]:
-    return [name for name in runs[0].datasets if all(run.predicted(run.last, name) for run in runs)]
+def _answers(runs: Sequence[MeasuredRun]) -> dict[str, list[Answers]]:
+    """Return the answers of every run's last level, by the datasets that all runs have predictions of."""
+    stored = {name: [run.predictions(run.last, name) for run in runs] for name in runs[0].datasets}
+    return {name: [p.answers for p in entry if p] for name, entry in stored.items() if all(entry)}
 
 
 def grid(count: int, side: float, title: str = "") -> tuple[Any, list[Any]]:
-    """Return a figure with that many axes of `side` inches, at most three abreast, under a title."""
-    across = min(3, count)
-    down = -(-count // across)
-    figure = canvas(side * across, side * 0.9 * down)
-    every = list(figure.subplots(down, across, squeeze=False).flat)
-    for axes in every[count:]:
+    """Return a figure with `count` axes of `side` inches, at most three in a row, and these axes."""
+    columns = min(3, count)
+    rows = -(-count // columns)
+    figure = canvas(side * columns, side * 0.9 * rows)
+    panels = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for axes in panels[count:]:
         axes.set_axis_off()
     if title:
-        figure.suptitle("\n".join(_lines(title, side * across)), fontsize=10)
-    return figure, every[:count]
+        figure.suptitle("\n".join(_wrap(title, side * columns)), fontsize=10)
+    return figure, panels[:count]
 
 
-def confusions(arm: str, runs: Sequence[Run], path: Path) -> bool:
-    """Draw the last level's answers as shares of each gold label, seeds together; False without any."""
-    names = _predicted(runs)
-    if not names:
+def confusions(arm: str, runs: Sequence[MeasuredRun], path: Path) -> bool:
+    """Draw the last level's answers as shares of each gold label, all seeds; False without predictions."""
+    by_dataset = _answers(runs)
+    if not by_dataset:
         return False
-    kept = [runs[0].predicted(runs[0].last, name) for name in names]
-    most = max(len(each.answers.labels) for each in kept if each)
+    most = max(len(answers[0].labels) for answers in by_dataset.values())
     several = f", {len(runs)} seeds together" if len(runs) > 1 else ""
-    figure, places = grid(
-        len(names), max(4.4, 2.0 + 0.34 * most), f"{arm}: answers, percent of each gold label{several}"
-    )
-    for axes, name in zip(places, names, strict=True):
-        found = [each.answers for run in runs if (each := run.predicted(run.last, name))]
-        labels = found[0].labels
-        counts = np.sum([confusion(a.gold, a.predicted, len(labels)) for a in found], axis=0)
+    title = f"{arm}: answers, percent of each gold label{several}"
+    figure, panels = grid(len(by_dataset), max(4.4, 2.0 + 0.34 * most), title)
+    for axes, (name, answers) in zip(panels, by_dataset.items(), strict=True):
+        labels = answers[0].labels
+        counts = np.sum([confusion(a.gold, a.predicted, len(labels)) for a in answers], axis=0)
         total = counts.sum(1, keepdims=True)
         shares = np.divide(100 * counts, total, out=np.full(counts.shape, np.nan), where=total > 0)
         _matrix(axes, labels, labels, shares, (0.0, 100.0), 0)
-        axes.set_title(f"{title_of(name)}, n={len(found[0].gold):,}", fontsize=9)
+        axes.set_title(f"{title_of(name)}, n={len(answers[0].gold):,}", fontsize=9)
     figure.supxlabel("answered", fontsize=9)
     figure.supylabel("gold", fontsize=9)
     save(figure, path)
     return True
 
 
-def reliability(arm: str, runs: Sequence[Run], path: Path, bins: int = 10) -> bool:
+def reliability(arm: str, runs: Sequence[MeasuredRun], path: Path, bins: int = 10) -> bool:
     """Draw accuracy over confidence with the expected calibration error; False without probabilities.
 
-    Bins of fewer than `FEW` answers have no point, since their accuracy is chance.
+    Bins of fewer than `MIN_BIN` answers have no point, since their accuracy is chance.
     """
-    names = [
-        name
-        for name in _predicted(runs)
-        if not all((each := run.predicted(run.last, name)) and each.answers.hard for run in runs)
-    ]
-    if not names:
+    by_dataset = {
+        name: answers for name, answers in _answers(runs).items() if not all(a.hard for a in answers)
+    }
+    if not by_dataset:
         return False
-    figure, places = grid(len(names), 3.4, f"{arm}: reliability of the last level")
-    for axes, name in zip(places, names, strict=True):
-        found = [each.answers for run in runs if (each := run.predicted(run.last, name))]
-        chances = np.concatenate([a.probabilities for a in found])
-        measured = calibration(chances, np.concatenate([a.gold for a in found]), bins)
+    figure, panels = grid(len(by_dataset), 3.4, f"{arm}: reliability of the last level")
+    for axes, (name, answers) in zip(panels, by_dataset.items(), strict=True):
+        probabilities = np.concatenate([a.probabilities for a in answers])
+        measured = calibration(probabilities, np.concatenate([a.gold for a in answers]), bins)
         centres = (np.arange(bins) + 0.5) / bins
         shares = measured.n / max(1, measured.n.sum())
         axes.bar(centres, shares, width=1 / bins, color="0.85", label="share of examples")
         axes.plot([0, 1], [0, 1], color="0.5", linewidth=1, linestyle=":")
-        accuracy = np.where(measured.n < FEW, np.nan, measured.accuracy)
+        accuracy = np.where(measured.n < MIN_BIN, np.nan, measured.accuracy)
         axes.plot(measured.confidence, accuracy, marker="o", markersize=4, label="accuracy")
         axes.set(xlim=(0, 1), ylim=(0, 1))
         axes.set_title(f"{title_of(name)}: ECE {100 * measured.error:.1f}%", fontsize=9)
-    places[0].legend(fontsize=7, loc="upper left")
+    panels[0].legend(fontsize=7, loc="upper left")
     figure.supxlabel("confidence", fontsize=9)
     figure.supylabel("accuracy, share of examples", fontsize=9)
     save(figure, path)

@@ -6,89 +6,93 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gsa.evaluation.metrics import measure
-from gsa.report.comparison import difference, last
-from gsa.report.measured_run import Run, main_metric
-from gsa.report.runs import common
-from gsa.report.significance import RESAMPLES, Sampled, backward_transfer, estimate
-from gsa.report.tables import Table, cells_of, most_examples, rows_at, title_of
+from gsa.report.comparison import difference, last_levels
+from gsa.report.measured_run import MeasuredRun
+from gsa.report.runs import common_answers
+from gsa.report.significance import RESAMPLES, Bootstrap, estimate
+from gsa.report.tables import Table, format_cells, largest_n, main_rows, title_of
 
 
-def forgetting(arm: str, runs: Sequence[Run], resamples: int = RESAMPLES) -> Table:
-    """Return every dataset after every level, with backward transfer: the last minus the one that learned it.
+def forgetting_table(arm: str, runs: Sequence[MeasuredRun], resamples: int = RESAMPLES) -> Table:
+    """Return every dataset after every level, with backward transfer: the last level minus its own.
 
-    Transfer is taken over the examples that both levels answered, so a sample stands against itself.
+    Transfer is taken over the examples that both levels answered, so a sample is compared with itself.
     """
     levels = sorted({row.level for run in runs for row in run.rows})
     names = runs[0].datasets
-    largest = most_examples({arm: runs}, names)
-    rows, parts, learned = [], [], {}
-    for name, most in zip(names, largest, strict=True):
-        cells = [cells_of([rows_at(runs, name, level)], [most])[0] for level in levels]
-        level = runs[0].learned(name)
-        found = None
-        if level is not None and level < runs[0].last:
-            learned[name] = level
-            found = difference(last(runs), [(run, level) for run in runs], name, resamples)
-        parts += [found] if found else []
-        rows.append([title_of(name), main_metric(name, runs[0].sources.get(name)), f"{most:,}", *cells,
-                     *_transfer([found] if found else [])])  # fmt: skip
-    whole = _transfer(parts) if len(parts) == len(learned) else [_from_rows(runs, learned), "", ""]
-    rows.append(["backward transfer", "", "", *("" for _ in levels), *whole])
-    header = ("dataset", "metric", "n", *map(runs[0].title, levels), "backward transfer", "95% interval",
-              "n of both")  # fmt: skip
+    learned = {name: runs[0].learned_at(name) or 0 for name in names}
+    earlier = {name: level for name, level in learned.items() if 0 < level < runs[0].last}
+    transfers = {
+        name: difference(last_levels(runs), [(run, level) for run in runs], name, resamples)
+        for name, level in earlier.items()
+    }
+    rows = []
+    for name, n in zip(names, largest_n({arm: runs}, names), strict=True):
+        cells = [format_cells([main_rows(runs, name, level)], [n])[0] for level in levels]
+        transfer = _format([transfers[name]] if name in transfers else [])
+        rows.append([title_of(name), runs[0].metric(name), f"{n:,}", *cells, *transfer])
+    average = _format(list(transfers.values()))
+    if None in transfers.values():
+        average = [_transfer_of_rows(runs, earlier), "", ""]
+    rows.append(["backward transfer", "", "", *("" for _ in levels), *average])
+    header = ("dataset", "metric", "n", *map(runs[0].level_title, levels), "backward transfer",
+              "95% interval", "n of both")  # fmt: skip
     return Table(f"forgetting-{arm}", f"Forgetting: {arm}", header, rows)
 
 
-def _transfer(parts: Sequence[Sampled]) -> list[str]:
-    if not parts:
+def _format(parts: Sequence[Bootstrap | None]) -> list[str]:
+    """Return the cells of a mean of differences, empty where there are none."""
+    present = [part for part in parts if part is not None]
+    if not present:
         return ["", "", ""]
-    found = estimate(parts)
-    return [f"{found.value:+.2f}", f"{found.low:+.2f} to {found.high:+.2f}", f"{found.n:,}"]
+    e = estimate(present)
+    return [f"{e.value:+.2f}", f"{e.low:+.2f} to {e.high:+.2f}", f"{e.n:,}"]
 
 
-def _from_rows(runs: Sequence[Run], learned: dict[str, int]) -> str:
-    """Return backward transfer of the rows alone, for runs whose predictions are not all there."""
-    whole = [
-        [[row.value for row in rows_at(runs, name, level)] for name in learned]
-        for level in range(runs[0].last + 1)
-    ]
-    if not all(len(cell) == len(runs) for level in whole for cell in level):
-        return ""
-    scores = np.asarray([[np.mean(cell) for cell in level] for level in whole])
-    return f"{backward_transfer(scores, list(learned.values())):+.2f} (of rows)"
+def _transfer_of_rows(runs: Sequence[MeasuredRun], earlier: dict[str, int]) -> str:
+    """Return backward transfer from the rows alone, for runs without all predictions."""
+    changes = []
+    for name, level in earlier.items():
+        before, after = main_rows(runs, name, level), main_rows(runs, name)
+        if not len(before) == len(after) == len(runs):
+            return ""
+        changes.append(np.mean([row.value for row in after]) - np.mean([row.value for row in before]))
+    return f"{np.mean(changes):+.2f} (of rows)"
 
 
-def on_common(runs: Sequence[Run], dataset: str, levels: Sequence[int]) -> tuple[dict[int, list[float]], int]:
-    """Return the main metric by level, a value a run, over the examples that all of its levels answered.
+def scores_by_level(
+    runs: Sequence[MeasuredRun], dataset: str, levels: Sequence[int]
+) -> tuple[dict[int, list[float]], int]:
+    """Return the main metric by level, one value per run, and n, over the examples that all levels answered.
 
-    Levels in between are measured on samples, and of several folds on the first alone; rows stand in where
-    predictions are missing. With it comes the number of these examples, 0 where it is not one.
+    Levels in between are measured on samples, and of several folds on the first alone; rows are used where
+    predictions are missing. n is 0 where it differs between levels or runs.
     """
-    found: dict[int, list[float]] = {level: [] for level in levels}
+    scores: dict[int, list[float]] = {level: [] for level in levels}
     sizes = set()
     for run in runs:
-        there = [level for level in levels if rows_at([run], dataset, level)]
-        whole = all(run.predicted(level, dataset) for level in there)
-        one = run if whole or not run.folds else run.folds[0]
-        answers = common([(one, level) for level in there], dataset)
-        metric = main_metric(dataset, run.sources.get(dataset))
-        for number, level in enumerate(there):
-            (row,) = rows_at([run], dataset, level)
-            value, n = measure(answers[number], [metric])[metric] if answers else (row.value, row.n)
-            found[level].append(value)
+        measured = [level for level in levels if main_rows([run], dataset, level)]
+        complete = all(run.predictions(level, dataset) for level in measured)
+        source = run if complete or not run.folds else run.folds[0]
+        answers = common_answers([(source, level) for level in measured], dataset)
+        metric = run.metric(dataset)
+        for position, level in enumerate(measured):
+            (row,) = main_rows([run], dataset, level)
+            value, n = measure(answers[position], [metric])[metric] if answers else (row.value, row.n)
+            scores[level].append(value)
             sizes.add(n)
-    return found, sizes.pop() if len(sizes) == 1 else 0
+    return scores, sizes.pop() if len(sizes) == 1 else 0
 
 
-def matrix(runs: Sequence[Run]) -> tuple[list[str], list[str], NDArray[np.float64]]:
-    """Return titles of datasets and of levels (majority left out), and the mean scores, nan where none.
+def forgetting_matrix(runs: Sequence[MeasuredRun]) -> tuple[list[str], list[str], NDArray[np.float64]]:
+    """Return titles of datasets and of levels (without majority), and the mean scores, nan where missing.
 
-    A dataset's scores are over the examples that every level answered; its title says how many.
+    A dataset's scores are over the examples that every level answered; its title gives their number.
     """
     levels = sorted({row.level for run in runs for row in run.rows if row.level >= 0})
     titles, values = [], []
     for name in runs[0].datasets:
-        found, n = on_common(runs, name, levels)
+        scores, n = scores_by_level(runs, name, levels)
         titles.append(title_of(name) + (f" (n = {n:,})" if n else ""))
-        values.append([float(np.mean(cell)) if cell else float("nan") for cell in found.values()])
-    return titles, [runs[0].title(level) for level in levels], np.asarray(values)
+        values.append([float(np.mean(cell)) if cell else float("nan") for cell in scores.values()])
+    return titles, [runs[0].level_title(level) for level in levels], np.asarray(values)

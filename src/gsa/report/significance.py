@@ -1,9 +1,9 @@
 """Statistics: gold and predicted classes in, differences with intervals and p values out. Knows no model.
 
-A bootstrap draws examples with replacement, whole dialogues where these are known, the same ones for both
-contestants and all seeds; with several seeds it draws seeds too, the same ones for both. Metrics are read off
-confusion counts, so that 10,000 draws are a few matrix products. All numbers are percent unless said
-otherwise.
+A bootstrap resamples examples with replacement, whole dialogues where these are known, the same ones for both
+models and all seeds; with several seeds it resamples seeds too, the same ones for both. Metrics are computed
+from confusion counts, so that 10,000 resamples are a few sparse matrix products. All numbers are percent
+unless stated otherwise.
 """
 
 from collections.abc import Sequence
@@ -11,35 +11,41 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 Classes = NDArray[np.int64]
 Numbers = NDArray[np.float64]
-RESAMPLES, CHUNK = 10_000, 250
+RESAMPLES = 10_000
+CHUNK, CHUNK_DRAWS = 250, 2**21
+"""Most resamples, and most drawn examples, in memory at once."""
 
 
 def score_of_counts(counts: Numbers, metric: str) -> Numbers:
     """Return a metric in percent from confusion counts [..., gold, predicted]; 0 where nothing is counted.
 
-    The metrics are those of `metrics`; classes that neither occur nor are answered do not enter a mean.
+    The metrics are those of `metrics`; classes that neither occur nor are predicted do not enter a mean.
     """
     right = np.diagonal(counts, axis1=-2, axis2=-1)
-    gold, said = counts.sum(-1), counts.sum(-2)
-    there = gold + said > 0
+    gold, predicted = counts.sum(-1), counts.sum(-2)
+    occurs = gold + predicted > 0
     match metric:
         case "accuracy" | "acc2_has0" | "acc2_non0":
             return 100 * _ratio(right.sum(-1), gold.sum(-1))
         case "weighted_f1" | "weighted_f1_has0":
-            return 100 * _ratio((gold * _ratio(2 * right, gold + said)).sum(-1), gold.sum(-1))
+            return 100 * _ratio((gold * _ratio(2 * right, gold + predicted)).sum(-1), gold.sum(-1))
         case "macro_f1":
-            return 100 * _ratio(_ratio(2 * right, gold + said).sum(-1), there.sum(-1))
+            return 100 * _ratio(_ratio(2 * right, gold + predicted).sum(-1), occurs.sum(-1))
         case "macro_recall":
-            return 100 * _ratio(_ratio(right, gold).sum(-1), there.sum(-1))
+            return 100 * _ratio(_ratio(right, gold).sum(-1), occurs.sum(-1))
     raise ValueError(f"unknown metric '{metric}'")
 
 
-def _ratio(above: Numbers, below: NDArray[np.generic]) -> Numbers:
-    found: Numbers = np.divide(above, below, out=np.zeros(np.shape(above)), where=np.asarray(below) > 0)
-    return found
+def _ratio(numerator: Numbers, denominator: NDArray[np.generic]) -> Numbers:
+    """Return a quotient, 0 where the denominator is 0."""
+    quotient: Numbers = np.divide(
+        numerator, denominator, out=np.zeros(np.shape(numerator)), where=np.asarray(denominator) > 0
+    )
+    return quotient
 
 
 def confusion(gold: Classes, predicted: Classes, labels: int) -> Numbers:
@@ -47,38 +53,54 @@ def confusion(gold: Classes, predicted: Classes, labels: int) -> Numbers:
     return np.bincount(gold * labels + predicted, minlength=labels**2).reshape(labels, labels).astype(float)
 
 
-def drawn_scores(
-    gold: Classes,
-    predicted: Classes,
-    labels: int,
-    metric: str,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-    dialogues: Classes | None = None,
-) -> Numbers:
-    """Return scores (resamples, contestants) of answers (contestants, examples) on bootstrap samples.
+@dataclass(frozen=True)
+class Classifications:
+    """The classes that several models predict for the same examples, and the metric that scores them."""
 
-    All contestants are scored on the same draws: of examples, or of whole dialogues where `dialogues`
-    (examples,) says which one each is of. Examples with the same gold and the same answers of all
-    contestants are counted together.
-    """
-    patterns, pattern = np.unique(np.vstack([gold, predicted]), axis=1, return_inverse=True)
-    pattern = np.asarray(pattern).reshape(-1)
-    cells = np.zeros((patterns.shape[1], len(predicted), labels**2))
-    for number, answers in enumerate(patterns[1:]):
-        cells[np.arange(len(answers)), number, patterns[0] * labels + answers] = 1
-    flat = cells.reshape(len(cells), -1)
-    unit = np.arange(len(gold)) if dialogues is None else np.unique(dialogues, return_inverse=True)[1]
-    held = np.zeros((int(unit.max()) + 1, len(flat)))
-    np.add.at(held, (unit, pattern), 1)
-    rng, n, found = np.random.default_rng(seed), len(held), []
-    for start in range(0, resamples, CHUNK):
-        rows = min(CHUNK, resamples - start)
-        drawn = rng.integers(n, size=(rows, n)) + n * np.arange(rows)[:, None]
-        times = np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n) @ held
-        counts = (times @ flat).reshape(rows, len(predicted), labels, labels)
-        found.append(score_of_counts(counts, metric))
-    return np.concatenate(found)
+    gold: Classes
+    """Shape (examples,)."""
+    predicted: Classes
+    """Shape (models, examples)."""
+    labels: int
+    """Number of classes."""
+    metric: str
+    dialogues: Classes | None = None
+    """Number of each example's dialogue, shape (examples,); None where that is not known."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError unless there are examples, and every model has a class for each of them."""
+        if self.predicted.shape != (len(self.predicted), len(self.gold)) or not len(self.gold):
+            n, shape = len(self.gold), self.predicted.shape
+            raise ValueError(f"expected the classes of {n} > 0 examples, found the shape {shape}")
+
+    def observed_scores(self) -> Numbers:
+        """Return the score of each model; shape (models,)."""
+        counts = [confusion(self.gold, predicted, self.labels) for predicted in self.predicted]
+        return np.stack([score_of_counts(count, self.metric) for count in counts])
+
+    def resampled_scores(self, resamples: int = RESAMPLES, seed: int = 0) -> Numbers:
+        """Return the scores (resamples, models) of bootstrap samples, the same samples for all models.
+
+        Whole dialogues are drawn where they are known. Memory grows with models times examples.
+        """
+        models, size = len(self.predicted), self.labels**2
+        unit = np.arange(len(self.gold))
+        if self.dialogues is not None:
+            unit = np.unique(self.dialogues, return_inverse=True)[1]
+        n = int(unit.max()) + 1
+        cells = self.gold * self.labels + self.predicted + size * np.arange(models)[:, None]
+        shape = (n, models * size)
+        counts_of_unit = csr_array((np.ones(cells.size), (np.tile(unit, models), cells.ravel())), shape)
+        rng, chunk, scores = np.random.default_rng(seed), max(1, min(CHUNK, CHUNK_DRAWS // n)), []
+        for start in range(0, resamples, chunk):
+            rows = min(chunk, resamples - start)
+            drawn = rng.integers(n, size=(rows, n)) + n * np.arange(rows)[:, None]
+            times = np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n)
+            counts = np.ascontiguousarray(times @ counts_of_unit)
+            scores.append(
+                score_of_counts(counts.reshape(rows, models, self.labels, self.labels), self.metric)
+            )
+        return np.concatenate(scores)
 
 
 @dataclass(frozen=True)
@@ -89,81 +111,56 @@ class Estimate:
     low: float
     high: float
     p: float
-    """Two-sided, of the hypothesis that the number is 0: below 0.05 where the 95% interval leaves 0 out."""
+    """Two-sided p value of the hypothesis that the number is 0: below 0.05 where the interval excludes 0."""
     n: int
     """Examples."""
     seeds: int
 
 
 @dataclass(frozen=True)
-class Sampled:
-    """Scores, or differences of scores, on one dataset with every seed, and the same of bootstrap samples."""
+class Bootstrap:
+    """Scores, or differences of scores, of every seed on one dataset, and the same on bootstrap samples."""
 
     observed: Numbers
     """Shape (seeds,)."""
-    drawn: Numbers
+    resampled: Numbers
     """Shape (resamples, seeds)."""
     n: int
     """Examples."""
 
 
-def scored(
-    gold: Classes,
-    answers: Classes,
-    labels: int,
-    metric: str,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-    dialogues: Classes | None = None,
-) -> Sampled:
-    """Score answers of shape (seeds, examples) or (examples,), and bootstrap samples of the examples."""
-    answers = np.atleast_2d(answers)
-    if answers.shape[1] != len(gold) or not len(gold):
-        raise ValueError(f"expected answers to {len(gold)} > 0 examples, found the shape {answers.shape}")
-    exact = np.stack([score_of_counts(confusion(gold, one, labels), metric) for one in answers])
-    return Sampled(exact, drawn_scores(gold, answers, labels, metric, resamples, seed, dialogues), len(gold))
+def bootstrap(models: Classifications, resamples: int = RESAMPLES, seed: int = 0) -> Bootstrap:
+    """Return the scores of models, one per seed, and those of bootstrap samples of the examples."""
+    scores = models.resampled_scores(resamples, seed)
+    return Bootstrap(models.observed_scores(), scores, len(models.gold))
 
 
-def paired(
-    gold: Classes,
-    first: Classes,
-    second: Classes,
-    labels: int,
-    metric: str,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-    dialogues: Classes | None = None,
-) -> Sampled:
-    """Return first minus second, seed by seed, on the same drawn examples; shapes as in `scored`."""
-    first, second = np.atleast_2d(first), np.atleast_2d(second)
-    if first.shape != second.shape:
-        raise ValueError(f"expected equal shapes, found {first.shape} and {second.shape}")
-    both = scored(gold, np.vstack([first, second]), labels, metric, resamples, seed, dialogues)
-    half = len(first)
-    return Sampled(
-        both.observed[:half] - both.observed[half:], both.drawn[:, :half] - both.drawn[:, half:], both.n
-    )
+def paired_bootstrap(models: Classifications, resamples: int = RESAMPLES, seed: int = 0) -> Bootstrap:
+    """Return the first half of the models minus the second, pair by pair, on the same bootstrap samples."""
+    half, scores = len(models.predicted) // 2, bootstrap(models, resamples, seed)
+    observed = scores.observed[:half] - scores.observed[half:]
+    return Bootstrap(observed, scores.resampled[:, :half] - scores.resampled[:, half:], scores.n)
 
 
-def estimate(parts: Sequence[Sampled], seed: int = 0, level: float = 0.95) -> Estimate:
+def estimate(parts: Sequence[Bootstrap], seed: int = 0, level: float = 0.95) -> Estimate:
     """Return the mean over datasets and seeds with its interval of percentiles.
 
     Seeds are drawn with replacement where there are several, the same ones for all datasets. The p value is
-    twice the smaller share of draws on one side of 0, never below 2 / (draws + 1).
+    twice the smaller share of resamples on one side of 0, never below 2 / (resamples + 1).
     """
-    draws, seeds = parts[0].drawn.shape
-    chosen = np.random.default_rng(seed).integers(seeds, size=(draws, seeds))
-    rows = np.arange(draws)[:, None]
-    found = np.mean([part.drawn[rows, chosen].mean(1) for part in parts], axis=0)
-    low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
-    tail = min((found <= 0).sum(), (found >= 0).sum())
-    p = min(1.0, 2 * (float(tail) + 1) / (draws + 1))
+    resamples, seeds = parts[0].resampled.shape
+    drawn = np.random.default_rng(seed).integers(seeds, size=(resamples, seeds))
+    rows = np.arange(resamples)[:, None]
+    means = np.mean([part.resampled[rows, drawn].mean(1) for part in parts], axis=0)
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    tail = min((means <= 0).sum(), (means >= 0).sum())
+    p = min(1.0, 2 * (float(tail) + 1) / (resamples + 1))
     value = float(np.mean([part.observed.mean() for part in parts]))
     return Estimate(value, float(low), float(high), p, sum(part.n for part in parts), seeds)
 
 
 def mean_sd(values: Sequence[float]) -> tuple[float, float]:
-    """Return mean and sample standard deviation; the latter is nan of a single value."""
+    """Return mean and sample standard deviation; the latter is nan for a single value."""
     return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
 
 
@@ -181,7 +178,7 @@ class TTest:
 
 
 def t_test(differences: Sequence[float]) -> TTest:
-    """Return the paper's test (table 3): differences of systems, one a dataset, against 0."""
+    """Return the paper's test (table 3): differences of systems, one per dataset, against 0."""
     from scipy.stats import ttest_1samp
 
     n = len(differences)
@@ -204,44 +201,30 @@ def mcnemar(gold: Classes, first: Classes, second: Classes) -> tuple[int, int, f
 def holm(ps: Sequence[float]) -> list[float]:
     """Return Holm's adjusted p values, in the order given."""
     order = np.argsort(ps, kind="stable")
-    raised = np.asarray(ps, dtype=float)[order] * (len(ps) - np.arange(len(ps)))
-    found = np.empty(len(ps))
-    found[order] = np.minimum(np.maximum.accumulate(raised), 1.0) if len(ps) else raised
-    return [float(p) for p in found]
+    scaled = np.asarray(ps, dtype=float)[order] * (len(ps) - np.arange(len(ps)))
+    adjusted = np.empty(len(ps))
+    adjusted[order] = np.minimum(np.maximum.accumulate(scaled), 1.0) if len(ps) else scaled
+    return [float(p) for p in adjusted]
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """How far confidence is from accuracy, by bins of confidence of equal width; fractions, not percent."""
+    """Confidence and accuracy by bins of confidence of equal width; fractions, not percent."""
 
     error: float
     """Expected calibration error: the mean distance, weighted by examples."""
     confidence: Numbers
-    """Mean of each bin, nan of an empty one; shape (bins,)."""
+    """Mean of each bin, nan for an empty one; shape (bins,)."""
     accuracy: Numbers
     n: Classes
 
 
 def calibration(probabilities: Numbers, gold: Classes, bins: int = 10) -> Calibration:
-    """Compare the probability of the likeliest label with being right; `probabilities` (examples, labels)."""
+    """Return the calibration of the most probable label; `probabilities` has the shape (examples, labels)."""
     confidence, right = probabilities.max(1), probabilities.argmax(1) == gold
-    place = np.minimum((confidence * bins).astype(np.int64), bins - 1)
-    n = np.bincount(place, minlength=bins)
-    sums = [np.bincount(place, weights=of.astype(float), minlength=bins) for of in (confidence, right)]
+    index = np.minimum((confidence * bins).astype(np.int64), bins - 1)
+    n = np.bincount(index, minlength=bins)
+    sums = [np.bincount(index, weights=v.astype(float), minlength=bins) for v in (confidence, right)]
     error = float(np.abs(sums[0] - sums[1]).sum() / max(1, len(gold)))
-    mean, share = (np.divide(of, n, out=np.full(bins, np.nan), where=n > 0) for of in sums)
-    return Calibration(error, mean, share, n)
-
-
-def backward_transfer(scores: Numbers, learned: Sequence[int]) -> float:
-    """Return the mean change of the datasets from the level that learned them to the last.
-
-    `scores` is (levels, datasets), untuned first; `learned` has the level that first tuned each dataset.
-    Those of the last level have had nothing after them and do not count; nan if there are no others.
-    """
-    earlier = [(level, i) for i, level in enumerate(learned) if level < len(scores) - 1]
-    return (
-        float(np.mean([scores[-1, i] - scores[level, i] for level, i in earlier]))
-        if earlier
-        else float("nan")
-    )
+    mean, accuracy = (np.divide(total, n, out=np.full(bins, np.nan), where=n > 0) for total in sums)
+    return Calibration(error, mean, accuracy, n)

@@ -1,7 +1,7 @@
-"""The paper's tables 1 to 5, beside rows measured here: arms in, tables out.
+"""The paper's tables 1 to 5, with rows measured here: arms in, tables out.
 
-A cell of several seeds is their mean and standard deviation; one taken over fewer examples than others of its
-column says its n.
+A cell of several seeds is their mean and standard deviation; a cell taken over fewer examples than others of
+its column gives its n.
 """
 
 import csv
@@ -14,13 +14,13 @@ import numpy as np
 from gsa.data.task import TASKS
 from gsa.datasets.catalogue import CATALOGUE
 from gsa.datasets.stats import stats
-from gsa.evaluation.results import Result
-from gsa.report.measured_run import Run, main_metric
+from gsa.evaluation.results import MAJORITY, Result
+from gsa.report.measured_run import MeasuredRun, main_metric
 from gsa.report.paper import BENCHMARK, FEW_SHOT, TABLE_1, TABLE_3, TABLE_4, TABLE_5, TABLE_5_RATIO, Published
-from gsa.report.runs import size_of
+from gsa.report.runs import backbone_size
 from gsa.report.significance import mean_sd
 
-Arms = Mapping[str, Sequence[Run]]
+Arms = Mapping[str, Sequence[MeasuredRun]]
 PUBLISHED, MEASURED = "published", "measured here"
 ERC = ("iemocap", "meld", "emorynlp")
 LEVELS = {"SA": BENCHMARK[:3], "ERC": ERC, "SD": BENCHMARK[6:]}
@@ -30,10 +30,10 @@ KINDS = {1: "sentiment analysis", 2: "emotion recognition in conversation", 3: "
 
 @dataclass(frozen=True)
 class Table:
-    """A table with what is to be known about it."""
+    """A table with its notes."""
 
     name: str
-    """Of its file."""
+    """Name of its file."""
     title: str
     header: tuple[str, ...]
     rows: list[list[str]]
@@ -61,31 +61,31 @@ def title_of(dataset: str) -> str:
     return CATALOGUE[dataset].title.partition(" (")[0] if dataset in CATALOGUE else dataset
 
 
-def number(values: Sequence[float]) -> str:
-    """Return a mean with its standard deviation over seeds, if there are several; empty of nothing."""
+def format_mean(values: Sequence[float]) -> str:
+    """Return a mean with its standard deviation over seeds, if there are several; empty without values."""
     if not values:
         return ""
     mean, sd = mean_sd(values)
     return f"{mean:.2f}" + (f" ± {sd:.2f}" if len(values) > 1 else "")
 
 
-def rows_at(runs: Sequence[Run], dataset: str, level: int | None = None) -> list[Result]:
-    """Return the main rows of runs at a level, each one's last if none is given."""
-    found = [run.row(run.last if level is None else level, dataset) for run in runs]
-    return [row for row in found if row is not None]
+def main_rows(runs: Sequence[MeasuredRun], dataset: str, level: int | None = None) -> list[Result]:
+    """Return the main rows of runs at a level; without a level at the last level of each run."""
+    rows = [run.main_row(run.last if level is None else level, dataset) for run in runs]
+    return [row for row in rows if row is not None]
 
 
-def cells_of(rows: Sequence[Sequence[Result]], largest: Sequence[int]) -> list[str]:
-    """Return a cell a dataset; `largest` has the most examples that its column was measured on."""
+def format_cells(rows: Sequence[Sequence[Result]], largest: Sequence[int]) -> list[str]:
+    """Return one cell per dataset from its rows; `largest` has the largest n of each dataset's column."""
     cells = []
-    for mine, most in zip(rows, largest, strict=True):
-        n = min((row.n for row in mine), default=0)
-        cells.append(number([row.value for row in mine]) + (f" (n={n})" if 0 < n < most else ""))
+    for cell_rows, most in zip(rows, largest, strict=True):
+        n = min((row.n for row in cell_rows), default=0)
+        cells.append(format_mean([row.value for row in cell_rows]) + (f" (n={n})" if 0 < n < most else ""))
     return cells
 
 
-def most_examples(arms: Arms, datasets: Sequence[str]) -> list[int]:
-    """Return the largest n of each dataset's main rows; that of a majority is not of a model's sample."""
+def largest_n(arms: Arms, datasets: Sequence[str]) -> list[int]:
+    """Return the largest n of each dataset's main rows of models; majority rows do not count."""
     rows = [row for runs in arms.values() for run in runs for row in run.rows if row.level >= 0]
     return [
         max((row.n for row in rows if row.dataset == name and row.metric == main_metric(name)), default=0)
@@ -94,7 +94,7 @@ def most_examples(arms: Arms, datasets: Sequence[str]) -> list[int]:
 
 
 def table_1() -> Table:
-    """Return the data, counted from the files that are here, beside what the paper prints."""
+    """Return the data, counted from the files that are present, with what the paper prints."""
     header = ("task", "level", "dataset", "average words", "total", "paper: average length", "paper: total")
     rows, notes = [], []
     for row in stats(BENCHMARK):
@@ -110,7 +110,7 @@ def table_1() -> Table:
 
 
 def table_2() -> Table:
-    """Return which information each level's instruction asks for, read off the instructions themselves."""
+    """Return which information each level's instruction asks for, read from the instructions themselves."""
     words = ("semantic", "context", "linguistic")
     rows = [
         [task.name, str(task.level), *("yes" if word in task.instruction else "no" for word in words)]
@@ -121,23 +121,24 @@ def table_2() -> Table:
 
 
 def _published(row: Published, datasets: Sequence[str], *between: str) -> list[str]:
+    """Return the cells of a published row, `between` before its scores."""
     name = row.system + (" (multimodal)" if row.multimodal else "")
-    scores = [f"{row.scores[each]:.2f}" if each in row.scores else "" for each in datasets]
+    scores = [f"{row.scores[dataset]:.2f}" if dataset in row.scores else "" for dataset in datasets]
     return [name, row.size or "not stated", PUBLISHED, *between, *scores]
 
 
 def table_3(arms: Arms) -> Table:
-    """Return every row of the paper's table 3, then majority, untuned, and the last level of arms."""
-    largest = most_examples(arms, BENCHMARK)
+    """Return every row of the paper's table 3, then majority, untuned, and the last level of each arm."""
+    largest = largest_n(arms, BENCHMARK)
     rows = [_published(row, BENCHMARK, "", "") for row in TABLE_3]
-    for level, having in _floors(arms):
-        found = [rows_at(having, name, level)[:1] for name in BENCHMARK]
-        size = size_of(having[0]) if level == 0 else ""
-        rows.append([having[0].title(level), size, MEASURED, "", "", *cells_of(found, largest)])
+    for level, having in _floor_runs(arms):
+        main = [main_rows(having, name, level)[:1] for name in BENCHMARK]
+        size = backbone_size(having[0]) if level == 0 else ""
+        rows.append([having[0].level_title(level), size, MEASURED, "", "", *format_cells(main, largest)])
     for arm, runs in arms.items():
-        found = [rows_at(runs, name) for name in BENCHMARK]
-        if any(found) and not runs[0].few_shot:
-            rows.append([*_said_of(arm, runs), *cells_of(found, largest)])
+        main = [main_rows(runs, name) for name in BENCHMARK]
+        if any(main) and not runs[0].few_shot:
+            rows.append([*_arm_cells(arm, runs), *format_cells(main, largest)])
     header = ("system", "size", "from", "seeds", "examples", *map(title_of, BENCHMARK))
     metrics = ", ".join(f"{title_of(name)} {main_metric(name)}" for name in BENCHMARK)
     notes: tuple[str, ...] = (
@@ -154,51 +155,51 @@ def table_3(arms: Arms) -> Table:
     return Table("table-3", "Table 3: the benchmark", header, rows, notes)
 
 
-def _said_of(arm: str, runs: Sequence[Run]) -> list[str]:
+def _arm_cells(arm: str, runs: Sequence[MeasuredRun]) -> list[str]:
     """Return an arm's cells before its scores."""
-    examples = f"{runs[0].examples:,}" if runs[0].counts else ""
-    return [arm, size_of(runs[0]), MEASURED, str(len(runs)), examples]
+    examples = f"{runs[0].training_examples:,}" if runs[0].example_counts else ""
+    return [arm, backbone_size(runs[0]), MEASURED, str(len(runs)), examples]
 
 
-def _floors(arms: Arms) -> list[tuple[int, list[Run]]]:
-    """Return majority and untuned with the runs that have rows of them, one of each backbone.
+def _floor_runs(arms: Arms) -> list[tuple[int, list[MeasuredRun]]]:
+    """Return the levels majority and untuned with the runs that have rows of them, one entry per backbone.
 
-    Where an arm of that name is measured for itself, its row says it.
+    An entry is left out where an arm has its name: the arm's own row replaces it.
     """
-    runs = [run for mine in arms.values() for run in mine if run.recipe and not run.few_shot]
-    majority = [run for run in runs if rows_of_level(run, -1)]
-    untuned: dict[str, list[Run]] = {}
+    runs = [run for members in arms.values() for run in members if run.recipe and not run.few_shot]
+    majority = [run for run in runs if _benchmark_rows(run, MAJORITY)]
+    untuned: dict[str, list[MeasuredRun]] = {}
     for run in runs:
-        if run.recipe and rows_of_level(run, 0):
+        if run.recipe and _benchmark_rows(run, 0):
             untuned.setdefault(run.recipe.backbone.name, []).append(run)
-    floors = ([(-1, majority)] if majority else []) + [(0, mine) for mine in untuned.values()]
-    return [(level, mine) for level, mine in floors if mine[0].title(level) not in arms]
+    floors = ([(MAJORITY, majority)] if majority else []) + [(0, members) for members in untuned.values()]
+    return [(level, members) for level, members in floors if members[0].level_title(level) not in arms]
 
 
-def rows_of_level(run: Run, level: int) -> list[Result]:
+def _benchmark_rows(run: MeasuredRun, level: int) -> list[Result]:
     """Return a run's rows of a level on the benchmark."""
     return [row for row in run.rows if row.level == level and row.dataset in BENCHMARK]
 
 
 def table_4(arms: Arms) -> Table:
-    """Return emotion recognition under each arm that was tuned on it, beside the paper's rows."""
-    there = {
+    """Return emotion recognition with each arm that was tuned on it, after the paper's rows."""
+    tuned = {
         arm: runs
         for arm, runs in arms.items()
-        if not runs[0].few_shot and any(runs[0].learned(name) and rows_at(runs, name) for name in ERC)
+        if not runs[0].few_shot and any(runs[0].learned_at(name) and main_rows(runs, name) for name in ERC)
     }
-    shared = [name for name in ERC if there and all(rows_at(runs, name) for runs in there.values())]
-    largest = most_examples(there, ERC)
+    shared = [name for name in ERC if tuned and all(main_rows(runs, name) for runs in tuned.values())]
+    largest = largest_n(tuned, ERC)
     rows = [
         [row.system, row.size, PUBLISHED, "", "", *(f"{row.scores[name]:.2f}" for name in ERC),
          f"{np.mean(list(row.scores.values())):.2f}"]
         for row in TABLE_4
     ]  # fmt: skip
-    for arm, runs in there.items():
-        found = [rows_at(runs, name) for name in ERC]
-        whole = [[row.value for name in shared for row in rows_at([run], name)] for run in runs]
-        means = [float(np.mean(values)) for values in whole if shared and len(values) == len(shared)]
-        rows.append([*_said_of(arm, runs), *cells_of(found, largest), number(means)])
+    for arm, runs in tuned.items():
+        main = [main_rows(runs, name) for name in ERC]
+        shared_values = [[row.value for name in shared for row in main_rows([run], name)] for run in runs]
+        means = [float(np.mean(values)) for values in shared_values if shared and len(values) == len(shared)]
+        rows.append([*_arm_cells(arm, runs), *format_cells(main, largest), format_mean(means)])
     header = ("tuned as", "size", "from", "seeds", "examples", *map(title_of, ERC), "average")
     over = f"The average of measured rows is over {', '.join(map(title_of, shared))}." if shared else ""
     note = "Weighted F1 in percent; mean ± standard deviation over seeds."
@@ -209,28 +210,28 @@ def table_4(arms: Arms) -> Table:
 
 def table_5(arms: Arms) -> Table:
     """Return few-shot generalisation: the paper's rows, then majority, untuned and few-shot arms."""
-    largest = most_examples(arms, FEW_SHOT)
+    largest = largest_n(arms, FEW_SHOT)
     rows = [_published(row, FEW_SHOT, "") for row in TABLE_5]
     rows.append(["ratio few-shot / train", "", PUBLISHED, "", *map(str, TABLE_5_RATIO.values())])
-    merged: dict[str, list[Run]] = {}
+    merged: dict[str, list[MeasuredRun]] = {}
     for arm, runs in arms.items():
-        if any(rows_at(runs, name) for name in FEW_SHOT):
+        if any(main_rows(runs, name) for name in FEW_SHOT):
             merged.setdefault(_family(arm), []).extend(runs)
-    every = [run for runs in merged.values() for run in runs]
-    majority = [rows_at(every, name, -1)[:1] for name in FEW_SHOT]
+    all_runs = [run for runs in merged.values() for run in runs]
+    majority = [main_rows(all_runs, name, MAJORITY)[:1] for name in FEW_SHOT]
     if any(majority):
-        rows.append(["majority", "", MEASURED, "", *cells_of(majority, largest)])
-    for family, runs in merged.items():  # each on a backbone of its own, which may be a finished chain
-        found = [rows_at(runs, name, 0) for name in FEW_SHOT]
-        if any(found) and any(run.last > 0 for run in runs):
+        rows.append(["majority", "", MEASURED, "", *format_cells(majority, largest)])
+    for family, runs in merged.items():  # with a backbone of its own, which may be a finished chain
+        main = [main_rows(runs, name, 0) for name in FEW_SHOT]
+        if any(main) and any(run.last > 0 for run in runs):
             title = f"{family}, before its examples" if len(merged) > 1 else "untuned"
-            rows.append([title, size_of(runs[0]), MEASURED, "", *cells_of(found, largest)])
+            rows.append([title, backbone_size(runs[0]), MEASURED, "", *format_cells(main, largest)])
     for family, runs in merged.items():
-        found = [rows_at(runs, name) for name in FEW_SHOT]
+        main = [main_rows(runs, name) for name in FEW_SHOT]
         shots = sorted({s.per_class for run in runs for s in run.sources.values() if s.per_class})
         name = family + (f", k = {', '.join(map(str, shots))}" if shots else "")
         seeds = str(len({run.seed for run in runs}))
-        rows.append([name, size_of(runs[0]), MEASURED, seeds, *cells_of(found, largest)])
+        rows.append([name, backbone_size(runs[0]), MEASURED, seeds, *format_cells(main, largest)])
     header = ("system", "size", "from", "seeds", *map(title_of, FEW_SHOT))
     metrics = ", ".join(f"{title_of(name)} {main_metric(name)}" for name in FEW_SHOT)
     sizes = ", ".join(f"{title_of(n)} {m:,}" for n, m in zip(FEW_SHOT, largest, strict=True) if m)
@@ -239,7 +240,7 @@ def table_5(arms: Arms) -> Table:
 
 
 def _family(arm: str) -> str:
-    """Return an arm's name without the part of TweetEval at its end."""
+    """Return an arm's name without the TweetEval task at its end."""
     for name in FEW_SHOT:
         arm = arm.removesuffix("-" + name.removeprefix("tweeteval-"))
     return arm

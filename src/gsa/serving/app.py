@@ -6,11 +6,12 @@ In: a Predictor and Limits. Out: an ASGI application for uvicorn or a test's cli
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fastapi import Depends, FastAPI, Request, Response
+import fastapi
+from fastapi import APIRouter, Depends, FastAPI, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from fastapi.security import HTTPBearer
@@ -19,46 +20,64 @@ from starlette.exceptions import HTTPException
 
 from gsa import __version__
 from gsa.data.task import EMOTION, SARCASM, SENTIMENT
+from gsa.data.types import Prediction
 from gsa.errors import InputError
 from gsa.serving.limits import Limits
-from gsa.serving.middleware import GONE, Gate
-from gsa.serving.page_access import MakePage, Page
-from gsa.serving.requests import Body, ask
-from gsa.serving.scheduler import ClosedError, FullError, Job, Predict, Worker
-from gsa.serving.schemas import Anything, Conversations, Emotions, Error, Label, Labels, Sentences
+from gsa.serving.middleware import CLIENT_LEFT, RequestMiddleware
+from gsa.serving.page import MountedPage, Page
+from gsa.serving.requests import Body, parse_request
+from gsa.serving.scheduler import (
+    QueueFullError,
+    Request,
+    Scheduler,
+    SchedulerClosedError,
+    predict_groups,
+)
+from gsa.serving.schemas import (
+    ClassifyRequest,
+    ConversationRequest,
+    ErrorResponse,
+    LabelResponse,
+    LabelsResponse,
+    SentenceRequest,
+    TurnLabelsResponse,
+)
 from gsa.serving.telemetry import Metrics
 
 if TYPE_CHECKING:
     from gsa.prediction.predictor import Predictor
 
-LONGEST = 300
-"""Letters of a sentence about a request that is not as expected."""
-ENDING = 5.0
-"""Seconds that the end of the application waits for the worker, after the server itself has waited."""
+MAX_MESSAGE = 300
+"""Characters of the sentence about a request that is refused."""
+JOIN_TIMEOUT = 5.0
+"""Seconds that the end of the application waits for the scheduler, after the server itself has waited."""
 NOT_JSON = "body: expected JSON in UTF-8"
-
+NO_PAGE = (
+    "no web page: it is off (--no-page), or the extra `web` is missing (pip install '.[web]' in a clone); "
+    "the API is described at /openapi.json"
+)
 PATHS = {
     "/", "/v1/sentiment", "/v1/emotion", "/v1/sarcasm", "/v1/classify",
     "/health", "/ready", "/metrics", "/docs", "/openapi.json",
 }  # fmt: skip
-WHY = {
+STATUSES = {
     400: "The body is not JSON in UTF-8.",
     401: "The token is missing or wrong.",
     408: "The body came too slowly.",
     413: "The body is too large.",
     415: "The content type is not JSON.",
     422: "The request is not as described, or beyond a limit; the sentence says where.",
-    429: "Too many requests wait; Retry-After says when to come again.",
+    429: "Too many requests are waiting; Retry-After says when to come again.",
     500: "The server failed; its log has the id.",
     503: "The server is stopping.",
 }
+ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorResponse, "description": text} for status, text in STATUSES.items()
+}
 
 
-NO_PAGE = "the web page is off; the API is described at /openapi.json"
-
-
-class Json(JSONResponse):
-    """JSON in ASCII: floats as Python writes them, and whatever letters a user sent."""
+class AsciiJSONResponse(JSONResponse):
+    """JSON in ASCII, which holds whatever characters a user sent; floats as Python writes them."""
 
     def render(self, content: Any) -> bytes:
         """Return the body."""
@@ -67,40 +86,34 @@ class Json(JSONResponse):
 
 @dataclass(frozen=True)
 class Service:
-    """A server's parts, for whoever runs it."""
+    """The parts of a server."""
 
     app: FastAPI
-    worker: Worker
+    scheduler: Scheduler
     metrics: Metrics
-    page: Page | None = None
+    page: MountedPage | None = None
 
 
 def make_service(
-    predictor: "Predictor",
-    limits: Limits | None = None,
-    token: str = "",
-    page: MakePage | str = NO_PAGE,
-    predict: Predict | None = None,
+    predictor: "Predictor", limits: Limits | None = None, token: str = "", page: Page | None = None
 ) -> Service:
-    """Return the application and its worker, which starts and ends with the application's lifespan.
+    """Return the application and its scheduler, which starts and ends with the application's lifespan.
 
-    `token` is what clients must bring; empty lets everyone in. `page` makes the web page at `/`, or is the
-    sentence that stands there instead. `predict` answers in the predictor's place.
+    `token` is what clients must bring; empty lets everyone in. `page` is the web page at `/`.
     """
     limits = limits or Limits()
-    worker = Worker(
-        predict or predictor.predict, limits, lambda queries, seconds: metrics.batch(queries, seconds)
-    )
-    metrics = Metrics(lambda: worker.waiting)
-    made = None if isinstance(page, str) else page(worker, limits)
+    predict = page.predict if page else lambda groups: predict_groups(predictor, groups)
+    scheduler = Scheduler(predict, limits, lambda queries, seconds: metrics.count_batch(queries, seconds))
+    metrics = Metrics(lambda: scheduler.waiting)
+    mounted = page.mount(scheduler, limits) if page else None
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        worker.start()
-        async with made.lifespan() if made else contextlib.nullcontext():
+        scheduler.start()
+        async with mounted.lifespan() if mounted else contextlib.nullcontext():
             yield
-        worker.close()
-        await asyncio.to_thread(worker.join, ENDING)
+        scheduler.close()
+        await asyncio.to_thread(scheduler.join, JOIN_TIMEOUT)
 
     app = FastAPI(
         title="gsa",
@@ -109,127 +122,134 @@ def make_service(
         "probabilities. Each path takes one input or many.",
         lifespan=lifespan,
         redoc_url=None,
-        default_response_class=Json,
+        default_response_class=AsciiJSONResponse,
     )
     app.add_middleware(
-        Gate, limits=limits, metrics=metrics, paths=PATHS, stopping=lambda: not worker.alive, token=token,
-        page=made,
-    )  # fmt: skip
-    _explain(app)
-    _add_labelling(app, predictor, limits, worker, token)
-    _add_watching(app, predictor, worker, metrics)
-    if isinstance(page, str):
-        _add_sentence(app, page)
-    return Service(app, worker, metrics, made)
+        RequestMiddleware, limits=limits, metrics=metrics, paths=PATHS, token=token, page=mounted
+    )
+    _add_error_handlers(app)
+    # In the OpenAPI only: the middleware checks the token before a body is read.
+    security = [Depends(HTTPBearer(auto_error=False))] if token else []
+    app.include_router(_label_routes(predictor, limits, scheduler), prefix="/v1", dependencies=security)
+    app.include_router(_state_routes(predictor, scheduler, metrics))
+    if not page:
+        app.get("/", include_in_schema=False)(_no_page)
+    return Service(app, scheduler, metrics, mounted)
 
 
-def _add_labelling(app: FastAPI, predictor: "Predictor", limits: Limits, worker: Worker, token: str) -> None:
-    async def answer(request: Request, body: Body, task: str = "", every: bool = False) -> Response:
-        asked = ask(predictor, limits, body, task, every)
-        job = Job(asked.portions, request.client.host if request.client else "")
-        request.scope["gsa.facts"] = {"queries": job.queries}
-        found = await _found(request, worker, job)
-        return Response(status_code=GONE) if found is None else Json(asked.json(found))
+def _label_routes(predictor: "Predictor", limits: Limits, scheduler: Scheduler) -> APIRouter:
+    router = APIRouter(responses=ERRORS, tags=["labels"])
 
-    errors: dict[int | str, dict[str, Any]] = {
-        status: {"model": Error, "description": why} for status, why in WHY.items()
-    }
-    # In the OpenAPI only; the gate is what checks it.
-    lock = [Depends(HTTPBearer(auto_error=False))] if token else []
-    extra: dict[str, Any] = {"responses": errors, "dependencies": lock, "tags": ["labels"]}
+    async def answer(http: fastapi.Request, body: Body, task: str = "", every_turn: bool = False) -> Response:
+        parsed = parse_request(predictor, limits, body, task, every_turn)
+        request = Request(parsed.groups, http.client.host if http.client else "")
+        http.scope["gsa.fields"] = {"queries": sum(map(len, parsed.groups))}
+        predictions = await _predict(http, scheduler, request)
+        if predictions is None:
+            return Response(status_code=CLIENT_LEFT)
+        return AsciiJSONResponse(parsed.json(predictions))
 
-    @app.post("/v1/sentiment", response_model=Label | Labels, **extra)
-    async def sentiment(request: Request, body: Sentences) -> Response:
+    @router.post("/sentiment", response_model=LabelResponse | LabelsResponse)
+    async def sentiment(http: fastapi.Request, body: SentenceRequest) -> Response:
         """Polarity of a text, or of each of a list."""
-        return await answer(request, body, SENTIMENT.name)
+        return await answer(http, body, SENTIMENT.name)
 
-    @app.post("/v1/emotion", response_model=Emotions, **extra)
-    async def emotion(request: Request, body: Conversations) -> Response:
+    @router.post("/emotion", response_model=TurnLabelsResponse)
+    async def emotion(http: fastapi.Request, body: ConversationRequest) -> Response:
         """Emotion of every turn of a conversation, or of each of a list."""
-        return await answer(request, body, EMOTION.name, every=True)
+        return await answer(http, body, EMOTION.name, every_turn=True)
 
-    @app.post("/v1/sarcasm", response_model=Label | Labels, **extra)
-    async def sarcasm(request: Request, body: Conversations) -> Response:
+    @router.post("/sarcasm", response_model=LabelResponse | LabelsResponse)
+    async def sarcasm(http: fastapi.Request, body: ConversationRequest) -> Response:
         """Whether the last turn of a conversation, or of each of a list, is sarcastic."""
-        return await answer(request, body, SARCASM.name)
+        return await answer(http, body, SARCASM.name)
 
-    @app.post("/v1/classify", response_model=Label | Labels, **extra)
-    async def classify(request: Request, body: Anything) -> Response:
+    @router.post("/classify", response_model=LabelResponse | LabelsResponse)
+    async def classify(http: fastapi.Request, body: ClassifyRequest) -> Response:
         """Any task of the model, or one of your own; of a conversation the last turn is labelled."""
-        return await answer(request, body)
+        return await answer(http, body)
+
+    return router
 
 
-async def _found(request: Request, worker: Worker, job: Job) -> Any:
-    """Wait for a job's answer; None if the client leaves first. Raises what the worker or model raised."""
-    worker.submit(job)
-    answer: asyncio.Future[Any] = asyncio.wrap_future(job.future)
-    left: asyncio.Future[Any] = asyncio.ensure_future(_left(request))
+async def _predict(
+    http: fastapi.Request, scheduler: Scheduler, request: Request
+) -> list[list[Prediction]] | None:
+    """Return a request's Predictions; None if the client leaves first, which takes it out of the queue."""
+    scheduler.submit(request)
+    answer: asyncio.Future[Any] = asyncio.wrap_future(request.future)
+    disconnect: asyncio.Future[Any] = asyncio.ensure_future(_wait_for_disconnect(http))
     try:
-        await asyncio.wait({answer, left}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({answer, disconnect}, return_when=asyncio.FIRST_COMPLETED)
         return answer.result() if answer.done() else None
     finally:
-        left.cancel()
+        disconnect.cancel()
         answer.cancel()
 
 
-async def _left(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
+async def _wait_for_disconnect(http: fastapi.Request) -> None:
+    while (await http.receive())["type"] != "http.disconnect":
         pass
 
 
-def _add_watching(app: FastAPI, predictor: "Predictor", worker: Worker, metrics: Metrics) -> None:
-    @app.get("/health", tags=["state"])
+def _state_routes(predictor: "Predictor", scheduler: Scheduler, metrics: Metrics) -> APIRouter:
+    router = APIRouter(tags=["state"])
+
+    @router.get("/health")
     async def health() -> dict[str, str]:
         """Whether the server runs."""
         return {"status": "ok", "version": __version__}
 
-    @app.get("/ready", tags=["state"], responses={503: {"model": Error, "description": WHY[503]}})
+    @router.get("/ready", responses={503: ERRORS[503]})
     async def ready() -> dict[str, Any]:
         """Whether requests are answered now, and by which tasks with which labels."""
-        if not worker.alive:
-            raise ClosedError
+        if not scheduler.alive:
+            raise SchedulerClosedError
         return {"status": "ready", "tasks": {task.name: task.labels for task in predictor.tasks.values()}}
 
-    @app.get("/metrics", tags=["state"], response_class=PlainTextResponse)
-    async def counts() -> Response:
-        """Counts for Prometheus."""
+    @router.get("/metrics", response_class=PlainTextResponse)
+    async def prometheus() -> Response:
+        """Metrics for Prometheus."""
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
-
-def _add_sentence(app: FastAPI, sentence: str) -> None:
-    @app.get("/", include_in_schema=False)
-    async def no_page() -> Response:
-        return PlainTextResponse(f"{sentence}\n", 404)
+    return router
 
 
-def _explain(app: FastAPI) -> None:
-    """Say every error as one sentence with the request's id."""
+async def _no_page() -> Response:
+    return PlainTextResponse(f"{NO_PAGE}\n", 404)
 
-    def said(request: Request, status: int, sentence: str, headers: Any = None) -> Response:
-        cut = sentence if len(sentence) <= LONGEST else f"{sentence[:LONGEST]}..."
-        return Json({"error": cut, "id": request.scope["gsa.id"]}, status, headers)
+
+def _add_error_handlers(app: FastAPI) -> None:
+    """Answer every error with one sentence and the request's id."""
+
+    def respond(
+        http: fastapi.Request, status: int, message: str, headers: Mapping[str, str] | None = None
+    ) -> Response:
+        short = message if len(message) <= MAX_MESSAGE else f"{message[:MAX_MESSAGE]}..."
+        return AsciiJSONResponse({"error": short, "id": http.scope["gsa.id"]}, status, headers)
 
     @app.exception_handler(InputError)
-    async def bad_input(request: Request, error: InputError) -> Response:
-        return said(request, 422, str(error))
+    async def bad_input(http: fastapi.Request, error: InputError) -> Response:
+        return respond(http, 422, str(error))
 
     @app.exception_handler(RequestValidationError)
-    async def not_as_described(request: Request, error: RequestValidationError) -> Response:
+    async def invalid(http: fastapi.Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
         if first["type"] == "json_invalid":
-            return said(request, 400, f"{NOT_JSON}: {first['ctx']['error']} at letter {first['loc'][1]}")
+            message = f"{NOT_JSON}: {first['ctx']['error']} at character {first['loc'][1]}"
+            return respond(http, 400, message)
         where = ".".join(str(part) for part in first["loc"])
-        return said(request, 422, f"{where}: {first['msg'].removeprefix('Value error, ')}")
+        return respond(http, 422, f"{where}: {first['msg'].removeprefix('Value error, ')}")
 
     @app.exception_handler(HTTPException)
-    async def refused(request: Request, error: HTTPException) -> Response:
-        says = NOT_JSON if error.status_code == 400 else str(error.detail)
-        return said(request, error.status_code, says, error.headers)
+    async def http_error(http: fastapi.Request, error: HTTPException) -> Response:
+        message = NOT_JSON if error.status_code == 400 else str(error.detail)
+        return respond(http, error.status_code, message, error.headers)
 
-    @app.exception_handler(FullError)
-    async def full(request: Request, error: FullError) -> Response:
-        return said(request, 429, str(error), {"retry-after": str(error.seconds)})
+    @app.exception_handler(QueueFullError)
+    async def queue_full(http: fastapi.Request, error: QueueFullError) -> Response:
+        return respond(http, 429, str(error), {"retry-after": str(error.retry_after)})
 
-    @app.exception_handler(ClosedError)
-    async def closed(request: Request, error: ClosedError) -> Response:
-        return said(request, 503, "the server is stopping", {"retry-after": "5"})
+    @app.exception_handler(SchedulerClosedError)
+    async def closed(http: fastapi.Request, error: SchedulerClosedError) -> Response:
+        return respond(http, 503, str(error), {"retry-after": "5"})

@@ -1,50 +1,40 @@
-"""The gate before every route: who may enter, how much, for how long; and what is told of each request.
+"""The middleware around all routes: who may ask, how much, for how long, and the log and metrics of it.
 
-An ASGI middleware. A request to /v1 reaches the application only with the right token, a JSON content
-type and a whole body within the limit, which it gets in one piece. Every answer carries the request's id,
-every request is counted and logged without its texts, and an unforeseen exception ends as a 500.
+A request to /v1 reaches the application only with the right token, a JSON content type and a whole body
+within the limit, which it gets in one piece. Every answer carries the request's id, every request is counted
+and logged without its texts, and an unforeseen exception ends as a 500.
 """
 
 import asyncio
 import hmac
-import json
 import logging
 import time
 import uuid
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection
 from typing import Any
 
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gsa.serving.limits import Limits
-from gsa.serving.page_access import BUTTONS, HEADERS, Page, password
+from gsa.serving.page import EVENTS, HEADERS, MountedPage, basic_password
 from gsa.serving.telemetry import Metrics, log
 
 DISCARD = 4 * 2**20
-"""Bytes beyond the limit that are read and dropped, so that most clients hear why before the line closes."""
-GONE = 499
+"""Bytes beyond the limit that are read and dropped, so that most clients get to see the 413."""
+CLIENT_LEFT = 499
 """Status that is counted where the client left before its answer."""
-PAGE = "page"
-"""What is told instead of the paths of the web page."""
-UPLOADS = 4
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+MAX_UPLOADS = 4
 """Files that may arrive at a time; each is held in memory until it is whole."""
+STOPPING = HTTPException(503, "the server is stopping", {"retry-after": "5", "connection": "close"})
 
 
-class RefusedError(Exception):
-    """A request that is not let in."""
-
-    def __init__(self, status: int, sentence: str, headers: Mapping[str, str] | None = None) -> None:
-        """`headers` go with the answer."""
-        self.status, self.sentence, self.headers = status, sentence, dict(headers or {})
-        super().__init__(sentence)
-
-
-class GoneError(Exception):
-    """The client left."""
-
-
-class Gate:
-    """Wraps the application."""
+class RequestMiddleware:
+    """Wraps the application, and the page's application beside it."""
 
     def __init__(
         self,
@@ -52,13 +42,12 @@ class Gate:
         limits: Limits,
         metrics: Metrics,
         paths: Collection[str],
-        stopping: Callable[[], bool],
         token: str = "",
-        page: Page | None = None,
+        page: MountedPage | None = None,
     ) -> None:
-        """`paths` are those that may be told; an empty token lets everyone in."""
+        """`paths` are those that may be logged; an empty token lets everyone in."""
         self.app, self.limits, self.metrics, self.paths = app, limits, metrics, frozenset(paths)
-        self.stopping, self.token, self.page = stopping, token.encode(), page
+        self.token, self.page = token.encode(), page
         self._uploads = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -66,134 +55,124 @@ class Gate:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        began, status = time.monotonic(), 0
-        request = scope["gsa.id"] = uuid.uuid4().hex
-        shown = self.page is not None and self.page.lets(scope["method"], scope["path"])
-        inner = self.page.app if self.page and shown else self.app
+        started, status = time.monotonic(), 0
+        request_id = scope["gsa.id"] = uuid.uuid4().hex
+        page = self.page if self.page and self.page.allows(scope["method"], scope["path"]) else None
 
-        async def tell(message: Message) -> None:
+        async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                more = {"x-request-id": request, **(HEADERS if shown else {})}
-                pairs = [(name.encode(), value.encode()) for name, value in more.items()]
-                message["headers"] = [*message.get("headers", ()), *pairs]
+                headers = MutableHeaders(scope=message)
+                headers.update({"x-request-id": request_id, **(HEADERS if page else {})})
             await send(message)
 
-        try:
-            entered = self._entered_page if shown else self._entered
-            await inner(scope, await entered(scope, receive), tell)
-        except RefusedError as refused:
-            await _say(tell, refused.status, refused.sentence, request, refused.headers)
-        except GoneError:
-            pass
-        except Exception as error:
-            log("failed", logging.ERROR, error, id=request)
+        async def refuse(error: HTTPException) -> None:
             if not status:
-                await _say(tell, 500, "the server failed; its log has more under this id", request, {})
+                response = JSONResponse(
+                    {"error": error.detail, "id": request_id}, error.status_code, error.headers
+                )
+                await response(scope, receive, send_with_id)
+
+        try:
+            if page:
+                await page.app(scope, await self._admit_to_page(page, scope, receive), send_with_id)
+            else:
+                await self.app(scope, await self._admit(scope, receive), send_with_id)
+        except HTTPException as error:
+            await refuse(error)
+        except ClientDisconnect:
+            pass
+        except asyncio.CancelledError:  # a stop that waits no longer
+            await refuse(STOPPING)
+        except Exception as error:
+            log("failed", logging.ERROR, error, id=request_id)
+            await refuse(HTTPException(500, "the server failed; its log has more under this id"))
         finally:
-            path = PAGE if shown else scope["path"] if scope["path"] in self.paths else "other"
-            seconds = time.monotonic() - began
-            self.metrics.answered(path, status or GONE, seconds)
-            if not shown or scope["method"] == "POST" or status >= 400:  # a page is a hundred small files
-                log(
-                    "request", id=request, path=path, method=_known(scope["method"]), status=status or GONE,
-                    seconds=round(seconds, 4), **scope.get("gsa.facts", {}),
-                )  # fmt: skip
+            self._record(scope, "page" if page else "", status or CLIENT_LEFT, time.monotonic() - started)
 
-    async def _entered(self, scope: Scope, receive: Receive) -> Receive:
-        """Return where the application gets the body from; raises RefusedError or GoneError."""
-        headers = {name.lower(): value for name, value in scope["headers"]}
-        asks = scope["path"].startswith("/v1/")
-        if self.token and (asks or scope["path"] == "/metrics"):
-            scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
-            if not hmac.compare_digest(given, self.token) or scheme.lower() != b"bearer":
-                says = "expected the header 'Authorization: Bearer TOKEN' with this server's token"
-                raise RefusedError(401, says, {"www-authenticate": "Bearer"})
-        if not asks or scope["method"] != "POST":
+    def _record(self, scope: Scope, path: str, status: int, seconds: float) -> None:
+        """Count and log a request; `path` is what is shown instead of the request's own, if not empty."""
+        path = path or (scope["path"] if scope["path"] in self.paths else "other")
+        self.metrics.count_request(path, status, seconds)
+        if path != "page" or scope["method"] == "POST" or status >= 400:  # a page is a hundred small files
+            method = scope["method"] if scope["method"] in METHODS else "other"
+            log("request", id=scope["gsa.id"], path=path, method=method, status=status,
+                seconds=round(seconds, 4), **scope.get("gsa.fields", {}))  # fmt: skip
+
+    async def _admit(self, scope: Scope, receive: Receive) -> Receive:
+        """Return where the API gets a request's body from; raises HTTPException or ClientDisconnect."""
+        headers = Headers(scope=scope)
+        api = scope["path"].startswith("/v1/")
+        if self.token and (api or scope["path"] == "/metrics"):
+            scheme, _, credentials = headers.get("authorization", "").partition(" ")
+            if scheme.lower() != "bearer" or not self._is_token(credentials.encode("latin-1")):
+                message = "expected the header 'Authorization: Bearer TOKEN' with this server's token"
+                raise HTTPException(401, message, {"www-authenticate": "Bearer"})
+        if not api or scope["method"] != "POST":
             return receive
-        return await self._whole(headers, receive, b"application/json", self.limits.body, self.limits.seconds)
+        return await self._buffer(headers, receive, "application/json", self.limits.body)
 
-    async def _entered_page(self, scope: Scope, receive: Receive) -> Receive:
-        """Do the same for a request of the page, whose token is the password that browsers ask for."""
-        headers = {name.lower(): value for name, value in scope["headers"]}
-        if self.token and not hmac.compare_digest(password(headers.get(b"authorization", b"")), self.token):
-            says = "expected this server's token as the password, with any name"
-            raise RefusedError(401, says, {"www-authenticate": 'Basic realm="gsa", charset="UTF-8"'})
+    async def _admit_to_page(self, page: MountedPage, scope: Scope, receive: Receive) -> Receive:
+        """Do the same for the page, whose token is the password that browsers ask for."""
+        headers, limits = Headers(scope=scope), self.limits
+        password = basic_password(headers.get("authorization", "").encode("latin-1"))
+        if self.token and not self._is_token(password):
+            message = "expected this server's token as the password, with any name"
+            raise HTTPException(401, message, {"www-authenticate": 'Basic realm="gsa", charset="UTF-8"'})
         if scope["method"] != "POST":
             return receive
-        if headers.get(b"sec-fetch-site", b"same-origin") not in (b"same-origin", b"none"):
-            raise RefusedError(403, "expected a request of this server's own page, found one of another site")
-        limits = self.limits
-        if scope["path"] in BUTTONS:
-            return await self._whole(headers, receive, b"application/json", limits.body, limits.seconds)
-        assert self.page is not None
-        kept = await asyncio.to_thread(self.page.size)
-        if self._uploads >= UPLOADS or kept + limits.upload > limits.kept:
-            raise RefusedError(429, "too many files are here already", {"retry-after": "60"})
+        if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+            raise HTTPException(403, "expected a request of this server's own page, found another site's")
+        if scope["path"] in EVENTS:
+            return await self._buffer(headers, receive, "application/json", limits.body)
+        stored = await asyncio.to_thread(page.stored_bytes)
+        if self._uploads >= MAX_UPLOADS or stored + limits.upload > limits.storage:
+            raise HTTPException(
+                429, "the server holds too many files: try again later", {"retry-after": "60"}
+            )
         self._uploads += 1
         try:
-            return await self._whole(
-                headers, receive, b"multipart/form-data", limits.upload, limits.upload_seconds
-            )
+            return await self._buffer(headers, receive, "multipart/form-data", limits.upload)
         finally:
             self._uploads -= 1
 
-    async def _whole(
-        self, headers: Mapping[bytes, bytes], receive: Receive, kind: bytes, most: int, seconds: float
-    ) -> Receive:
-        """Return where the application gets a body from, of a kind and at most so many bytes and seconds."""
-        if self.stopping():
-            raise RefusedError(503, "the server is stopping", {"retry-after": "5", "connection": "close"})
-        if headers.get(b"content-type", b"").split(b";")[0].strip().lower() != kind:
-            raise RefusedError(415, f"expected the header 'Content-Type: {kind.decode()}'")
-        length = headers.get(b"content-length", b"0")
-        if len(length) > 12 or (length.isdigit() and int(length) > most + DISCARD):
-            raise _too_large(most)
-        body = await self._body(receive, most, seconds)
-        sent = False
+    def _is_token(self, credentials: bytes) -> bool:
+        return hmac.compare_digest(credentials, self.token)
 
-        async def whole() -> Message:
-            nonlocal sent
-            if sent:
-                return await receive()
-            sent = True
-            return {"type": "http.request", "body": body, "more_body": False}
-
-        return whole
-
-    async def _body(self, receive: Receive, most: int, seconds: float) -> bytes:
-        parts, size = [], 0
+    async def _buffer(self, headers: Headers, receive: Receive, kind: str, limit: int) -> Receive:
+        """Read a body of a content type and at most `limit` bytes; return what hands it on in one piece."""
+        if headers.get("content-type", "").split(";")[0].strip().lower() != kind:
+            raise HTTPException(415, f"expected the header 'Content-Type: {kind}'")
+        too_large = HTTPException(413, f"expected a body of at most {limit:,} bytes", {"connection": "close"})
+        length = headers.get("content-length", "0")
+        if len(length) > 12 or (length.isdecimal() and int(length) > limit + DISCARD):
+            raise too_large
         try:
-            async with asyncio.timeout(seconds):
-                more = True
-                while more and size <= most + DISCARD:
-                    message = await receive()
-                    if message["type"] == "http.disconnect":
-                        raise GoneError
-                    part, more = message.get("body", b""), message.get("more_body", False)
-                    size += len(part)
-                    if size <= most:
-                        parts.append(part)
+            body = await asyncio.wait_for(_read(receive, limit), self.limits.timeout)
         except TimeoutError:
-            says = f"the body did not arrive within {seconds:g} s"
-            raise RefusedError(408, says, {"connection": "close"}) from None
-        if size > most:
-            raise _too_large(most)
-        return b"".join(parts)
+            message = f"the body did not arrive within {self.limits.timeout} s"
+            raise HTTPException(408, message, {"connection": "close"}) from None
+        if body is None:
+            raise too_large
+        messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def replay() -> Message:
+            return messages.pop() if messages else await receive()
+
+        return replay
 
 
-def _too_large(most: int) -> RefusedError:
-    return RefusedError(413, f"expected a body of at most {most:,} bytes", {"connection": "close"})
-
-
-def _known(method: str) -> str:
-    return method if method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS") else "other"
-
-
-async def _say(send: Send, status: int, sentence: str, request: str, headers: Mapping[str, Any]) -> None:
-    body = json.dumps({"error": sentence, "id": request}).encode()
-    fixed = {"content-type": "application/json", "content-length": str(len(body)), **headers}
-    pairs = [(name.encode(), value.encode()) for name, value in fixed.items()]
-    await send({"type": "http.response.start", "status": status, "headers": pairs})
-    await send({"type": "http.response.body", "body": body})
+async def _read(receive: Receive, limit: int) -> bytes | None:
+    """Return a body, None where it has more than `limit` bytes, of which at most DISCARD are read."""
+    parts: list[bytes] = []
+    size, more = 0, True
+    while more and size <= limit + DISCARD:
+        message: dict[str, Any] = dict(await receive())
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        part, more = message.get("body", b""), message.get("more_body", False)
+        size += len(part)
+        if size <= limit:
+            parts.append(part)
+    return b"".join(parts) if size <= limit else None

@@ -1,8 +1,8 @@
-"""Where requests wait, and the one thread that answers them.
+"""The queue of requests and the thread that answers them in batches.
 
-In: Jobs of many clients, each a list of portions (the queries of one text or conversation). Out: each
-Job's future gets its Predictions. The thread takes portions of all who wait, in turns, up to the size of
-a batch, and lays them into one call of the predictor, hence one trie. Knows no HTTP.
+In: Requests of many clients, each a list of QueryGroups. Out: each Request's future gets its Predictions. The
+thread takes groups of all waiting requests in turn, up to the size of a batch, and hands them to the model in
+one call, hence in shared tries. Knows no HTTP.
 """
 
 import math
@@ -12,252 +12,251 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-from gsa.data.types import Prediction
+from gsa.data.task import Task
+from gsa.data.types import Example, Prediction
 from gsa.serving.limits import Limits
 
-Predict = Callable[[Sequence[Query]], list[Prediction]]
-Portion = Sequence[Query]
-READ = 8_000
-"""Bytes of a dialogue that count for each query about it: about twice what a prompt of 1,024 tokens holds."""
+if TYPE_CHECKING:
+    from gsa.prediction.predictor import Predictor
+
+DIALOGUE_BYTES = 8_000
+"""Most bytes of a dialogue that count per example: about twice what a prompt of 1,024 tokens holds."""
 
 
-class FullError(Exception):
-    """No room to wait; `seconds` says when there may be."""
+@dataclass(frozen=True)
+class QueryGroup:
+    """The examples of one text or conversation under one task; never split between two batches."""
 
-    def __init__(self, seconds: int) -> None:
-        """`seconds` is a whole number, 1 or more."""
-        self.seconds = seconds
-        super().__init__(f"too many requests wait: expected another try in {seconds} s")
+    task: Task
+    examples: Sequence[Example]
+    level: int | None = None
+    """How many links are merged; None is the model as it is served."""
+
+    def __len__(self) -> int:
+        """Return the number of queries, that is of labels to predict."""
+        return len(self.examples)
+
+    @cached_property
+    def size(self) -> int:
+        """Roughly what the model reads, in bytes of UTF-8: the turns once, the label list once a query.
+
+        Bytes, because characters that a tokenizer does not know take one token a byte.
+        """
+        if not self.examples:
+            return 0
+        labels = sum(_bytes(self.task.word(label)) + 1 for label in self.task.labels)
+        turns = self.examples[0].dialogue.turns
+        dialogue = sum(_bytes(turn.text) + _bytes(turn.speaker) for turn in turns)
+        return min(dialogue, DIALOGUE_BYTES * len(self)) + labels * len(self)
 
 
-class ClosedError(Exception):
-    """The line takes no more jobs."""
+Predict = Callable[[Sequence[QueryGroup]], list[list[Prediction]]]
+"""Returns the Predictions of each group."""
+
+
+def predict_groups(predictor: "Predictor", groups: Sequence[QueryGroup]) -> list[list[Prediction]]:
+    """Return the Predictions of each group, all made in one call of the predictor."""
+    tasks = [group.task for group in groups for _ in group.examples]
+    answers = iter(predictor.predict([example for group in groups for example in group.examples], tasks))
+    return [[next(answers) for _ in group.examples] for group in groups]
+
+
+class QueueFullError(Exception):
+    """The queue has no room; `retry_after` is in seconds, 1 or more."""
+
+    def __init__(self, retry_after: int) -> None:
+        """Say when to try again."""
+        self.retry_after = retry_after
+        super().__init__(f"too many requests are waiting: expected another try in {retry_after} s")
+
+
+class SchedulerClosedError(Exception):
+    """The scheduler takes no more requests."""
+
+    def __init__(self) -> None:
+        """Say so."""
+        super().__init__("the server is stopping")
 
 
 @dataclass(eq=False)
-class Job:
-    """One request's queries, and the future that holds a list of Predictions a portion."""
+class Request:
+    """Groups of one client, and the future of their Predictions, a list for each group."""
 
-    portions: Sequence[Portion]
+    groups: Sequence[QueryGroup]
     client: str = ""
     """Who asks; clients take turns."""
     future: "Future[list[list[Prediction]]]" = field(default_factory=Future)
-    taken: int = 0
-    """Portions that were handed to the model."""
-    found: list[list[Prediction]] = field(default_factory=list)
+    pending: deque[QueryGroup] = field(init=False)
+    """Groups that the model has not got yet."""
+    predictions: list[list[Prediction]] = field(default_factory=list)
 
-    @property
-    def queries(self) -> int:
-        """Queries of all portions."""
-        return sum(map(len, self.portions))
+    def __post_init__(self) -> None:
+        self.pending = deque(self.groups)
 
-    @property
-    def size(self) -> int:
-        """Bytes of all portions."""
-        return sum(map(size_of, self.portions))
+    def pending_load(self) -> tuple[int, int]:
+        """Return the queries and the bytes of the pending groups."""
+        return sum(map(len, self.pending)), sum(group.size for group in self.pending)
 
-
-def size_of(portion: Portion) -> int:
-    """Return about how much the model reads for a portion, in bytes of UTF-8, since letters that a tokenizer
-    does not know are a token a byte: its turns once, the label list once a query.
-    """
-    if not portion:
-        return 0
-    turns, task = portion[0].dialogue.turns, portion[0].task
-    labels = sum(_bytes(task.word(label)) + 1 for label in task.labels)
-    said = sum(_bytes(turn.text) + _bytes(turn.speaker) for turn in turns)
-    return min(said, READ * len(portion)) + labels * len(portion)
+    def finish(self, error: Exception | None = None) -> None:
+        """Set the future's result or exception, unless the client has cancelled it."""
+        try:
+            if error:
+                self.future.set_exception(error)
+            else:
+                self.future.set_result(self.predictions)
+        except InvalidStateError:
+            pass
 
 
-def _bytes(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
-
-
-class Line:
-    """Jobs in the order in which they are served: clients in turn, each client's jobs in turn."""
+class RequestQueue:
+    """Requests in the order in which they are served: clients in turn, each client's requests in turn."""
 
     def __init__(self) -> None:
-        """Begin empty."""
-        self._clients: OrderedDict[str, deque[Job]] = OrderedDict()
-        self._waits: dict[str, tuple[int, int]] = {}
-        self.queries = self.size = 0
-        """What waits, of jobs that may have been given up."""
+        """Make an empty queue."""
+        self._clients: OrderedDict[str, deque[Request]] = OrderedDict()
 
-    def __len__(self) -> int:
-        return sum(map(len, self._clients.values()))
+    def add(self, request: Request) -> None:
+        """Put a request behind its client's other requests."""
+        self._clients.setdefault(request.client, deque()).append(request)
 
-    def of(self, client: str) -> tuple[int, int]:
-        """Return the queries of one client that wait, and their bytes."""
-        return self._waits.get(client, (0, 0))
+    def load(self, client: str | None = None) -> tuple[int, int]:
+        """Return the queries and bytes that wait, of one client or of all."""
+        queues = self._clients.values() if client is None else [self._clients.get(client, ())]
+        loads = [request.pending_load() for requests in queues for request in requests]
+        return sum(queries for queries, _ in loads), sum(size for _, size in loads)
 
-    def jobs(self) -> list[Job]:
-        """Return all jobs that wait."""
-        return [job for jobs in self._clients.values() for job in jobs]
+    def take(self, max_queries: int, max_bytes: int) -> list[tuple[Request, QueryGroup]]:
+        """Remove and return the next groups, one of each client in turn, up to a number of queries and bytes.
 
-    def add(self, job: Job) -> None:
-        """Put a job at the end of its client's jobs."""
-        self._clients.setdefault(job.client, deque()).append(job)
-        self._count(job.client, job.queries, job.size)
-
-    def take(self, most: int, most_bytes: int) -> list[tuple[Job, Portion]]:
-        """Return the next portions, one of each client in turn, up to a number of queries and bytes.
-
-        The first is taken whatever its size. Jobs whose client has gone are dropped.
+        The first group is taken whatever its size. Cancelled requests are dropped.
         """
-        batch: list[tuple[Job, Portion]] = []
-        queries = read = 0
+        batch: list[tuple[Request, QueryGroup]] = []
+        queries = size = 0
         while self._clients:
-            client, jobs = next(iter(self._clients.items()))
-            job = jobs[0]
-            gone = job.future.done()
-            portion = job.portions[job.taken]
-            count, size = len(portion), size_of(portion)
-            if not gone and batch and (queries + count > most or read + size > most_bytes):
+            client, requests = next(iter(self._clients.items()))
+            request = requests[0]
+            cancelled = request.future.done()
+            group = request.pending[0]
+            fits = queries + len(group) <= max_queries and size + group.size <= max_bytes
+            if batch and not fits and not cancelled:
                 break
-            jobs.popleft()
-            if gone:
-                for left in job.portions[job.taken :]:
-                    self._count(client, -len(left), -size_of(left))
-            else:
-                job.taken += 1
-                self._count(client, -count, -size)
-                batch.append((job, portion))
-                queries, read = queries + count, read + size
-                if job.taken < len(job.portions):
-                    jobs.append(job)
+            requests.popleft()
+            if not cancelled:
+                batch.append((request, request.pending.popleft()))
+                queries, size = queries + len(group), size + group.size
+                if request.pending:
+                    requests.append(request)
             del self._clients[client]
-            if jobs:
-                self._clients[client] = jobs
+            if requests:
+                self._clients[client] = requests
         return batch
 
-    def _count(self, client: str, queries: int, size: int) -> None:
-        """Take note of what came, or went if negative."""
-        self.queries += queries
-        self.size += size
-        mine = self.of(client)
-        self._waits[client] = mine[0] + queries, mine[1] + size
-        if self._waits[client] == (0, 0):
-            del self._waits[client]
 
-
-class Worker:
-    """The thread at the model. `submit` may be called from any thread."""
+class Scheduler:
+    """The thread that calls the model. `submit` may be called from any thread."""
 
     def __init__(
-        self,
-        predict: Predict,
-        limits: Limits,
-        told: Callable[[int, float], None] = lambda queries, seconds: None,
+        self, predict: Predict, limits: Limits, on_batch: Callable[[int, float], None] | None = None
     ) -> None:
-        """`told` is called after each call of the model, with its number of queries and its seconds."""
-        self._predict, self._limits, self._told = predict, limits, told
-        self._line = Line()
+        """`on_batch` is called after each call of the model with its number of queries and its seconds."""
+        self._predict, self._limits, self._on_batch = predict, limits, on_batch
+        self._queue = RequestQueue()
         self._changed = threading.Condition()
         self._closed = False
-        self._taken: list[Job] = []
-        """Of the batch that the model has."""
-        self._pace = 0.05
-        """Seconds a query, a moving average."""
-        self._thread = threading.Thread(target=self._work, name="gsa-worker", daemon=True)
+        self._seconds_per_query = 0.05
+        """A moving average."""
+        self._thread = threading.Thread(target=self._run, name="gsa-scheduler", daemon=True)
 
     @property
     def waiting(self) -> int:
-        """Queries that wait."""
-        return self._line.queries
+        """Queries in the queue."""
+        with self._changed:
+            return self._queue.load()[0]
 
     @property
     def alive(self) -> bool:
-        """Whether requests are answered."""
+        """Whether requests are taken and answered."""
         return self._thread.is_alive() and not self._closed
 
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
 
-    def submit(self, job: Job) -> None:
-        """Put a job in the line; raises FullError where it has no room, ClosedError after `close`.
+    def submit(self, request: Request) -> None:
+        """Queue a request; raises QueueFullError where there is no room, SchedulerClosedError after `close`.
 
-        One client's jobs get half of the room, so that others find some; a job alone of its client may be
-        larger. A job is taken into an empty line whatever its size.
+        One client's requests get half of the room; a request that is its client's only one may be larger.
+        An empty queue takes a request whatever its size.
         """
-        if not job.portions:
-            job.future.set_result([])
+        if not request.groups:
+            request.finish()
             return
         with self._changed:
             if self._closed:
-                raise ClosedError
-            if self._line.queries and not self._has_room(job):
-                raise FullError(min(60, max(1, math.ceil(self._line.queries * self._pace))))
-            self._line.add(job)
+                raise SchedulerClosedError
+            waiting = self._queue.load()
+            if waiting[0] and not self._has_room(request, waiting):
+                raise QueueFullError(min(60, max(1, math.ceil(waiting[0] * self._seconds_per_query))))
+            self._queue.add(request)
             self._changed.notify()
 
-    def _has_room(self, job: Job) -> bool:
-        limits, line, (mine, size) = self._limits, self._line, self._line.of(job.client)
-        if mine and (mine + job.queries > limits.waiting // 2 or size + job.size > limits.waiting_bytes // 2):
+    def _has_room(self, request: Request, waiting: tuple[int, int]) -> bool:
+        queries, size = request.pending_load()
+        room, room_bytes = self._limits.waiting, self._limits.waiting_bytes
+        client_queries, client_bytes = self._queue.load(request.client)
+        if client_queries and (client_queries + queries > room // 2 or client_bytes + size > room_bytes // 2):
             return False
-        return line.queries + job.queries <= limits.waiting and line.size + job.size <= limits.waiting_bytes
+        return waiting[0] + queries <= room and waiting[1] + size <= room_bytes
 
     def close(self) -> None:
-        """Take no more jobs; what waits is still answered."""
+        """Take no more requests; those in the queue are still answered."""
         with self._changed:
             self._closed = True
             self._changed.notify()
 
-    def give_up(self) -> None:
-        """Close, and end with ClosedError what waits and what the model has; its answer will be dropped."""
-        with self._changed:
-            self._closed = True
-            for job in [*self._line.jobs(), *self._taken]:
-                _end(job, ClosedError())
-            self._changed.notify()
-
-    def join(self, seconds: float) -> bool:
-        """Wait for the last answer; returns whether it came in time."""
+    def join(self, timeout: float) -> bool:
+        """Wait at most `timeout` seconds for the last answer; returns whether it came in time."""
         if self._thread.ident:
-            self._thread.join(seconds)
+            self._thread.join(timeout)
         return not self._thread.is_alive()
 
-    def _work(self) -> None:
+    def _run(self) -> None:
         while True:
             with self._changed:
-                while not len(self._line) and not self._closed:
+                while not (batch := self._take()):
+                    if self._closed:
+                        return
                     self._changed.wait()
-                batch = self._line.take(self._limits.batch, self._limits.batch_bytes)
-                self._taken = [job for job, _ in batch]
-                if not batch and self._closed:
-                    return
-            if batch:
-                self._answer(batch)
+            self._answer(batch)
 
-    def _answer(self, batch: Sequence[tuple[Job, Portion]]) -> None:
-        """Answer a batch; where the model fails on several jobs, each is tried alone, so one harms none."""
-        began = time.monotonic()
-        queries = [query for _, portion in batch for query in portion]
+    def _take(self) -> list[tuple[Request, QueryGroup]]:
+        return self._queue.take(self._limits.batch, self._limits.batch_bytes)
+
+    def _answer(self, batch: Sequence[tuple[Request, QueryGroup]]) -> None:
+        """Answer a batch; if the model fails on several requests, each is tried alone, so one harms none."""
+        started = time.monotonic()
         try:
-            answers = iter(self._predict(queries))
-        except Exception as error:  # whatever it is, the thread lives on
-            jobs = list(dict.fromkeys(job for job, _ in batch))
-            if len(jobs) == 1:
-                _end(jobs[0], error)
+            answers = self._predict([group for _, group in batch])
+        except Exception as error:  # the thread must survive whatever the model raises
+            requests = list(dict.fromkeys(request for request, _ in batch))
+            if len(requests) == 1:
+                requests[0].finish(error)
                 return
-            for alone in jobs:
-                self._answer([(job, portion) for job, portion in batch if job is alone])
+            for failing in requests:
+                self._answer([(request, group) for request, group in batch if request is failing])
             return
-        seconds = time.monotonic() - began
-        self._pace += 0.2 * (seconds / len(queries) - self._pace)
-        self._told(len(queries), seconds)
-        for job, portion in batch:
-            job.found.append([next(answers) for _ in portion])
-            if len(job.found) == len(job.portions):
-                _end(job, None)
+        seconds, queries = time.monotonic() - started, sum(len(group) for _, group in batch)
+        self._seconds_per_query += 0.2 * (seconds / queries - self._seconds_per_query)
+        if self._on_batch:
+            self._on_batch(queries, seconds)
+        for (request, _), predictions in zip(batch, answers, strict=True):
+            request.predictions.append(predictions)
+            if len(request.predictions) == len(request.groups):
+                request.finish()
 
 
-def _end(job: Job, error: Exception | None) -> None:
-    try:
-        if error:
-            job.future.set_exception(error)
-        else:
-            job.future.set_result(job.found)
-    except InvalidStateError:  # the client has gone
-        pass
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))

@@ -1,38 +1,57 @@
-"""What requests and answers look like as JSON: the pydantic models that check them and make the OpenAPI.
+"""The JSON of requests and answers: pydantic models that validate them and describe them in the OpenAPI.
 
-The example texts are invented. Sizes are checked in `asking`, because they are settings of the server.
+The example texts are invented.
 """
 
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field, StrictBool, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    FailFast,
+    Field,
+    StrictBool,
+    StringConstraints,
+    Tag,
+    model_validator,
+)
 
-MOST_KEYS = 16
-"""Of an object; more than any has, so that a wrong one of thousands of keys is not an error for each."""
-KEYS = ("text", "texts", "turns", "conversations")
-"""What a request may label."""
-SAID = "The zip broke on the second day."
-TALK: list[Any] = [
+from gsa.data.types import Prediction, unreadable
+
+MAX_ITEMS = 128
+"""Texts or conversations in a request."""
+MAX_TURNS = 256
+MAX_TEXT = 8_000
+"""Characters of a text or speaker; a prompt of 1,024 tokens holds about half of that."""
+MAX_LABELS, MAX_LABEL = 64, 100
+"""Labels in a list, and characters of a label or a task's name."""
+MAX_INSTRUCTION = 1_000
+MAX_KEYS = 16
+"""Keys of an object; more than any has, so that thousands of unknown ones do not give an error each."""
+INPUTS = ("text", "texts", "turns", "conversations")
+"""Keys of a request that hold what is labelled."""
+
+
+def _drop_default(schema: dict[str, Any]) -> None:
+    del schema["default"]
+
+
+ABSENT: Any = Field(default=None, json_schema_extra=_drop_default)
+"""A key that may be left out, but is never null."""
+TEXT = "The zip broke on the second day."
+CONVERSATION: list[Any] = [
     {"speaker": "Mara", "text": "My suitcase came back without its wheels."},
     {"speaker": "Desk", "text": "Oh no! All of them?"},
     {"speaker": "Mara", "text": "Every single one. Great service, as always."},
 ]
 
 
-def _without_default(schema: dict[str, Any]) -> None:
-    del schema["default"]
-
-
-ABSENT: Any = Field(default=None, json_schema_extra=_without_default)
-"""A key that may be left out, but is never null."""
-LABELS: Any = Field(
-    default=[], description="Other labels than those that the model was tuned on: two or more."
-)
-
-
-def _one_of(*names: str) -> dict[str, Any]:
-    """Return the JSON schema of "exactly one of these keys"."""
-    return {"oneOf": [{"required": [name]} for name in names]}
+def _readable(text: str) -> str:
+    if problem := unreadable(text):
+        raise ValueError(f"expected a text, found {problem}")
+    return text
 
 
 class _Object(BaseModel):
@@ -42,81 +61,94 @@ class _Object(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _few_keys(cls, given: Any) -> Any:
-        if isinstance(given, dict) and len(given) > MOST_KEYS:
-            raise ValueError(f"expected at most {MOST_KEYS} keys, found {len(given):,}")
-        return given
+    def _check_key_count(cls, value: Any) -> Any:
+        if isinstance(value, dict) and len(value) > MAX_KEYS:
+            raise ValueError(f"expected at most {MAX_KEYS} keys, found {len(value):,}")
+        return value
 
 
-class _Body(_Object):
-    """A request."""
-
-    def given(self) -> str:
-        """Return the one key among text, texts, turns, conversations that says what to label."""
-        (name,) = self._keys()
-        return name
-
-    def _keys(self) -> list[str]:
-        return [name for name in KEYS if getattr(self, name, None) is not None]
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> Self:
-        if len(self._keys()) != 1:
-            known = " and ".join(name for name in KEYS if name in type(self).model_fields)
-            found = " and ".join(self._keys()) or "none"
-            raise ValueError(f"expected exactly one of {known}, found {found}")
-        return self
+Text = Annotated[str, StringConstraints(max_length=MAX_TEXT), AfterValidator(_readable)]
+Label = Annotated[str, StringConstraints(max_length=MAX_LABEL), AfterValidator(_readable)]
+Instruction = Annotated[str, StringConstraints(max_length=MAX_INSTRUCTION), AfterValidator(_readable)]
 
 
 class Turn(_Object):
     """One turn of a conversation."""
 
-    text: str
-    speaker: str = ""
+    text: Text
+    speaker: Text = ""
 
 
-# Lists stop at their first error, as only one is told.
-Texts = Annotated[list[str], FailFast()]
-Talk = Annotated[list[Annotated[str | Turn, Field(union_mode="left_to_right")]], FailFast()]
-Talks = Annotated[list[Talk], FailFast()]
+TextOrTurn = Annotated[
+    Annotated[Text, Tag("text")] | Annotated[Turn, Tag("turn")],
+    Discriminator(lambda turn: "text" if isinstance(turn, str) else "turn"),
+]
+# A list stops at its first error, because only one is reported.
+Texts = Annotated[list[Text], Field(max_length=MAX_ITEMS), FailFast()]
+Conversation = Annotated[list[TextOrTurn], Field(min_length=1, max_length=MAX_TURNS), FailFast()]
+Conversations = Annotated[list[Conversation], Field(max_length=MAX_ITEMS), FailFast()]
+Labels = Annotated[list[Label], Field(max_length=MAX_LABELS), FailFast()]
 
 
-class Sentences(_Body):
-    """A text, or many that are each read alone."""
+class _Request(_Object):
+    """A request: exactly one of the keys of INPUTS that its class has, and other labels than the task's."""
+
+    labels: Labels = Field(default=[], description="Two or more, instead of those of the task.")
+
+    def input_key(self) -> str:
+        """Return the one key that holds what is labelled."""
+        (name,) = self._input_keys()
+        return name
+
+    def _input_keys(self) -> list[str]:
+        return [name for name in INPUTS if getattr(self, name, None) is not None]
+
+    @model_validator(mode="after")
+    def _check_one_input(self) -> Self:
+        if len(self._input_keys()) != 1:
+            known = " and ".join(name for name in INPUTS if name in type(self).model_fields)
+            given = " and ".join(self._input_keys()) or "none"
+            raise ValueError(f"expected exactly one of {known}, found {given}")
+        return self
+
+
+class SentenceRequest(_Request):
+    """A text, or many that are each read alone: `text` or `texts`."""
 
     model_config = ConfigDict(
         json_schema_extra={
-            **_one_of("text", "texts"),
-            "examples": [{"text": SAID}, {"texts": ["Arrived early, works like a charm.", SAID]}],
+            "examples": [{"text": TEXT}, {"texts": ["Arrived early, works like a charm.", TEXT]}]
         }
     )
 
-    text: str = ABSENT
+    text: Text = ABSENT
     texts: Texts = ABSENT
-    labels: Texts = LABELS
 
 
-class Conversations(_Body):
-    """A conversation, or many; a turn is a text, or an object with its text and speaker."""
+class ConversationRequest(_Request):
+    """A conversation, or many: `turns` or `conversations`. A turn is a text or an object with a speaker."""
 
     model_config = ConfigDict(
         json_schema_extra={
-            **_one_of("turns", "conversations"),
-            "examples": [{"turns": TALK}, {"conversations": [TALK, ["My bike is gone!", "I am so sorry."]]}],
+            "examples": [
+                {"turns": CONVERSATION},
+                {"conversations": [CONVERSATION, ["My bike is gone!", "I am so sorry."]]},
+            ]
         }
     )
 
-    turns: Talk = ABSENT
-    conversations: Talks = ABSENT
-    labels: Texts = LABELS
+    turns: Conversation = ABSENT
+    conversations: Conversations = ABSENT
 
 
-class Anything(_Body):
-    """A task of the model by its name, or one of your own with its instruction and labels."""
+class ClassifyRequest(SentenceRequest, ConversationRequest):
+    """A task of the model by its name, or one of your own with its instruction and labels.
+
+    Exactly one of `text`, `texts`, `turns` and `conversations` is expected.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={
-            **_one_of("text", "texts", "turns", "conversations"),
             "examples": [
                 {
                     "task": "urgency",
@@ -124,29 +156,24 @@ class Anything(_Body):
                     "labels": ["urgent", "can wait"],
                     "texts": ["Call me now!", "No hurry with the invoice."],
                 },
-                {"task": "sarcasm", "turns": TALK},
+                {"task": "sarcasm", "turns": CONVERSATION},
             ],
         }
     )
 
-    task: str
-    instruction: str = ""
+    task: Label
+    instruction: Instruction = ""
     context: StrictBool = Field(default=False, description="Read the turns before the last one, too.")
-    labels: Texts = LABELS
-    text: str = ABSENT
-    texts: Texts = ABSENT
-    turns: Talk = ABSENT
-    conversations: Talks = ABSENT
 
 
-class Truncated(BaseModel):
+class Truncation(BaseModel):
     """What the model did not read, because the input is longer than a prompt may be."""
 
     turns: int = Field(description="Whole turns, those farthest from the target.")
     words: int = Field(description="Words from the middle of the target itself.")
 
 
-class Label(BaseModel):
+class LabelResponse(BaseModel):
     """The label of one text or turn."""
 
     model_config = ConfigDict(
@@ -163,22 +190,22 @@ class Label(BaseModel):
 
     label: str
     probabilities: dict[str, float] = Field(description="Of every label of the list; they sum to 1.")
-    truncated: Truncated
+    truncated: Truncation
 
 
-class Labels(BaseModel):
-    """One label an item, in order."""
+class LabelsResponse(BaseModel):
+    """One label for each text or conversation, in order."""
 
-    predictions: list[Label]
-
-
-class Emotions(BaseModel):
-    """One label a turn; of many conversations a list for each."""
-
-    predictions: list[Label] | list[list[Label]]
+    predictions: list[LabelResponse]
 
 
-class Error(BaseModel):
+class TurnLabelsResponse(BaseModel):
+    """One label for each turn; of many conversations a list for each."""
+
+    predictions: list[LabelResponse] | list[list[LabelResponse]]
+
+
+class ErrorResponse(BaseModel):
     """What went wrong, in one sentence."""
 
     model_config = ConfigDict(
@@ -194,3 +221,13 @@ class Error(BaseModel):
 
     error: str
     id: str = Field(description="Of the request; the server's log has it too.")
+
+
+def as_json(prediction: Prediction) -> dict[str, Any]:
+    """Return a Prediction as the JSON of a LabelResponse."""
+    truncated = {"turns": prediction.truncated.turns, "words": prediction.truncated.words}
+    return {
+        "label": prediction.label,
+        "probabilities": dict(prediction.probabilities),
+        "truncated": truncated,
+    }

@@ -1,10 +1,9 @@
-"""A uvicorn server that tells when it listens, and stops in two steps: the queue, then the connections."""
+"""A uvicorn server that reports when it listens, and stops once all requests are answered."""
 
 import asyncio
 import contextlib
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
@@ -14,47 +13,47 @@ import uvicorn
 from gsa.serving.app import Service
 from gsa.serving.telemetry import log
 
-LAST = 10
-"""Seconds for the last answers to reach their clients."""
-
 
 class Server(uvicorn.Server):
     """Serves one Service."""
 
-    def __init__(self, service: Service, drain: float, listening: Callable[[], None]) -> None:
-        """`drain` is how many seconds a stop waits for the queue; `listening` is called once it listens."""
-        self._worker, self._page = service.worker, service.page
-        self._drain, self._listening = drain, listening
+    def __init__(self, service: Service, drain: float, on_listening: Callable[[], None]) -> None:
+        """`drain` is how many seconds a stop waits for unanswered requests, before they get a 503."""
+        self._service, self._on_listening = service, on_listening
         config = uvicorn.Config(
             service.app, http="h11", ws="none", loop="asyncio", lifespan="on", log_config=None,
-            access_log=False, server_header=False, timeout_keep_alive=30, timeout_graceful_shutdown=LAST,
+            access_log=False, server_header=False, timeout_keep_alive=30,
+            timeout_graceful_shutdown=drain,  # type: ignore[arg-type]  # asyncio takes fractions too
         )  # fmt: skip
         super().__init__(config)
 
     async def startup(self, sockets: Any = None) -> None:
         """Listen."""
         await super().startup(sockets)
-        self._listening()
+        self._on_listening()
 
     async def shutdown(self, sockets: Any = None) -> None:
-        """Refuse new requests with 503, answer those that wait while `drain` lasts, then close."""
-        log("stopping", waiting=self._worker.waiting)
-        self._worker.close()
-        end = time.monotonic() + self._drain
-        while not self._worker.join(0) and time.monotonic() < end and not self.force_exit:
-            await asyncio.sleep(0.02)
-        self._worker.give_up()
-        if self._page:
-            self._page.end()
+        """Take no more requests, answer those that wait, close; uvicorn cancels what `drain` does not see."""
+        log("stopping", waiting=self._service.scheduler.waiting)
+        self._service.scheduler.close()
+        page = asyncio.create_task(self._stop_page())
         await super().shutdown(sockets)
-        log("stopped", waiting=self._worker.waiting)
+        page.cancel()
+        log("stopped", waiting=self._service.scheduler.waiting)
+
+    async def _stop_page(self) -> None:
+        """End the page's streams, which never end by themselves, once all its questions are answered."""
+        while not self._service.scheduler.join(0):
+            await asyncio.sleep(0.05)
+        if self._service.page:
+            self._service.page.stop()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Heed SIGHUP too, unless it is ignored, as nohup leaves it."""
+        """Handle SIGHUP too, unless it is ignored, as nohup leaves it."""
         with super().capture_signals():
-            heeds = threading.current_thread() is threading.main_thread() and hasattr(signal, "SIGHUP")
-            before = signal.getsignal(signal.SIGHUP) if heeds else signal.SIG_IGN
+            main = threading.current_thread() is threading.main_thread() and hasattr(signal, "SIGHUP")
+            before = signal.getsignal(signal.SIGHUP) if main else signal.SIG_IGN
             if before is not signal.SIG_IGN:
                 signal.signal(signal.SIGHUP, self.handle_exit)
             try:
@@ -64,6 +63,6 @@ class Server(uvicorn.Server):
                     signal.signal(signal.SIGHUP, before)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Heed a signal: the first stops gracefully, the second at once."""
+        """Stop gracefully on the first signal, at once on the second."""
         self.force_exit = self.should_exit
         super().handle_exit(sig, frame)

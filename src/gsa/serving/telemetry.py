@@ -1,6 +1,6 @@
-"""What an operator sees: JSON lines on standard error, and counts for Prometheus. Never a user's text.
+"""What an operator sees: JSON lines on standard error, and metrics for Prometheus. Never a user's text.
 
-A path is told only if it is one of the server's own, an exception only by its type and its places in code.
+A path is logged only if it is one of the server's own, an exception only by its type and places in code.
 """
 
 import json
@@ -13,75 +13,76 @@ from typing import Any, TextIO
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
-LOGGER = "gsa.server"
+LOGGER = "gsa.serving"
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 QUERIES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 1024)
 
 
-class JsonLines(logging.Formatter):
-    """One JSON object a line: time (UTC), level, event, and what the event brings."""
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time (UTC), level, event, and the event's fields."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line; of an exception its type and places, because its words may quote a user."""
-        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        """Return the line; of an exception its type and places, because its message may quote a user."""
+        seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         line: dict[str, Any] = {
-            "time": f"{moment}.{int(record.msecs):03}Z",
+            "time": f"{seconds}.{int(record.msecs):03}Z",
             "level": record.levelname.lower(),
             "event": record.getMessage(),
-            **getattr(record, "facts", {}),
+            **getattr(record, "fields", {}),
         }
         if record.exc_info and record.exc_info[1]:
             error = record.exc_info[1]
+            frames = traceback.extract_tb(error.__traceback__)
             line["exception"] = type(error).__name__
-            line["at"] = [f"{f.filename}:{f.lineno}" for f in traceback.extract_tb(error.__traceback__)][-8:]
+            line["at"] = [f"{frame.filename}:{frame.lineno}" for frame in frames][-8:]
         return json.dumps(line)
 
 
-def log(event: str, level: int = logging.INFO, error: BaseException | None = None, **facts: Any) -> None:
+def log(event: str, level: int = logging.INFO, error: BaseException | None = None, **fields: Any) -> None:
     """Write one line of the log."""
-    logging.getLogger(LOGGER).log(level, event, exc_info=error, extra={"facts": facts})
+    logging.getLogger(LOGGER).log(level, event, exc_info=error, extra={"fields": fields})
 
 
-def log_to(stream: TextIO | None = None) -> None:
-    """Send the log, and uvicorn's warnings, to a stream, standard error if none is given."""
+def configure_json_logging(stream: TextIO | None = None) -> None:
+    """Send the log, and uvicorn's warnings, to a stream, by default standard error.
+
+    Events at INFO are left out where the logger `gsa` is set to a higher level, as `--quiet` does.
+    """
     handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(JsonLines())
-    for name, level in ((LOGGER, logging.INFO), ("uvicorn", logging.WARNING)):
+    handler.setFormatter(JsonFormatter())
+    level = logging.getLogger("gsa").level or logging.INFO
+    for name, threshold in ((LOGGER, level), ("uvicorn", logging.WARNING)):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
-        logger.setLevel(level)
+        logger.setLevel(threshold)
 
 
 class Metrics:
-    """The counts of one server, in a registry of its own."""
+    """The metrics of one server, in a registry of their own."""
 
     def __init__(self, waiting: Callable[[], int]) -> None:
-        """`waiting` returns the number of queries that wait."""
-        self.registry = on = CollectorRegistry()
-        ProcessCollector(registry=on)
-        self.requests = Counter("gsa_requests", "Answered requests.", ["path", "status"], registry=on)
-        self.seconds = Histogram(
-            "gsa_request_seconds",
-            "From the first byte to the answer.",
-            ["path"],
-            buckets=SECONDS,
-            registry=on,
+        """`waiting` returns the number of queries in the queue."""
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        self._requests = Counter("gsa_requests", "Requests.", ["path", "status"], registry=registry)
+        self._request_seconds = Histogram(
+            "gsa_request_seconds", "Time to answer a request.", ["path"], buckets=SECONDS, registry=registry
         )
-        self.batches = Histogram(
-            "gsa_batch_queries", "Queries a call of the model.", buckets=QUERIES, registry=on
+        self._batch_queries = Histogram(
+            "gsa_batch_queries", "Queries in a call of the model.", buckets=QUERIES, registry=registry
         )
-        self.model = Histogram(
-            "gsa_batch_seconds", "Time of a call of the model.", buckets=SECONDS, registry=on
+        self._batch_seconds = Histogram(
+            "gsa_batch_seconds", "Time of a call of the model.", buckets=SECONDS, registry=registry
         )
-        self.waiting = Gauge("gsa_waiting_queries", "Queries that wait for the model.", registry=on)
-        self.waiting.set_function(waiting)
+        gauge = Gauge("gsa_waiting_queries", "Queries that wait for the model.", registry=registry)
+        gauge.set_function(waiting)
 
-    def answered(self, path: str, status: int, seconds: float) -> None:
+    def count_request(self, path: str, status: int, seconds: float) -> None:
         """Count a request."""
-        self.requests.labels(path, str(status)).inc()
-        self.seconds.labels(path).observe(seconds)
+        self._requests.labels(path, str(status)).inc()
+        self._request_seconds.labels(path).observe(seconds)
 
-    def batch(self, queries: int, seconds: float) -> None:
+    def count_batch(self, queries: int, seconds: float) -> None:
         """Count a call of the model."""
-        self.batches.observe(queries)
-        self.model.observe(seconds)
+        self._batch_queries.observe(queries)
+        self._batch_seconds.observe(seconds)

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from gsa.data.encoder import Encoder, Prompt
+from gsa.recipes.datasets import task_of, training_examples
 from gsa.recipes.schema import Level, Recipe
-from gsa.recipes.sources import task_of, training_examples
 from gsa.trie.packing import Group, PackedRow, group, pack
 
 
@@ -29,6 +29,16 @@ class TrainingData:
     steps: int
     """Optimizer steps."""
 
+    @property
+    def tokens(self) -> int:
+        """Tokens that are computed, over all epochs."""
+        return token_count(self.rows)
+
+
+def token_count(rows: Sequence[PackedRow]) -> int:
+    """Return the tokens that are computed for rows: those of shared prefixes once."""
+    return sum(len(row.trie) for row in rows)
+
 
 def balanced(prompts: Sequence[Prompt], power: float) -> list[Prompt]:
     """Return prompts weighted by their gold label's count to the power of minus `power`, with mean 1."""
@@ -38,20 +48,20 @@ def balanced(prompts: Sequence[Prompt], power: float) -> list[Prompt]:
 
 
 def build_training_data(recipe: Recipe, level: Level, tokenizer: Any) -> TrainingData:
-    """Encode a level's datasets and lay out the rows of all its epochs."""
+    """Return a level's datasets encoded, and the rows of all its epochs."""
     prompts = {}
     for source in level.datasets:
         encoder = Encoder(tokenizer, recipe.layout, task_of(source))
-        found = encoder.encode(training_examples(source, recipe.seed))
+        encoded = encoder.encode(training_examples(source, recipe.seed))
         power = level.balance_of(source)
-        prompts[source.name] = balanced(found, power) if power else found
+        prompts[source.name] = balanced(encoded, power) if power else encoded
     rng = np.random.default_rng(zlib.crc32(f"{recipe.seed}/{level.name}".encode()))
     rows: list[PackedRow] = []
     epoch: list[PackedRow] = []
     for _ in range(ceil(level.epochs)):
         epoch = []
-        for mine in prompts.values():
-            groups: list[Group] = list(group(mine))
+        for encoded in prompts.values():
+            groups: list[Group] = list(group(encoded))
             order = rng.permutation(len(groups))
             epoch += pack([groups[i] for i in order], level.loss == "labels", recipe.training.row_tokens)
         rows += [epoch[i] for i in rng.permutation(len(epoch))]

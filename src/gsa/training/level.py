@@ -1,104 +1,85 @@
-"""One level of a run: its lessons and the model so far in, a stored link and the merged model out.
+"""One level of a run: its data and the model so far in, a stored link and the merged model out.
 
-The level goes on from its newest whole checkpoint; what of it was lost is told.
+A level resumes from its newest undamaged checkpoint; the steps that were lost are reported.
 """
 
 import hashlib
+import logging
 import time
 import zlib
-from collections.abc import Callable
 from typing import Any
 
 from gsa.atomic_io import make_folder, remove_tree
-from gsa.chain.chain import Chain, fresh_link, merge
-from gsa.chain.manifest import LOG
-from gsa.recipes.schema import Level, Recipe
+from gsa.chain.chain import Chain
+from gsa.chain.link import LOG
+from gsa.chain.lora import fresh_link, merge, save_link
+from gsa.chain.run_folder import RunFolder
+from gsa.progress import Progress, duration
+from gsa.recipes.schema import Recipe
 from gsa.signals import Stop, Stopped
-from gsa.training.checkpoint import newest, reached
+from gsa.training.checkpoint import Checkpoints, step_of
 from gsa.training.dataset import TrainingData
 from gsa.training.step_log import StepLog
-from gsa.training.trainer import Progress, token_count, tune_link
+from gsa.training.trainer import Session, tune_link
 
-Say = Callable[[str], None]
-SCRATCH = "checkpoints"
+logger = logging.getLogger(__name__)
 
 
 def tune_level(
-    recipe: Recipe,
-    level: Level,
-    number: int,
-    model: Any,
-    chain: Chain,
-    plan: TrainingData,
-    say: Say,
-    stop: Stop,
+    recipe: Recipe, number: int, model: Any, chain: Chain, data: TrainingData, stop: Stop
 ) -> tuple[Any, Chain]:
-    """Tune, store and merge the link of level `number`; return the merged model and the longer chain.
+    """Tune, store and merge the link of level `number`, from 1; return the merged model and the longer chain.
 
-    Raises Stopped once a checkpoint is stored if `stop` was asked for.
+    Raises Stopped, once a checkpoint is stored, if a signal asked for it.
     """
-    tokens = token_count(plan.rows)
-    counts = ", ".join(f"{name} {len(prompts)}" for name, prompts in plan.prompts.items())
-    say(f"level {number} {level.name}: {counts}; {plan.steps} steps over {tokens} tokens")
-    scratch = chain.root / SCRATCH / f"{number}-{level.name}"
+    level, run = recipe.levels[number - 1], RunFolder(chain.root)
+    title = f"level {number} {level.name}"
+    counts = ", ".join(f"{name} {len(prompts):,}" for name, prompts in data.prompts.items())
+    logger.info("%s: %s; %s steps, %s tokens", title, counts, f"{data.steps:,}", f"{data.tokens:,}")
     linked = fresh_link(model, recipe.lora, zlib.crc32(f"{recipe.seed}/{number}".encode()))
-    fingerprint = _fingerprint(chain, number, plan)
-    checkpoint = newest(scratch, fingerprint, say)
-    log = StepLog(chain.root / LOG, chain.log(), number, level.name)
+    checkpoints = Checkpoints(run.level_checkpoints(number, level), _fingerprint(chain, number, data))
+    checkpoint = checkpoints.newest()
+    log = StepLog(run.log_file, chain.log(), number, level.name)
     lost = log.rewind((checkpoint / LOG).read_text(encoding="utf-8") if checkpoint else "")
     if checkpoint or lost:
-        again = f"; {lost} steps after it are taken again" if lost else ""
-        say(f"  {level.name} goes on from step {reached(checkpoint)} of {plan.steps}{again}")
-    teller = Teller(log, level.name, plan, say)
-    here = f"level {number} {level.name}"
-    progress = Progress(here, scratch, checkpoint, fingerprint, teller, lambda: log.text, stop)
-    make_folder(scratch)  # its name flushed, so that a power cut does not lose the checkpoints with it
-    step = tune_link(linked, plan, recipe, level, progress)
-    if step < plan.steps:
-        raise Stopped(
-            stop.signum,
-            f"{here} has a checkpoint of step {step} of {plan.steps}, the same command goes on from there",
-        )
-    chain = chain.extended(level.name, linked, recipe.backbone.name, log.text)
-    remove_tree(chain.root / SCRATCH)
-    say(f"{here}: done in {teller.seconds():.0f} s")
+        repeated = f"; {lost} later steps are repeated" if lost else ""
+        logger.info("%s: resuming from step %d of %d%s", title, step_of(checkpoint), data.steps, repeated)
+    make_folder(checkpoints.folder)  # flushed, so that a power cut does not lose it with its checkpoints
+    began = time.monotonic()
+    with Progress(title, data.steps, "steps") as progress:
+        progress.resume(step_of(checkpoint))
+        on_step = _Reporter(log, progress, data)
+        session = Session(title, checkpoints, checkpoint, on_step, lambda: log.text, stop)
+        step = tune_link(linked, data, recipe, level, session)
+    if step < data.steps:
+        kept = f"{title} has a checkpoint of step {step} of {data.steps}; the same command resumes from it"
+        raise Stopped(stop.signum, kept)
+    folder = run.links_folder / f"{number}-{level.name}"
+    chain = chain.append(save_link(linked, folder, level.name, recipe.backbone.name, log.text))
+    remove_tree(run.checkpoints_folder)
+    logger.info("%s: finished in %s", title, duration(time.monotonic() - began))
     return merge(linked), chain
 
 
-def _fingerprint(chain: Chain, number: int, plan: TrainingData) -> str:
-    """Return what a level's checkpoints depend on, as a checksum: base, links, and every token in order."""
+def _fingerprint(chain: Chain, number: int, data: TrainingData) -> str:
+    """Return a checksum of what a level's checkpoints depend on: base, links, and all tokens in order."""
     digest = hashlib.sha256(f"{chain.base} {number} {[link.sha256 for link in chain.links]}".encode())
-    for row in plan.rows:
+    for row in data.rows:
         for prompt in row.prompts:
             digest.update(repr((prompt.ids, prompt.gold)).encode())
     return digest.hexdigest()
 
 
-class Teller:
-    """Writes each step to the log and says now and then how far the level is."""
+class _Reporter:
+    """Adds each step to the log and advances the progress bar."""
 
-    def __init__(self, log: StepLog, name: str, plan: TrainingData, say: Say) -> None:
-        """`name` is the level's, `plan` what it is tuned on."""
-        self.log, self.name, self.say = log, name, say
-        self.steps, self.tokens_a_step = plan.steps, token_count(plan.rows) / plan.steps
-        self.began = self.told = time.monotonic()
-        self.first: int | None = None
-
-    def seconds(self) -> float:
-        """Return how long the level has been tuned, in this process."""
-        return time.monotonic() - self.began
+    def __init__(self, log: StepLog, progress: Progress, data: TrainingData) -> None:
+        self.log, self.progress = log, progress
+        self.tokens_per_step = data.tokens / data.steps
+        self.began, self.steps = time.monotonic(), 0
 
     def __call__(self, entry: dict[str, Any]) -> None:
-        """Take note of a step."""
-        step = entry["step"]
-        self.first = step - 1 if self.first is None else self.first
         self.log.add(entry)
-        now = time.monotonic()
-        if now - self.told >= 10 or step == self.steps:
-            self.told = now
-            rate = (step - self.first) / (now - self.began)
-            left = (self.steps - step) / rate
-            self.say(
-                f"  {self.name} step {step}/{self.steps}  loss {entry['loss']:.4f}  "
-                f"{rate * self.tokens_a_step:.0f} tokens/s  {left:.0f} s left"
-            )
+        self.steps += 1
+        speed = self.steps * self.tokens_per_step / max(time.monotonic() - self.began, 1e-9)
+        self.progress.advance(1, f"loss {entry['loss']:.4f}, {speed:,.0f} tokens/s")

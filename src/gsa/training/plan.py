@@ -1,7 +1,7 @@
-"""A dry run: what a recipe would read, how much sharing saves, how long it takes and what memory it needs.
+"""A dry run: what a recipe reads, how much sharing saves, how long it takes and how much memory it needs.
 
-Nothing of the backbone but its configuration and tokenizer is loaded; its weights are counted on torch's
-meta device, so a 7B model is planned on a machine that cannot hold it.
+Of the backbone only configuration and tokenizer are loaded; its weights are counted on torch's meta device,
+so a 7B model is planned on a machine that cannot hold it.
 """
 
 import time
@@ -12,15 +12,14 @@ import torch
 from transformers import AutoModelForCausalLM, LlamaConfig
 
 from gsa.chain.base import load_config
-from gsa.chain.chain import fresh_link
-from gsa.datasets.catalogue import absence, data_root, get
+from gsa.chain.lora import fresh_link
+from gsa.datasets.catalogue import data_root, get, missing_message
 from gsa.errors import InputError
 from gsa.model import smollm2
 from gsa.model.backbone import refuse_unsuitable
 from gsa.model.ops import linear
 from gsa.recipes.schema import Backbone, Level, Recipe
 from gsa.training.dataset import build_training_data
-from gsa.training.trainer import token_count
 from gsa.trie.packing import branches
 
 EFFICIENCY = 0.65
@@ -58,12 +57,12 @@ class Plan:
     memory: float
     """Estimated peak, bytes: weights, links with optimizer state, one row's activations."""
     gflops: float
-    """This machine's float32 matrix product, GFLOP/s."""
+    """Speed of this machine's float32 matrix product, GFLOP/s."""
     notes: tuple[str, ...]
 
 
 def make_plan(recipe: Recipe) -> Plan:
-    """Plan a recipe; raises InputError as tuning it would for bad data."""
+    """Return a recipe's plan; raises InputError for bad data as tuning does."""
     config, tokenizer, notes = _describe(recipe.backbone)
     refuse_unsuitable(config, recipe.backbone.name)
     with torch.device("meta"):
@@ -75,28 +74,31 @@ def make_plan(recipe: Recipe) -> Plan:
         link = sum(p.numel() for p in fresh_link(model, recipe.lora, 0).parameters() if p.requires_grad)
     gflops = matmul_gflops(config.hidden_size)
     levels = []
-    for wanted in recipe.levels:
-        level = _present(wanted, notes)
-        plan = build_training_data(recipe, level, tokenizer)
-        tokens = token_count(plan.rows)
-        flat = sum(len(b) for row in plan.rows for p in row.prompts for b in branches(p, row.score))
-        # Forward and backward through frozen weights: two products each of 2 operations a weight.
-        seconds = 4 * (body + link) * tokens / (gflops * 1e9 * EFFICIENCY)
-        counts = {name: len(prompts) for name, prompts in plan.prompts.items()}
-        levels.append(LevelPlan(level.name, counts, flat, tokens, plan.steps, link, seconds))
-    width = getattr(torch, recipe.backbone.dtype).itemsize
-    row = recipe.training.row_tokens
-    layers, layer = config.num_hidden_layers, 10 * config.hidden_size + 4 * config.intermediate_size
-    kept = layers * config.hidden_size + layer if recipe.training.recompute else layers * layer
-    activations = row * width * kept
-    memory = parameters * width + 16.0 * link + activations
+    for full_level in recipe.levels:
+        level = _available(full_level, notes)
+        data = build_training_data(recipe, level, tokenizer)
+        flat = sum(len(b) for row in data.rows for p in row.prompts for b in branches(p, row.score))
+        # Forward and backward through frozen weights: two products each of 2 operations per weight.
+        seconds = 4 * (body + link) * data.tokens / (gflops * 1e9 * EFFICIENCY)
+        counts = {name: len(prompts) for name, prompts in data.prompts.items()}
+        levels.append(LevelPlan(level.name, counts, flat, data.tokens, data.steps, link, seconds))
+    memory = _memory(recipe, config, parameters, link)
     return Plan(tuple(levels), parameters, memory, gflops, tuple(notes))
 
 
-def _present(level: Level, notes: list[str]) -> Level:
-    """Return a level without the benchmark's datasets whose files are not here, noting them."""
-    gaps = {s.name: absence(get(s.name), data_root()) for s in level.datasets if not s.path}
-    missing = {name: sentence for name, sentence in gaps.items() if sentence}
+def _memory(recipe: Recipe, config: Any, parameters: int, link: int) -> float:
+    """Return the estimated peak in bytes: weights, a link with its optimizer state, one row's activations."""
+    itemsize: int = getattr(torch, recipe.backbone.dtype).itemsize
+    layers: int = config.num_hidden_layers
+    layer: int = 10 * config.hidden_size + 4 * config.intermediate_size
+    kept = layers * config.hidden_size + layer if recipe.training.recompute else layers * layer
+    return parameters * itemsize + 16.0 * link + recipe.training.row_tokens * itemsize * kept
+
+
+def _available(level: Level, notes: list[str]) -> Level:
+    """Return a level without the benchmark's datasets whose files are missing, and add a note on each."""
+    messages = {s.name: missing_message(get(s.name), data_root()) for s in level.datasets if not s.path}
+    missing = {name: sentence for name, sentence in messages.items() if sentence}
     if len(missing) == len(level.datasets):
         raise InputError(f"level '{level.name}': {next(iter(missing.values()))}")
     notes += [f"left out of the plan: {sentence}" for sentence in missing.values()]
@@ -104,7 +106,7 @@ def _present(level: Level, notes: list[str]) -> Level:
 
 
 def matmul_gflops(hidden: int, rows: int = 1024) -> float:
-    """Measure this machine's float32 product of (rows, hidden) by (hidden, 4 hidden), best of both ways."""
+    """Return the speed of a float32 product of (rows, hidden) by (hidden, 4 hidden), the best of 12 runs."""
     hidden = min(hidden, 1024)
     a, b = torch.randn(rows, hidden), torch.randn(4 * hidden, hidden)
     best = float("inf")
@@ -116,7 +118,7 @@ def matmul_gflops(hidden: int, rows: int = 1024) -> float:
 
 
 def _describe(backbone: Backbone) -> tuple[Any, Any, list[str]]:
-    """Return configuration and tokenizer; for a known model out of reach, stand-ins and a note."""
+    """Return configuration and tokenizer; for a known model that cannot be loaded, substitutes and a note."""
     try:
         config, tokenizer = load_config(backbone)
         return config, tokenizer, []
@@ -124,5 +126,7 @@ def _describe(backbone: Backbone) -> tuple[Any, Any, list[str]]:
         if backbone.name not in KNOWN:
             raise
     _, tokenizer = load_config(Backbone(name=smollm2.NAME))
-    note = f"{backbone.name} is out of reach: tokens are counted with {smollm2.NAME}'s tokenizer, an estimate"
+    note = (
+        f"{backbone.name} cannot be loaded: tokens are counted with {smollm2.NAME}'s tokenizer, an estimate"
+    )
     return LlamaConfig(**KNOWN[backbone.name]), tokenizer, [note]

@@ -1,126 +1,138 @@
-"""A run: recipe in, a folder with the tuned chain out; the same call resumes it.
-
-run/recipe.toml     the recipe as resolved
-run/run.json        seed, versions, commit, checksums of the training examples
-run/chain.json      base and links with their checksums; grows as levels finish
-run/links/          one PEFT adapter folder a level
-run/checkpoints/    of the level under way
-run/log.jsonl       one line a step
-"""
+"""A run: recipe in, a folder with the tuned chain out (see `RunFolder`); the same call resumes it."""
 
 import hashlib
-import platform
-import subprocess
-import zlib
+import logging
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-from gsa.atomic_io import from_checked_json, remove_tree, to_checked_json, with_checksum_line, write_atomic
-from gsa.chain.base import load_base, load_config
+from gsa.atomic_io import is_temporary, remove_tree, write_atomic
+from gsa.chain.base import load_base, load_chain, load_config
 from gsa.chain.chain import Chain
-from gsa.chain.manifest import LOG, MANIFEST
+from gsa.chain.run_folder import RunFolder
 from gsa.errors import InputError
-from gsa.locking import folder_lock
-from gsa.model.validation import nothing_outside
-from gsa.recipes.loader import STORED_RECIPE, load_recipe
+from gsa.model.validation import check_symlinks
+from gsa.recipes.loader import load_recipe
 from gsa.recipes.schema import Recipe
 from gsa.signals import Stop, Stopped, handle_signals
-from gsa.training.dataset import TrainingData, build_training_data
-from gsa.training.level import SCRATCH, Say, tune_level
+from gsa.training.dataset import build_training_data
+from gsa.training.level import tune_level
+from gsa.training.metadata import read_data, write_metadata
 
-NOTE = "run.json"
+logger = logging.getLogger(__name__)
 
 
-def tune(recipe: Recipe, root: Path, say: Say = print) -> Chain:
-    """Tune every level of a recipe that `root` does not hold yet, one link each.
+def summary(recipe: Recipe) -> str:
+    """Return what a recipe tunes, in a line for the run and one for each level."""
+    lora, backbone = recipe.lora, recipe.backbone
+    lines = [
+        f"{recipe.name}: {len(recipe.levels)} levels on {backbone.name} ({backbone.dtype}), "
+        f"LoRA rank {lora.rank} on {', '.join(lora.targets)}, seed {recipe.seed}"
+    ]
+    for number, level in enumerate(recipe.levels, 1):
+        names = ", ".join(source.name for source in level.datasets)
+        lines.append(
+            f"  level {number} {level.name}: {names}; learning rate {level.learning_rate:g}, "
+            f"epochs {level.epochs:g}, loss '{level.loss}'"
+        )
+    return "\n".join(lines)
 
-    Raises InputError if `root` holds a run of another recipe, is damaged where it cannot be mended, is in
-    use by another process, or is not a run; Stopped if a signal asks to stop, once a checkpoint is stored.
-    All data is read before weights are loaded and before anything is written, so bad data costs no time.
+
+def tune(recipe: Recipe, root: Path) -> Chain:
+    """Tune every level of a recipe that `root` does not hold yet, one link each; return the chain.
+
+    Raises InputError if `root` holds a run of another recipe, is damaged beyond repair, is in use by another
+    process, or is not a run; Stopped if a signal asks for it, once a checkpoint is stored. All data is read
+    before weights are loaded and before anything is written, so bad data costs no time.
     """
-    _check_folder(root)
-    with handle_signals() as stop, folder_lock(root, "tune"):
-        _check_folder(root)
-        return _tune(recipe, root, say, stop)
+    run = RunFolder(root)
+    _check_folder(run)
+    with handle_signals() as stop, run.lock("tune"):
+        _check_folder(run)
+        check_symlinks(root)
+        chain = Chain.read(root) if run.is_run() else None
+        _check_recipe(recipe, run, chain)
+        log = chain.log() if chain else ""  # raises if a link is damaged
+        if chain and len(chain.links) == len(recipe.levels):
+            return _finished(recipe, run, chain, log)
+        return _tune(recipe, run, chain, stop)
 
 
-def _tune(recipe: Recipe, root: Path, say: Say, stop: Stop) -> Chain:
-    nothing_outside(root)
-    chain = Chain.read(root) if (root / MANIFEST).is_file() else None
-    _check_recipe(recipe, root, chain, say)
+def _tune(recipe: Recipe, run: RunFolder, chain: Chain | None, stop: Stop) -> Chain:
+    """Tune the levels that the chain lacks."""
     finished = len(chain.links) if chain else 0
-    log = chain.log() if chain else ""  # says if a link is damaged
-    if chain and finished == len(recipe.levels):
-        say(f"{root}: all {finished} levels are tuned already")
-        _earlier_data(root, say)
-        if all(link.log for link in chain.links):
-            _mend(root / LOG, log, say)
-        remove_tree(root / SCRATCH)
-        if chain.recipe != _checksum(recipe):  # of a run made before recipes were noted so
-            chain = replace(chain, recipe=_checksum(recipe))
-            write_atomic(root / STORED_RECIPE, with_checksum_line(recipe.toml()))
-            chain.write()
-        return chain
     _, tokenizer = load_config(recipe.backbone)
-    plans = {level.name: build_training_data(recipe, level, tokenizer) for level in recipe.levels[finished:]}
+    levels = {level.name: build_training_data(recipe, level, tokenizer) for level in recipe.levels[finished:]}
     if chain:
-        say(f"{root}: {finished} of {len(recipe.levels)} levels are tuned already")
-        loaded = chain.load(recipe.backbone)
+        logger.info("%s: %d of %d levels are tuned already", run.root, finished, len(recipe.levels))
+        loaded = load_chain(chain, recipe.backbone)
     else:
         loaded = load_base(recipe.backbone)
-        chain = Chain(root, loaded.identity)
+        chain = Chain(run.root, loaded.identity)
     chain = replace(chain, recipe=_checksum(recipe))
-    write_atomic(
-        root / STORED_RECIPE, with_checksum_line(recipe.toml())
-    )  # first: it is what makes the folder a run
-    _note(recipe, root, plans, say)
+    write_atomic(run.recipe_file, recipe.toml())
+    write_metadata(recipe, run, levels)
     chain.write()
     model = loaded.model
     for number, level in enumerate(recipe.levels[finished:], finished + 1):
-        model, chain = tune_level(recipe, level, number, model, chain, plans.pop(level.name), say, stop)
+        model, chain = tune_level(recipe, number, model, chain, levels.pop(level.name), stop)
         if stop.signum:
             raise Stopped(stop.signum, f"level {number} {level.name} is finished and stored")
     return chain
 
 
-def _check_folder(root: Path) -> None:
-    """Raise InputError unless `root` is new, empty, or holds a run."""
-    if root.exists() and not any((root / name).is_file() for name in (STORED_RECIPE, MANIFEST)):
-        found = not root.is_dir() or [p for p in root.iterdir() if p.suffix not in (".part", ".lock")]
-        if found:
-            raise InputError(f"'{root}' is there and is not a run: expected a new or empty folder for --out")
-    if not (root / MANIFEST).is_file() and any((root / "links").glob("*/*")):
+def _finished(recipe: Recipe, run: RunFolder, chain: Chain, log: str) -> Chain:
+    """Return the chain of a run whose levels are all tuned, damaged files that can be made again repaired."""
+    logger.info("%s: all %d levels are tuned already", run.root, len(chain.links))
+    read_data(run)  # reports damage
+    if log:
+        _repair(run.log_file, log)
+    remove_tree(run.checkpoints_folder)
+    if chain.recipe != _checksum(recipe):  # another name, or other settings of the evaluation
+        chain = replace(chain, recipe=_checksum(recipe))
+        write_atomic(run.recipe_file, recipe.toml())
+        chain.write()
+    return chain
+
+
+def _check_folder(run: RunFolder) -> None:
+    """Raise InputError unless the folder is new, empty, or holds a run."""
+    root = run.root
+    if root.exists() and not run.is_run() and not run.recipe_file.is_file():
+        files = root.iterdir() if root.is_dir() else [root]
+        if any(not is_temporary(path) and path.suffix != ".lock" for path in files):
+            raise InputError(f"'{root}' exists and is not a run: expected a new or empty folder for --out")
+    if not run.is_run() and any(run.links_folder.glob("*/*")):
         raise InputError(
-            f"'{root}' holds links, but its {MANIFEST} is missing: expected both; bring it back from a copy, "
-            "or tune into another --out"
+            f"'{root}' holds links, but its {run.chain_file.name} is missing: expected both; restore it from "
+            "a copy, or tune into another --out"
         )
 
 
-def _check_recipe(recipe: Recipe, root: Path, chain: Chain | None, say: Say) -> None:
-    """Raise InputError unless `root` has a run of this recipe, or one that tuned nothing yet, or none.
+def _check_recipe(recipe: Recipe, run: RunFolder, chain: Chain | None) -> None:
+    """Raise InputError unless the folder has a run of this recipe, or one that tuned nothing yet, or none.
 
-    A recipe that goes on where the run's ends, or changes levels that were not begun, is the same recipe; so
-    is one of another name: a copy of a run may go on with other folds or data.
+    A recipe that adds levels, changes levels that were not begun, or has another name, counts as the same: a
+    copy of a run may continue with other folds or data.
     """
-    stored = root / STORED_RECIPE
-    if not (root / SCRATCH).exists() and not (chain and chain.links):
+    begun = (len(chain.links) if chain else 0) + run.checkpoints_folder.exists()
+    if not begun:
         return
     if chain and chain.recipe == _checksum(recipe):
-        _mend(stored, with_checksum_line(recipe.toml()), say)
+        _repair(run.recipe_file, recipe.toml())
         return
-    before = load_recipe(stored)
-    begun = (len(chain.links) if chain else 0) + (root / SCRATCH).exists()
-    later = {"name": recipe.name, "levels": recipe.levels, "evaluation": recipe.evaluation}
-    if before.model_copy(update=later) == recipe and before.levels[:begun] == recipe.levels[:begun]:
-        say(f"{root}: goes on with a recipe that differs in name, in levels not yet begun or in evaluation")
+    before = load_recipe(run.recipe_file)
+    free = {"name": recipe.name, "levels": recipe.levels, "evaluation": recipe.evaluation}
+    if before.model_copy(update=free) == recipe and before.levels[:begun] == recipe.levels[:begun]:
+        logger.info(
+            "%s: the recipe differs from the run's in name, in levels not yet begun or in evaluation",
+            run.root,
+        )
         return
-    differs = [key for key in Recipe.model_fields if getattr(before, key) != getattr(recipe, key)]
-    if differs:
+    different = [key for key in Recipe.model_fields if getattr(before, key) != getattr(recipe, key)]
+    if different:
         raise InputError(
-            f"'{root}' holds a run of another recipe ('{differs[0]}' differs): expected the same recipe, "
-            "or another --out"
+            f"'{run.root}' holds a run of another recipe ('{different[0]}' differs): expected the same "
+            "recipe, or another --out"
         )
 
 
@@ -128,64 +140,8 @@ def _checksum(recipe: Recipe) -> str:
     return hashlib.sha256(recipe.toml().encode()).hexdigest()
 
 
-def _mend(path: Path, content: str, say: Say) -> None:
-    """Write a file anew, and tell so, if it is not as it was written."""
+def _repair(path: Path, content: str) -> None:
+    """Write a file again, and report it, if it is not as it was written."""
     if not path.is_file() or path.read_bytes() != content.encode():
-        say(f"{path} was damaged or missing: written anew")
+        logger.warning("%s was damaged or missing: written again", path)
         write_atomic(path, content)
-
-
-def _note(recipe: Recipe, root: Path, plans: dict[str, TrainingData], say: Say) -> None:
-    """Store what the run was made with and from."""
-    packages = ("gsa-llm", "torch", "transformers", "peft", "accelerate", "tokenizers")
-    data = {
-        f"{level}/{name}": {
-            "examples": len(prompts),
-            "crc32": zlib.crc32(repr([p.ids for p in prompts]).encode()),
-        }
-        for level, plan in plans.items()
-        for name, prompts in plan.prompts.items()
-    }
-    before = _earlier_data(root, say)
-    changed = [name for name, found in data.items() if before.get(name, found) != found]
-    if changed and (root / SCRATCH).exists():
-        raise InputError(
-            f"'{root}': the data of {changed[0]} changed since its level began: expected the same"
-        )
-    data = {**before, **data}
-    content = {
-        "seed": recipe.seed,
-        "python": platform.python_version(),
-        "versions": {name: version(name) for name in packages},
-        "commit": _commit(),
-        "data": data,
-    }
-    write_atomic(root / NOTE, to_checked_json(content))
-
-
-def _earlier_data(root: Path, say: Say) -> dict[str, Any]:
-    """Return the checksums of data that a run noted before; tells if they are lost."""
-    try:
-        return dict(from_checked_json((root / NOTE).read_text(encoding="utf-8"))["data"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        if (root / MANIFEST).is_file():  # which is written after it
-            say(f"{root / NOTE} is damaged or missing ({error}): what finished levels were made from is lost")
-        return {}
-
-
-def _commit() -> str:
-    """Return the commit of the source tree, `-dirty` if it was changed; empty for an installed package."""
-    git = ["git", "-C", str(Path(__file__).parent)]
-    try:
-        tracked = subprocess.run(
-            [*git, "ls-files", "--error-unmatch", __file__], capture_output=True, check=False
-        )
-        done = subprocess.run(
-            [*git, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    except OSError:
-        return ""
-    return done.stdout.strip() if tracked.returncode == 0 and done.returncode == 0 else ""

@@ -1,7 +1,7 @@
-"""The run's log: one JSON line a step. Steps in, lines on disk, each step once, whatever was killed when.
+"""The run's log: one JSON line per step, each step once, whenever the process was killed.
 
-The file is for reading. What it is made from again at every start is safe elsewhere: a finished level's lines
-in its link, those of the level under way in its checkpoint.
+The file is for reading. At every start it is written again from copies that are checked: a finished level's
+lines are in its link, those of the level under way in its checkpoint.
 """
 
 import json
@@ -25,11 +25,11 @@ class StepLog:
         return "".join(self.lines)
 
     def rewind(self, lines: str) -> int:
-        """Go back to `lines` of this level; returns how many later steps the file had noted in vain."""
-        noted = _noted(self.path, self.number)
+        """Go back to `lines` of this level; return how many later steps the file had."""
+        logged = _steps(self.path, self.number)
         self.lines = lines.splitlines(keepends=True)
         write_atomic(self.path, self.before + lines)
-        return max(0, noted - len(self.lines))
+        return max(0, logged - len(self.lines))
 
     def add(self, entry: dict[str, Any]) -> None:
         """Append a step."""
@@ -38,8 +38,8 @@ class StepLog:
             file.write(self.lines[-1])
 
 
-def _noted(log: Path, level: int) -> int:
-    """Return how many steps of a level a log, perhaps a damaged one, knows of."""
+def _steps(log: Path, level: int) -> int:
+    """Return how many steps of a level a log has; damaged lines are passed over."""
     steps = set()
     for line in log.read_bytes().splitlines() if log.is_file() else []:
         try:

@@ -15,7 +15,8 @@ from itertools import groupby, pairwise
 
 import numpy as np
 
-from gsa.data.encoder import Ids, Prompt, shared
+from gsa.data.encoder import Prompt, common_prefix_length
+from gsa.data.token_counts import TokenIds
 from gsa.trie.trie import Array, TokenTrie, size
 
 Group = Sequence[Prompt]
@@ -28,12 +29,12 @@ REPEATED = 0.05
 """Share of a dialogue's nodes that may be computed again to have shorter rows."""
 
 
-def branches(prompt: Prompt, score: bool) -> list[Ids]:
+def branches(prompt: Prompt, score: bool) -> list[TokenIds]:
     """Return the token sequences that a prompt needs: the last answer token is predicted, never read."""
     return [prompt.ids + answer for answer in _read_answers(prompt, score)]
 
 
-def _read_answers(prompt: Prompt, score: bool) -> tuple[Ids, ...]:
+def _read_answers(prompt: Prompt, score: bool) -> tuple[TokenIds, ...]:
     """Return the answer tokens that the model reads below a prompt, one sequence per laid-out label."""
     if score:
         return tuple(answer[:-1] for answer in prompt.answers)
@@ -105,7 +106,7 @@ def pack(
     filled = 0
     for part in (part for g in groups for part in split(g, score, max_tokens, fill_tokens)):
         cost = size([b for p in part for b in branches(p, score)])
-        saved = shared(filling[0].ids, part[0].ids) if filling else 0
+        saved = common_prefix_length(filling[0].ids, part[0].ids) if filling else 0
         too_many = max_prompts is not None and len(filling) + len(part) > max_prompts
         if filling and (too_many or filled + cost - saved > fill_tokens):
             rows.append(PackedRow(tuple(filling), score))
@@ -126,7 +127,7 @@ def split(
     than parts of `max_tokens` would. A history that was dropped in blocks is thus cut at its blocks.
     """
     nodes = np.array([len(p.ids) + _answer_nodes(_read_answers(p, score)) for p in prompts])
-    common = np.array([0, *(shared(a.ids, b.ids) for a, b in pairwise(prompts))])
+    common = np.array([0, *(common_prefix_length(a.ids, b.ids) for a, b in pairwise(prompts))])
     total = int((nodes - common).sum())
     if len(prompts) == 1 or total <= fill_tokens:
         return [prompts]
@@ -143,7 +144,7 @@ def split(
 
 
 @lru_cache(maxsize=256)
-def _answer_nodes(answers: tuple[Ids, ...]) -> int:
+def _answer_nodes(answers: tuple[TokenIds, ...]) -> int:
     return size(answers)
 
 

@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from gsa.data.encoder import shared
+from gsa.data.encoder import common_prefix_length
 
 Array = NDArray[np.int64]
 
@@ -45,7 +45,7 @@ class TokenTrie:
         previous = sequences[order[0]][:0] if order else ()
         for i in order:
             ids = sequences[i]
-            keep = shared(previous, ids)
+            keep = common_prefix_length(previous, ids)
             for node in path[keep:]:
                 end[node] = len(tokens)
             del path[keep:]
@@ -83,4 +83,4 @@ class TokenTrie:
 def size(sequences: Sequence[Sequence[int]]) -> int:
     """Return the number of nodes that TokenTrie.build would make, without building it."""
     order = sorted(map(tuple, sequences))
-    return sum(map(len, order)) - sum(shared(a, b) for a, b in pairwise(order))
+    return sum(map(len, order)) - sum(common_prefix_length(a, b) for a, b in pairwise(order))

@@ -1,7 +1,7 @@
-"""The page in Gradio: four tabs and what their buttons call.
+"""The page in Gradio: its application beside the API's routes, with four tabs (`tabs`).
 
-In: the Handlers. Out: a Page for the server's gate, an ASGI application of its own beside the API's routes.
-Gradio is imported here and in `tabs` alone, and asks nobody: no analytics, no fonts of others, no sharing.
+Gradio is imported here and in `tabs` alone, and contacts no other host: no analytics, no fonts,
+no sharing.
 """
 
 import asyncio
@@ -12,15 +12,16 @@ import shutil
 import sys
 import tempfile
 import weakref
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gsa.data.types import Prediction
 from gsa.serving.limits import Limits
-from gsa.serving.page_access import MakePage, Page
-from gsa.serving.scheduler import Worker
+from gsa.serving.page import MountedPage
+from gsa.serving.scheduler import QueryGroup, Scheduler
 from gsa.serving.telemetry import log
 from gsa.web.handlers import Handlers
 from gsa.web.levels import Levels
@@ -28,82 +29,65 @@ from gsa.web.levels import Levels
 if TYPE_CHECKING:
     from gsa.prediction.predictor import Predictor
 
-QUEUE = 128
-"""Presses of buttons that Gradio holds; what waits for the model waits in the line."""
-SWEEP, AGE = 600, 3600
-"""Seconds between two looks for old files, and until a file is old."""
-SESSION, SESSIONS, STATES = 64, 4000, 500
-"""Letters of the name that a browser gives itself; how many names and states Gradio may keep."""
+MAX_EVENTS = 128
+"""Button presses that Gradio holds; what waits for the model waits in the scheduler's queue."""
+CACHE_SWEEP, CACHE_AGE = 600, 3600
+"""Seconds between two sweeps for old files, and until a file is old."""
+MAX_SESSION_NAME, MAX_SESSIONS, MAX_STATES = 64, 4000, 500
+"""Characters of the name that a browser gives itself; how many names and states Gradio may keep."""
 
 
-def make_page(predictor: "Predictor", levels: Levels, model: str) -> MakePage:
-    """Return what makes the page once there is a worker; `model` is the name that it shows."""
+class WebPage:
+    """The page for a predictor; a `gsa.serving.page.Page`."""
 
-    def make(worker: Worker, limits: Limits) -> Page:
+    def __init__(self, predictor: "Predictor", source: str | None = None, level: int | None = None) -> None:
+        """`source` and `level` are those that the predictor was loaded from."""
+        self._predictor, self._levels = predictor, Levels(predictor, source, level)
+        self._name = Path(source or "gsa-135m").name
+
+    def predict(self, groups: Sequence[QueryGroup]) -> list[list[Prediction]]:
+        """Return the Predictions of each group, at the group's level of the chain."""
+        return self._levels.predict(groups)
+
+    def mount(self, scheduler: Scheduler, limits: Limits) -> MountedPage:
+        """Return the page's application, with a folder of its own for files."""
         folder = Path(tempfile.mkdtemp(prefix="gsa-page-"))  # readable by this user alone
-        sent = folder / "files"
-        sent.mkdir()
-        os.environ["GRADIO_TEMP_DIR"] = str(sent)
+        uploads = folder / "files"
+        uploads.mkdir()
+        os.environ["GRADIO_TEMP_DIR"] = str(uploads)
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
         os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-        handlers = Handlers(predictor, levels, worker, limits, sent, folder)
+        handlers = Handlers(self._predictor, self._levels, scheduler, limits, uploads, folder)
         # Also where the process ends without the lifespan's end: a second signal does not wait for it.
-        remove = weakref.finalize(handlers, shutil.rmtree, folder, ignore_errors=True)
+        remove_folder = weakref.finalize(handlers, shutil.rmtree, folder, ignore_errors=True)
 
-        async def made() -> Page:  # within a loop, as Gradio would otherwise make some and close none
-            return _page(handlers, model, remove)
+        async def mount() -> MountedPage:  # in a running loop: Gradio would make some, and close none
+            return _mount(handlers, self._name, remove_folder)
 
         with ThreadPoolExecutor(1) as thread:  # which has no loop yet, whoever calls
-            return thread.submit(lambda: asyncio.run(made())).result()
-
-    return make
+            return thread.submit(lambda: asyncio.run(mount())).result()
 
 
-class _Unsaid:
-    """Stands where Gradio prints an exception, whose words may quote a user."""
-
-    @staticmethod
-    def print_exc(*_: object) -> None:
-        """Log the exception without its words."""
-        log("failed", logging.ERROR, sys.exc_info()[1])
-
-
-def _bound_sessions(queue: Any) -> None:
-    """Keep what a queue remembers of sessions from growing with the names that clients invent."""
-    push = queue.push
-
-    async def bounded(body: Any, request: Any, username: Any) -> Any:
-        if len(body.session_hash) > SESSION:
-            return False, f"session_hash: expected at most {SESSION} letters", "validator_error"
-        if body.fn_index not in queue.blocks.fns:
-            return False, "fn_index: expected that of a button", "validator_error"
-        events = queue.pending_event_ids_session
-        if len(events) > SESSIONS:  # Gradio itself forgets all but the youngest sessions' messages
-            for gone in set(events) - set(queue.pending_messages_per_session):
-                del events[gone]
-        return await push(body=body, request=request, username=username)
-
-    queue.push = bounded
-
-
-def _page(handlers: Handlers, model: str, remove: Callable[[], object]) -> Page:
+def _mount(handlers: Handlers, name: str, remove_folder: Callable[[], object]) -> MountedPage:
     import gradio as gr
     from fastapi import FastAPI
     from gradio import queueing
     from starlette.routing import Mount
 
-    from gsa.web.tabs import compare_tab, file_tab, header, talk_tab, text_tab
+    from gsa.web.tabs import compare_tab, conversation_tab, file_tab, header, text_tab
 
-    queueing.traceback = _Unsaid
-    with gr.Blocks(title=f"gsa · {model}", analytics_enabled=False, delete_cache=(SWEEP, AGE)) as blocks:
-        header(handlers, model)
+    queueing.traceback = _SilentTraceback
+    with gr.Blocks(
+        title=f"gsa · {name}", analytics_enabled=False, delete_cache=(CACHE_SWEEP, CACHE_AGE)
+    ) as blocks:
+        header(handlers, name)
         with gr.Tabs(elem_classes="gsa-tabs", overflow_behavior="wrap"):
             text_tab(handlers)
-            talk_tab(handlers)
+            conversation_tab(handlers)
             file_tab(handlers)
             compare_tab(handlers)
-    blocks.state_session_capacity = STATES
-    blocks.queue(max_size=QUEUE, default_concurrency_limit=None, api_open=False)
+    blocks.state_session_capacity = MAX_STATES
+    blocks.queue(max_size=MAX_EVENTS, default_concurrency_limit=None, api_open=False)
     system, mono = ["system-ui", "Segoe UI", "Roboto", "sans-serif"], ["ui-monospace", "monospace"]
     theme = gr.themes.Base(primary_hue="indigo", neutral_hue="slate", font=system, font_mono=mono)
     app = gr.mount_gradio_app(
@@ -112,7 +96,7 @@ def _page(handlers: Handlers, model: str, remove: Callable[[], object]) -> Page:
         mcp_server=False, theme=theme, css=files(__package__).joinpath("page.css").read_text("utf-8"),
     )  # fmt: skip
     _bound_sessions(blocks._queue)
-    mounted: Any = next(route.app for route in app.routes if isinstance(route, Mount))
+    gradio_app: Any = next(route.app for route in app.routes if isinstance(route, Mount))
 
     @contextlib.asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
@@ -120,6 +104,33 @@ def _page(handlers: Handlers, model: str, remove: Callable[[], object]) -> Page:
             async with app.router.lifespan_context(app):
                 yield
         finally:
-            remove()
+            remove_folder()
 
-    return Page(app, handlers.sent, lifespan, mounted.stop_event.set)
+    return MountedPage(app, handlers.uploads, lifespan, gradio_app.stop_event.set)
+
+
+class _SilentTraceback:
+    """Replaces the module `traceback` where Gradio prints exceptions, whose messages may quote a user."""
+
+    @staticmethod
+    def print_exc(*_: object) -> None:
+        """Log the exception without its message."""
+        log("failed", logging.ERROR, sys.exc_info()[1])
+
+
+def _bound_sessions(queue: Any) -> None:
+    """Keep what a queue remembers of sessions from growing with the names that clients invent."""
+    push = queue.push
+
+    async def bounded_push(body: Any, request: Any, username: Any) -> Any:
+        if len(body.session_hash) > MAX_SESSION_NAME:
+            return False, f"session_hash: expected at most {MAX_SESSION_NAME} characters", "validator_error"
+        if body.fn_index not in queue.blocks.fns:
+            return False, "fn_index: expected that of a button", "validator_error"
+        events = queue.pending_event_ids_session
+        if len(events) > MAX_SESSIONS:  # Gradio itself forgets all but the youngest sessions' messages
+            for session in set(events) - set(queue.pending_messages_per_session):
+                del events[session]
+        return await push(body=body, request=request, username=username)
+
+    queue.push = bounded_push

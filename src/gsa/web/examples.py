@@ -1,11 +1,11 @@
-"""What the page offers to try: invented for it."""
+"""Texts and conversations that the page offers to try; invented for it."""
 
 TEXTS = {
     "a broken zip": "The zip broke on the second day, and nobody answers my mails.",
     "a good present": "Arrived early, works like a charm, and my daughter will not put it down.",
     "where the shop is": "The shop is on the second floor, next to the lifts.",
 }
-TALKS = {
+CONVERSATIONS = {
     "a new flat": """Mara: I finally got the keys, the flat is ours!
 Jonas: No way! Already? I thought they wanted to wait until June.
 Mara: They called this morning. I cried a little, to be honest.
@@ -22,4 +22,7 @@ Guest: Only my suitcase. It is the second room tonight, by the way.
 Desk: I will send someone up at once.
 Guest: Great, the last one promised that too. Five stars, truly.""",
 }
-LEVELS = {name: ({**TEXTS, **TALKS})[name] for name in ("a night at the hotel", "a new flat", "a broken zip")}
+LEVELS = {
+    name: ({**TEXTS, **CONVERSATIONS})[name]
+    for name in ("a night at the hotel", "a new flat", "a broken zip")
+}

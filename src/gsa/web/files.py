@@ -1,123 +1,114 @@
-"""A file that was sent to the page: labelled as `gsa predict` does it, through the server's line.
+"""A file that was sent to the page: labelled as `gsa predict` does it, through the scheduler's queue.
 
-In: the uploaded file and how to read it. Out: one Progress after another; the last has the labelled file,
-the rejected rows as a file, and their numbers. What is stopped leaves nothing.
+In: the uploaded file and how to read it. Out: one FileProgress after another; the last has the labelled file,
+the rejected rows as a file, and their numbers. Cancelling leaves no file behind.
 """
 
 import asyncio
 import re
 import shutil
 import tempfile
-import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 
 from gsa.data.task import Task
+from gsa.datasets.record_files import ReadOptions, format_of
+from gsa.datasets.records import Columns
 from gsa.errors import InputError
-from gsa.prediction.job import Count, Job, Labelling, label_file
-from gsa.prediction.meter import Meter
-from gsa.prediction.readers import format_of
-from gsa.prediction.rows import Columns
+from gsa.prediction.job import JobConfig, LabelJob, label_file
+from gsa.prediction.parts import RowCounts
+from gsa.progress import Progress
 from gsa.serving.limits import Limits
-from gsa.serving.scheduler import Worker
-from gsa.web.scheduler_client import FilePredict
+from gsa.serving.scheduler import Scheduler
+from gsa.web.scheduler_client import FilePredictor
 
 CHUNK = 64
-"""Rows between two looks at how far it is."""
-LOOK = 0.5
-"""Seconds between two words about how far it is."""
-FLAGS = {
-    "expected --text to be": "expected 'Text column' to be",
-    "expected --speaker to be": "expected 'Speaker column' to be",
-    "expected --dialogue-id to be": "expected 'Conversation column' to be",
+"""Rows between two updates of the progress."""
+INTERVAL = 0.5
+"""Seconds between two messages about the progress."""
+FIELDS = {
+    "expected the text column": "expected 'Text column'",
+    "expected the speaker column": "expected 'Speaker column'",
+    "expected the dialogue id column": "expected 'Conversation column'",
     "expected --prefix with other names for the labels": "expected it under another name",
 }
-"""What the command line calls its options, and the page its fields."""
+"""Phrases of error messages, and those with the names of the page's fields."""
 
 
 @dataclass(frozen=True)
-class Order:
+class FileRequest:
     """What to label, and how."""
 
     source: Path
     task: Task
     columns: Columns = field(default_factory=Columns)
-    kind: str = ""
-    """Format of the output; empty is that of the input."""
+    output_format: str = ""
+    """Empty is that of the input."""
 
 
 @dataclass(frozen=True)
-class Progress:
-    """How far it is."""
+class FileProgress:
+    """The state of a file's labelling."""
 
-    said: str
+    message: str
     output: Path | None = None
     rejects: Path | None = None
-    count: Count | None = None
+    count: RowCounts | None = None
     """Only at the end."""
 
 
-class Telling(Meter):
-    """A meter that keeps its last line for whoever looks."""
+async def label_upload(
+    request: FileRequest, scheduler: Scheduler, limits: Limits, client: str, folder: Path
+) -> AsyncIterator[FileProgress]:
+    """Label a file in a new folder below `folder`, which is removed when the iterator ends or is closed.
 
-    said = ""
-
-    def within(self, more: int) -> None:
-        """Take note of rows within a chunk."""
-        super().within(more)
-        self.said = self.line(self.rows + more, time.monotonic())
-
-
-async def labelled(
-    order: Order, worker: Worker, limits: Limits, client: str, folder: Path
-) -> AsyncIterator[Progress]:
-    """Label a file in a folder of its own below `folder`, which is removed once this is closed
-    or goes on after its last Progress.
-
-    Raises InputError for a file that cannot be read, ClosedError where the server stops.
+    Raises InputError for a file that cannot be read, SchedulerClosedError where the server stops.
     """
-    gone, meter = Event(), Telling(order.source.name, lambda line: None)
-    place = Path(tempfile.mkdtemp(prefix="labelled-", dir=folder))
-    work = FilePredict(worker, limits, client, gone)
-    doing = asyncio.create_task(asyncio.to_thread(_label, order, work, meter, place))
+    cancelled, progress = Event(), Progress(request.source.name, disable=True)
+    workspace = Path(tempfile.mkdtemp(prefix="labelled-", dir=folder))
+    predictor = FilePredictor(scheduler, limits, client, cancelled)
+    labelling = asyncio.create_task(asyncio.to_thread(_label, request, predictor, progress, workspace))
     try:
-        while not doing.done():
-            await asyncio.wait({doing}, timeout=LOOK)
-            if not doing.done():
-                yield Progress(meter.said or "reading the file")
-        yield doing.result()
+        while not labelling.done():
+            await asyncio.wait({labelling}, timeout=INTERVAL)
+            if not labelling.done():
+                yield FileProgress(progress.line() if progress.completed else "reading the file")
+        yield labelling.result()
     finally:
-        gone.set()
-        await asyncio.wait({doing})
-        if not doing.cancelled():
-            doing.exception()  # seen
-        shutil.rmtree(place, ignore_errors=True)
+        cancelled.set()
+        await asyncio.wait({labelling})
+        if not labelling.cancelled():
+            labelling.exception()  # so that asyncio does not report it as never retrieved
+        shutil.rmtree(workspace, ignore_errors=True)
 
 
-def _label(order: Order, predict: FilePredict, meter: Meter, place: Path) -> Progress:
+def _label(
+    request: FileRequest, predictor: FilePredictor, progress: Progress, workspace: Path
+) -> FileProgress:
     try:
-        kind = format_of(order.source)
-        out_kind = order.kind or kind
-        output = place / f"{order.source.stem}.labelled.{out_kind}"
-        rejects = place / f"{order.source.stem}.rejected.jsonl"
-        job = Job(order.source, kind, order.task, order.columns)
-        count = label_file(Labelling(job, predict, meter, out_kind), output, rejects, size=CHUNK)
+        input_format = format_of(request.source)
+        output_format = request.output_format or input_format
+        output = workspace / f"{request.source.stem}.labelled.{output_format}"
+        rejects = workspace / f"{request.source.stem}.rejected.jsonl"
+        read = ReadOptions(input_format, request.columns)
+        config = JobConfig(request.source, read, request.task, output_format)
+        count = label_file(LabelJob(config, predictor.predict, progress), output, rejects, size=CHUNK)
     except InputError as error:
-        raise InputError(in_words_of_the_page(str(error), order.source)) from None
-    return Progress(said(count), output, rejects if count.rejected else None, count)
+        raise InputError(in_page_terms(str(error), request.source)) from None
+    return FileProgress(summary(count), output, rejects if count.rejected else None, count)
 
 
-def in_words_of_the_page(sentence: str, source: Path) -> str:
-    """Return an error's sentence without the server's paths and the command line's options."""
-    sentence = re.sub(rf"{re.escape(str(source.parent))}/?", "", sentence)
-    for flag, name in FLAGS.items():
-        sentence = sentence.replace(flag, name)
-    return sentence
+def in_page_terms(message: str, source: Path) -> str:
+    """Return an error's message without the server's paths and the command line's options."""
+    message = re.sub(rf"{re.escape(str(source.parent))}/?", "", message)
+    for option, name in FIELDS.items():
+        message = message.replace(option, name)
+    return message
 
 
-def said(count: Count) -> str:
+def summary(count: RowCounts) -> str:
     """Return what became of the rows, in one sentence."""
     rows = f"{count.labelled:,} row{'' if count.labelled == 1 else 's'} labelled"
     if not count.rejected:

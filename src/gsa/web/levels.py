@@ -1,33 +1,25 @@
 """The levels of a chain side by side in memory, for comparisons.
 
-In: the predictor that is served and the run that it came from. Out: one predictor a level, made when they
-are first asked for. A link changes few layers, so the levels share all other weights with the one that is
-served: of SmolLM2-135M (540 MB in float32) each further level takes 106 MB where links sit on attention.
+In: the predictor that is served and the run that it came from. Out: one predictor for each level, made when
+they are first asked for. A link changes few layers, so the levels share all other weights with the served
+model: of SmolLM2-135M (540 MB in float32) each further level takes 106 MB where links sit on attention.
 """
 
 import copy
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from gsa.chain.base import load_chain
 from gsa.chain.chain import Chain
-from gsa.chain.manifest import MANIFEST
-from gsa.chain.run_folder import read_run
+from gsa.chain.run_folder import RunFolder
 from gsa.data.types import Prediction
 from gsa.errors import InputError, memory_is_short
 from gsa.model.backbone import LoadedModel
 from gsa.prediction.loading import folder_of
 from gsa.prediction.predictor import Predictor
-
-
-@dataclass(frozen=True, slots=True)
-class LevelQuery(Query):
-    """A query to the chain at one level, whatever level is served."""
-
-    links: int = 0
-    """How many links are merged; 0 is untuned."""
+from gsa.serving.scheduler import QueryGroup, predict_groups
 
 
 class Levels:
@@ -37,11 +29,11 @@ class Levels:
         """`source` and `level` are those that `served` was loaded from; reads the chain, no weights."""
         self.served = served
         self._root = folder_of(source)
-        self._chain = Chain.read(self._root) if (self._root / MANIFEST).is_file() else None
+        self._chain = Chain.read(self._root) if RunFolder(self._root).is_run() else None
         links = self._chain.links if self._chain else ()
         self.names = ["untuned", *(f"after {link.name}" for link in links)] if links else []
         """Of the levels from 0 on; empty where the model is no chain."""
-        self._at = len(links) if level is None else level
+        self._served_level = len(links) if level is None else level
         self._lock = Lock()
         self._predictors: list[Predictor] = []
 
@@ -51,7 +43,7 @@ class Levels:
         return bool(self._predictors)
 
     def load(self) -> None:
-        """Make every level ready, once; takes seconds, and the backbone's memory once more meanwhile.
+        """Load every level, once; takes seconds, and the backbone's memory once more meanwhile.
 
         Raises InputError where the model is no chain, a link is damaged, or memory does not suffice.
         """
@@ -61,54 +53,53 @@ class Levels:
             if not self.names or self._chain is None:
                 raise InputError("this model is not a run: expected one made by `gsa tune` to compare levels")
             try:
-                self._predictors = self._read(self._chain)
+                self._predictors = self._load_predictors(self._chain)
             except Exception as error:
                 if memory_is_short(error):
-                    raise InputError("memory does not suffice to compare levels") from None
+                    raise InputError("there is not enough memory to compare levels") from None
                 raise
 
-    def predict(
-        self, queries: Sequence[Query], progress: Callable[[int], None] | None = None
-    ) -> list[Prediction]:
-        """Return the Prediction of each query, in order, each by its level or else by the one served."""
-        levels = {query.links if isinstance(query, LevelQuery) else None for query in queries}
-        if levels <= {None}:
-            return self.served.predict(queries, *([progress] if progress else []))
-        self.load()
-        found: dict[int, Prediction] = {}
-        for level in levels:
-            mine = [
-                i for i, q in enumerate(queries) if (q.links if isinstance(q, LevelQuery) else None) == level
-            ]
+    def predict(self, groups: Sequence[QueryGroup]) -> list[list[Prediction]]:
+        """Return the Predictions of each group, in order, at its level or else by the served model."""
+        by_level: dict[int | None, list[int]] = {}
+        for index, group in enumerate(groups):
+            by_level.setdefault(group.level, []).append(index)
+        if by_level.keys() - {None}:
+            self.load()
+        predictions: dict[int, list[Prediction]] = {}
+        for level, indices in by_level.items():
             predictor = self.served if level is None else self._predictors[level]
-            found.update(zip(mine, predictor.predict([queries[i] for i in mine]), strict=True))
-        return [found[i] for i in range(len(queries))]
+            answers = predict_groups(predictor, [groups[index] for index in indices])
+            predictions.update(zip(indices, answers, strict=True))
+        return [predictions[index] for index in range(len(groups))]
 
-    def _read(self, chain: Chain) -> list[Predictor]:
-        recipe, _ = read_run(self._root)
+    def _load_predictors(self, chain: Chain) -> list[Predictor]:
+        recipe, _ = RunFolder(self._root).read()
         links = chain.link_weights()
         layers = sorted({name for link in links for name in link.pairs})
-        current = chain.load(recipe.backbone, 0)
-        found = []
+        merged = load_chain(chain, recipe.backbone, 0)
+        predictors = []
         for level in range(len(links) + 1):
             if level:
-                links[level - 1].merge_into(current.model)
-            if level == self._at:
-                found.append(self.served)
+                links[level - 1].merge_into(merged.model)
+            if level == self._served_level:
+                predictors.append(self.served)
             else:
-                own = twin(self.served.model, layers, current.model)
-                found.append(self.served.of(LoadedModel(own, current.tokenizer, current.identity)))
-        return found
+                model = copy_sharing(self.served.model, layers, merged.model)
+                predictors.append(
+                    self.served.with_model(LoadedModel(model, merged.tokenizer, merged.identity))
+                )
+        return predictors
 
 
-def twin(model: Any, layers: Collection[str], source: Any) -> Any:
-    """Return a model with `source`'s weights in the layers named and `model`'s, shared, everywhere else.
+def copy_sharing(model: Any, layers: Collection[str], source: Any) -> Any:
+    """Return a model with `source`'s weights in the layers named, and `model`'s own, shared, elsewhere.
 
-    All three are one architecture. Nothing of `model` is changed.
+    All three have one architecture. `model` is not changed.
     """
-    own = {id(model.get_submodule(name).weight) for name in layers}
+    copied = {id(model.get_submodule(name).weight) for name in layers}
     tensors = [*model.parameters(), *model.buffers()]
-    made = copy.deepcopy(model, {id(tensor): tensor for tensor in tensors if id(tensor) not in own})
+    result = copy.deepcopy(model, {id(tensor): tensor for tensor in tensors if id(tensor) not in copied})
     for name in layers:
-        made.get_submodule(name).weight.data.copy_(source.get_submodule(name).weight.data)
-    return made
+        result.get_submodule(name).weight.data.copy_(source.get_submodule(name).weight.data)
+    return result

@@ -1,8 +1,4 @@
-"""The page's way to the model: the same line, limits and batches as the requests over HTTP.
-
-In: queries of a handler or of a file's labelling. Out: their Predictions, once the worker has them. What is
-given up is dropped from the line.
-"""
+"""The page's way to the model: the same queue, limits and batches as the requests over HTTP."""
 
 import asyncio
 import time
@@ -11,66 +7,68 @@ from concurrent.futures import wait
 from itertools import groupby
 from threading import Event
 
-from gsa.data.types import Prediction
+from gsa.data.task import Task
+from gsa.data.types import Example, Prediction
 from gsa.serving.limits import Limits
-from gsa.serving.scheduler import READ, FullError, Job, Portion, Worker
+from gsa.serving.scheduler import DIALOGUE_BYTES, QueryGroup, QueueFullError, Request, Scheduler
 
-PAUSE = 0.2
-"""Seconds between two looks at whether a file's labelling was given up."""
+INTERVAL = 0.2
+"""Seconds between two checks whether the labelling of a file was cancelled."""
 
 
-class GivenUpError(Exception):
+class CancelledLabellingError(Exception):
     """The labelling of a file was stopped."""
 
 
-async def answered(worker: Worker, portions: Sequence[Portion], client: str) -> list[list[Prediction]]:
-    """Return the Predictions of each portion; raises FullError or ClosedError where the line takes none."""
-    job = Job(portions, client)
-    worker.submit(job)
-    return await asyncio.wrap_future(job.future)
+async def predict(scheduler: Scheduler, groups: Sequence[QueryGroup], client: str) -> list[list[Prediction]]:
+    """Return the Predictions of each group; raises QueueFullError or SchedulerClosedError."""
+    request = Request(groups, client)
+    scheduler.submit(request)
+    return await asyncio.wrap_future(request.future)
 
 
-class FilePredict:
-    """`Predictor.predict` for a file: in small jobs, waiting for room, so that others get their turn."""
+class FilePredictor:
+    """Stands in for `Predictor` when a file is labelled: small requests that wait for room in the queue."""
 
-    def __init__(self, worker: Worker, limits: Limits, client: str, gone: Event) -> None:
-        """`gone` stops it; to be called in a thread that may wait."""
-        self._worker, self._limits, self._client, self._gone = worker, limits, client, gone
+    def __init__(self, scheduler: Scheduler, limits: Limits, client: str, cancelled: Event) -> None:
+        """`cancelled` stops it; `predict` is called in a thread that may wait."""
+        self._scheduler, self._client, self._cancelled = scheduler, client, cancelled
+        self._size = max(
+            1, min(limits.batch, limits.waiting, 2 * limits.waiting_bytes // DIALOGUE_BYTES) // 2
+        )
 
-    def __call__(
-        self, queries: Sequence[Query], progress: Callable[[int], None] | None = None
+    def predict(
+        self, examples: Sequence[Example], task: Task, progress: Callable[[int], None] | None = None
     ) -> list[Prediction]:
-        """Return the Predictions, in order; raises GivenUpError once it is stopped."""
-        limits = self._limits
-        size = max(1, min(limits.batch // 2, limits.waiting // 2, limits.waiting_bytes // READ))
-        found: list[Prediction] = []
-        for start in range(0, len(queries), size):
-            found += self._part(queries[start : start + size])
+        """Return the Predictions, in order; raises CancelledLabellingError once it is stopped."""
+        predictions: list[Prediction] = []
+        for start in range(0, len(examples), self._size):
+            predictions += self._predict_part(examples[start : start + self._size], task)
             if progress:
-                progress(len(found))
-        return found
+                progress(len(predictions))
+        return predictions
 
-    def _part(self, queries: Sequence[Query]) -> list[Prediction]:
-        portions = [list(same) for _, same in groupby(queries, key=lambda query: id(query.dialogue))]
-        job = Job(portions, self._client)
-        while not self._submitted(job):
-            self._look()
-            time.sleep(PAUSE)
+    def _predict_part(self, examples: Sequence[Example], task: Task) -> list[Prediction]:
+        dialogues = groupby(examples, key=lambda example: id(example.dialogue))
+        request = Request([QueryGroup(task, list(group)) for _, group in dialogues], self._client)
+        while not self._submitted(request):
+            self._check_cancelled()
+            time.sleep(INTERVAL)
         try:
-            while not wait([job.future], PAUSE).done:
-                self._look()
-        except GivenUpError:
-            job.future.cancel()
+            while not wait([request.future], INTERVAL).done:
+                self._check_cancelled()
+        except CancelledLabellingError:
+            request.future.cancel()
             raise
-        return [answer for portion in job.future.result() for answer in portion]
+        return [prediction for group in request.future.result() for prediction in group]
 
-    def _submitted(self, job: Job) -> bool:
+    def _submitted(self, request: Request) -> bool:
         try:
-            self._worker.submit(job)
-        except FullError:
+            self._scheduler.submit(request)
+        except QueueFullError:
             return False
         return True
 
-    def _look(self) -> None:
-        if self._gone.is_set():
-            raise GivenUpError
+    def _check_cancelled(self) -> None:
+        if self._cancelled.is_set():
+            raise CancelledLabellingError

@@ -1,31 +1,43 @@
 """The page's tabs in Gradio: fields and buttons, each bound to one handler."""
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import pandas as pd  # type: ignore[import-untyped]
 
 from gsa.data.task import EMOTION, SARCASM, SENTIMENT
-from gsa.prediction.readers import FORMATS
+from gsa.data.types import Prediction
+from gsa.datasets.record_files import FORMATS
+from gsa.serving.schemas import MAX_TEXT
 from gsa.web import examples
-from gsa.web.handlers import SAME, Handlers
-from gsa.web.html import escaped, note
+from gsa.web.handlers import SAME_FORMAT, Handlers, error_message
+from gsa.web.html import conversation, escape, legend, note
 
-ASKED: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
-LIVE = '<div aria-live="polite">${value}</div>'
-"""Around every answer, so that it is read aloud when it comes."""
-SAYS_TURNS = "One turn a line, as Name: text. The name may be left out."
+MAX_FILES = 2
+"""Files that are labelled at a time; further ones wait."""
+EVENT: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
+TURNS_HINT = "One turn a line, as Name: text. The name may be left out."
+COLORS = {
+    "neutral": "#94a3b8", "non-sarcastic": "#94a3b8", "positive": "#22a050", "negative": "#dc4040",
+    "anger": "#dc4040", "joy": "#d9931e", "sadness": "#4f7df0", "fear": "#a75bdc", "surprise": "#14a098",
+    "sarcastic": "#e0559f", "disgust": "#75a32a",
+}  # fmt: skip
+"""Of the lines in the plot; the hues are those of page.css."""
+PALETTE = ("#4f7df0", "#22a050", "#dc4040", "#d9931e", "#a75bdc", "#14a098", "#e0559f", "#75a32a")
+"""Of labels without a color of their own, by their place in the list."""
 
 
 def header(handlers: Handlers, model: str) -> None:
-    """Say what this is, and what answers."""
+    """Say what this is, and which model answers."""
     names = handlers.levels.names
-    level = f" · {len(names) - 1} tuned level{'s' if len(names) > 2 else ''}" if names else ""
+    levels = f" · {len(names) - 1} tuned level{'s' if len(names) > 2 else ''}" if names else ""
     gr.HTML(
         f'<header class="gsa-top"><h1>gsa</h1><p>Polarity, emotion and sarcasm, with probabilities.</p>'
-        f'<p class="gsa-model"><bdi>{escaped(model)}</bdi>{escaped(level)}</p></header>'
+        f'<p class="gsa-model"><bdi>{escape(model)}</bdi>{escape(levels)}</p></header>'
     )
 
 
@@ -33,130 +45,191 @@ def text_tab(handlers: Handlers) -> None:
     """One text, its label and the probabilities of all."""
     with gr.Tab("Text", id="text"):
         text = gr.Textbox(label="Text", lines=4, max_lines=12, placeholder="Write or paste a text.",
-                          elem_id="text-in", max_length=handlers.limits.text)  # fmt: skip
-        _try(text, examples.TEXTS)
-        task = _question(handlers, SENTIMENT.name)
+                          elem_id="text-in", max_length=MAX_TEXT)  # fmt: skip
+        _examples(text, examples.TEXTS)
+        task = _task_choice(handlers, SENTIMENT.name)
         button = gr.Button("Label it", variant="primary", elem_id="text-go")
-        out = _result("text-out")
+        output = gr.Label(label="Label", elem_id="text-out")
 
-    async def asked(text: str, task: str, request: gr.Request) -> str:
-        return await handlers.text(text, task, _client(request))
+    async def label(text: str, task: str, request: gr.Request) -> dict[str, float]:
+        with _gradio_errors():
+            return _probabilities(await handlers.label_text(text, task, _client(request)))
 
-    gr.on([button.click, text.submit], asked, [text, task], out, **ASKED)
+    gr.on([button.click, text.submit], label, [text, task], output, **EVENT)
 
 
-def talk_tab(handlers: Handlers) -> None:
-    """A conversation in colours."""
+def conversation_tab(handlers: Handlers) -> None:
+    """A conversation turn by turn, below a plot of the probabilities."""
     tasks = [name for name, task in handlers.predictor.tasks.items() if task.context]
-    usual = [name for name in (EMOTION.name, SARCASM.name) if name in tasks] or tasks[:1]
+    preferred = [name for name in (EMOTION.name, SARCASM.name) if name in tasks] or tasks[:1]
     with gr.Tab("Conversation", id="talk"):
-        talk = gr.Textbox(label="Conversation", info=SAYS_TURNS, lines=7, max_lines=16, elem_id="talk-in",
-                          placeholder="Mara: I finally got the keys!\nJonas: No way! Already?")  # fmt: skip
-        _try(talk, examples.TALKS)
-        chosen = gr.CheckboxGroup(tasks, value=usual, label="Ask of every turn", elem_id="talk-tasks",
+        pasted = gr.Textbox(label="Conversation", info=TURNS_HINT, lines=7, max_lines=16, elem_id="talk-in",
+                            placeholder="Mara: I finally got the keys!\nJonas: No way! Already?")  # fmt: skip
+        _examples(pasted, examples.CONVERSATIONS)
+        chosen = gr.CheckboxGroup(tasks, value=preferred, label="Ask of every turn", elem_id="talk-tasks",
                                   visible=len(tasks) > 1)  # fmt: skip
         button = gr.Button("Label every turn", variant="primary", elem_id="talk-go")
-        out = _result("talk-out")
+        plot = gr.LinePlot(label="Probability over the turns", x="turn", y="probability", color="label",
+                           colors_in_legend=[], y_lim=[0, 1], x_axis_format="d", y_axis_format=".0%",
+                           tooltip="all", height=280, visible=False, elem_id="talk-plot")  # fmt: skip
+        plot_legend = gr.HTML(elem_id="talk-legend")
+        output = gr.HTML(elem_id="talk-out", elem_classes="gsa-out")
 
-    async def asked(talk: str, chosen: list[str], request: gr.Request) -> str:
-        ordered = sorted(chosen, key=lambda name: (name not in usual, tasks.index(name)))
-        return await handlers.talk(talk, ordered, _client(request))
+    async def label(pasted: str, chosen: list[str], request: gr.Request) -> tuple[Any, str, str]:
+        ordered = sorted(chosen, key=lambda name: (name not in preferred, tasks.index(name)))
+        with _gradio_errors():
+            turns, predictions = await handlers.label_conversation(pasted, ordered, _client(request))
+        return *_plot(timeline(predictions)), conversation(turns, predictions)
 
-    button.click(asked, [talk, chosen], out, **ASKED)
+    button.click(label, [pasted, chosen], [plot, plot_legend, output], **EVENT)
 
 
 def file_tab(handlers: Handlers) -> None:
     """A file in, the same file with labels out."""
-    most = handlers.limits.upload / 2**20
+    megabytes = handlers.limits.upload / 2**20
     with gr.Tab("File", id="file"):
-        kinds = [f".{kind}" for kind in FORMATS]
-        source = gr.File(label="File to label", file_types=kinds, height=150, elem_id="file-in")
-        _only_sent(source, handlers.sent)
-        gr.HTML(note(f"CSV, TSV, JSONL or Parquet with one row a text or turn, up to {most:g} MB. Labels and "
-                     "probabilities are added as columns. Rows that cannot be read are left out, counted, "
-                     "and kept in a file of their own with the reason."))  # fmt: skip
-        task = _question(handlers, SENTIMENT.name)
+        source = gr.File(label="File to label", file_types=[f".{name}" for name in FORMATS], height=150,
+                         elem_id="file-in")  # fmt: skip
+        _accept_uploads_only(source, handlers.uploads)
+        gr.HTML(note(f"CSV, TSV, JSONL or Parquet with one row a text or turn, up to {megabytes:g} MB. "
+                     "Labels and probabilities are added as columns. Rows that cannot be read are left out, "
+                     "counted, and kept in a file of their own with the reason."))  # fmt: skip
+        task = _task_choice(handlers, SENTIMENT.name)
         with gr.Accordion("Columns and format", open=False):
             with gr.Row():
                 text = gr.Textbox(label="Text column", placeholder="text", max_length=200)
                 speaker = gr.Textbox(label="Speaker column", placeholder="speaker", max_length=200)
-                talk = gr.Textbox(label="Conversation column", placeholder="dialogue_id", max_length=200)
-            kind = gr.Dropdown([SAME, *FORMATS], value=SAME, label="Format of the result")
+                dialogue = gr.Textbox(label="Conversation column", placeholder="dialogue_id", max_length=200)
+            output = gr.Dropdown([SAME_FORMAT, *FORMATS], value=SAME_FORMAT, label="Format of the result")
         with gr.Row():
             button = gr.Button("Label the file", variant="primary", elem_id="file-go")
             stop = gr.Button("Stop", elem_id="file-stop")
-        out = _result("file-out")
+        status = gr.HTML(elem_id="file-out", elem_classes="gsa-out")
         with gr.Row():
-            done = gr.File(label="Labelled rows", visible=False, interactive=False, elem_id="file-done")
-            bad = gr.File(label="Rejected rows", visible=False, interactive=False, elem_id="file-bad")
+            labelled = gr.File(label="Labelled rows", visible=False, interactive=False, elem_id="file-done")
+            rejected = gr.File(label="Rejected rows", visible=False, interactive=False, elem_id="file-bad")
 
-    async def asked(
-        source: str | None, task: str, text: str, speaker: str, talk: str, kind: str, request: gr.Request
-    ) -> AsyncIterator[Any]:
-        columns = text, speaker, talk
-        yield note("waiting for the model"), gr.update(visible=False), gr.update(visible=False)
-        async for said, end in handlers.file(source, task, columns, kind, _client(request)):
-            files = (end.output, end.rejects) if end else (None, None)
-            yield said, *(gr.update(value=str(f) if f else None, visible=f is not None) for f in files)
+    async def label(
+        source: str | None, task: str, text: str, speaker: str, dialogue: str, output: str,
+        request: gr.Request,
+    ) -> AsyncIterator[Any]:  # fmt: skip
+        columns = text, speaker, dialogue
+        yield note("waiting for the model"), _file_update(None), _file_update(None)
+        with _gradio_errors():
+            async for progress in handlers.label_file(source, task, columns, output, _client(request)):
+                files = _file_update(progress.output), _file_update(progress.rejects)
+                yield note(progress.message), *files
 
-    begun = button.click(
-        asked, [source, task, text, speaker, talk, kind], [out, done, bad],
-        concurrency_limit=handlers.limits.labelling, trigger_mode="once", **ASKED,
+    labelling = button.click(
+        label, [source, task, text, speaker, dialogue, output], [status, labelled, rejected],
+        concurrency_limit=MAX_FILES, trigger_mode="once", **EVENT,
     )  # fmt: skip
-    stop.click(lambda: note("stopped"), None, out, cancels=begun, **ASKED)
+    stop.click(lambda: note("stopped"), None, status, cancels=labelling, **EVENT)
 
 
 def compare_tab(handlers: Handlers) -> None:
-    """What each level of the chain says of the same input."""
+    """What each level of the chain answers to the same input."""
+    names = handlers.levels.names
     with gr.Tab("Levels", id="levels"):
-        if not handlers.levels.names:
-            gr.HTML(note("This model is no chain of links: the levels of a run made by gsa tune stand here."))
+        if not names:
+            gr.HTML(
+                note("This model is no chain of links: only a run made by gsa tune has levels to compare.")
+            )
             return
-        says = f"{SAYS_TURNS} Of a conversation the last turn is labelled; sentiment reads all as one text."
-        text = gr.Textbox(label="Text or conversation", info=says, lines=6, max_lines=16, elem_id="levels-in")
-        _try(text, examples.LEVELS)
-        task = _question(handlers, EMOTION.name)
+        hint = f"{TURNS_HINT} Of a conversation the last turn is labelled; sentiment reads all as one text."
+        text = gr.Textbox(label="Text or conversation", info=hint, lines=6, max_lines=16, elem_id="levels-in")
+        _examples(text, examples.LEVELS)
+        task = _task_choice(handlers, EMOTION.name)
         button = gr.Button("Compare the levels", variant="primary", elem_id="levels-go")
         if not handlers.levels.loaded:
             gr.HTML(note("The first comparison reads the model's weights again, which takes some seconds."))
-        out = _result("levels-out")
+        target = gr.HTML(elem_id="levels-out", elem_classes="gsa-out")
+        with gr.Row():
+            labels = [gr.Label(label=name, min_width=300, elem_classes="gsa-level") for name in names]
 
-    async def asked(text: str, task: str, request: gr.Request) -> str:
-        return await handlers.compare(text, task, _client(request))
+    async def compare(text: str, task: str, request: gr.Request) -> list[Any]:
+        with _gradio_errors():
+            shown, predictions = await handlers.compare_levels(text, task, _client(request))
+        shown = shown if len(shown) <= 160 else f"{shown[:160]}…"
+        return [note(f"{task} of: {shown}"), *map(_probabilities, predictions)]
 
-    button.click(asked, [text, task], out, **ASKED)
+    button.click(compare, [text, task], [target, *labels], **EVENT)
 
 
-def _only_sent(upload: Any, folder: Path) -> None:
-    """Make a field of files take those alone that browsers sent into `folder`: no links, no other paths."""
-    take = upload.async_move_resource_to_block_cache
+def timeline(predictions: Mapping[str, Sequence[Prediction]]) -> dict[str, list[float]]:
+    """Return by label its probability at each turn.
+
+    Of the first task every label, of a further one with two labels the first.
+    """
+    series: dict[str, list[float]] = {}
+    for position, answers in enumerate(predictions.values()):
+        labels = list(answers[0].probabilities)
+        for label in labels if position == 0 else labels[:1] if len(labels) == 2 else []:
+            series.setdefault(label, [answer.probabilities[label] for answer in answers])
+    return series
+
+
+def _plot(series: Mapping[str, Sequence[float]]) -> tuple[Any, str]:
+    """Return the update of the plot, and its legend, which Gradio 6.31 leaves empty."""
+    rows = [
+        (turn, label, probability)
+        for label, values in series.items()
+        for turn, probability in enumerate(values, start=1)
+    ]
+    colors = {label: COLORS.get(label, PALETTE[i % len(PALETTE)]) for i, label in enumerate(series)}
+    frame = pd.DataFrame(rows, columns=["turn", "label", "probability"])
+    visible = len(rows) > len(series)
+    return gr.update(value=frame, color_map=colors, visible=visible), legend(list(series)) if visible else ""
+
+
+@contextmanager
+def _gradio_errors() -> Iterator[None]:
+    """Turn every exception into a message that Gradio shows."""
+    try:
+        yield
+    except Exception as error:
+        raise gr.Error(escape(error_message(error)), print_exception=False) from None
+
+
+def _probabilities(prediction: Prediction) -> dict[str, float]:
+    """Return what gr.Label shows, and warn of what the model did not read."""
+    counts = (prediction.truncated.turns, "distant turn"), (prediction.truncated.words, "word")
+    omitted = [f"{count:,} {noun}{'s' if count > 1 else ''}" for count, noun in counts if count]
+    if omitted:
+        gr.Warning(f"Too long for one reading: {' and '.join(omitted)} left out.")
+    return dict(prediction.probabilities)
+
+
+def _file_update(file: Path | None) -> Any:
+    return gr.update(value=str(file) if file else None, visible=file is not None)
+
+
+def _accept_uploads_only(field: Any, folder: Path) -> None:
+    """Make a file field take only what browsers sent into `folder`: no links, no other paths."""
+    move = field.async_move_resource_to_block_cache
 
     async def checked(path: Any) -> str | None:
         if "://" in str(path) or not Path(path).resolve().is_relative_to(folder.resolve()):
             raise ValueError("expected a file that was sent to this page")
-        found: str | None = await take(path)
-        return found
+        cached: str | None = await move(path)
+        return cached
 
-    upload.async_move_resource_to_block_cache = checked
+    field.async_move_resource_to_block_cache = checked
 
 
-def _try(field: Any, offered: Mapping[str, str]) -> None:
-    """Offer texts by a button each, which puts it into the field without asking the server."""
+def _examples(field: Any, texts: Mapping[str, str]) -> None:
+    """Offer each text by a button, which puts it into the field without a request to the server."""
     with gr.Row(elem_classes="gsa-try"):
         gr.HTML('<span class="gsa-note">Try:</span>', scale=0)
-        for name, text in offered.items():
+        for name, text in texts.items():
             button = gr.Button(name, size="sm", scale=0, min_width=0)
             button.click(None, None, field, js=f"() => {json.dumps(text)}", api_visibility="private")
 
 
-def _question(handlers: Handlers, usual: str) -> Any:
+def _task_choice(handlers: Handlers, preferred: str) -> Any:
     tasks = list(handlers.predictor.tasks)
-    value = usual if usual in tasks else tasks[0]
+    value = preferred if preferred in tasks else tasks[0]
     return gr.Radio(tasks, value=value, label="Question", visible=len(tasks) > 1)
-
-
-def _result(name: str) -> Any:
-    return gr.HTML(elem_id=name, elem_classes="gsa-out", html_template=LIVE)
 
 
 def _client(request: gr.Request) -> str:

@@ -1,0 +1,75 @@
+"""The active link, as PEFT has it on a model: added, stored, merged. PEFT is imported only for this."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from gsa.atomic_io import atomic_path
+from gsa.chain.chain import Link
+from gsa.chain.link import CONFIG, LOG, WEIGHTS, LinkWeights
+from gsa.checksums import checksums
+from gsa.errors import InputError, suggest
+from gsa.model.hf_logging import quiet_libraries
+from gsa.recipes.schema import Lora
+
+
+def fresh_link(model: Any, lora: Lora, seed: int) -> Any:
+    """Return the model with a new link on its frozen weights: A is random Gaussian, B zero (no change yet).
+
+    Raises InputError for a target that names no layer of the model.
+    """
+    from peft import LoraConfig, get_peft_model  # slow to import, and only tuning needs it
+
+    names = [name for name, _ in model.named_modules()]
+    for target in lora.targets:
+        if not any(name == target or name.endswith(f".{target}") for name in names):
+            known = {name.rpartition(".")[2] for name in names if name.endswith("proj")}
+            raise InputError(f"lora.targets: this model has no layer '{target}'{suggest(target, known)}")
+    torch.manual_seed(seed)
+    config = LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,  # type: ignore[arg-type]
+        lora_dropout=lora.dropout,
+        target_modules=list(lora.targets),
+        init_lora_weights="gaussian",
+        task_type="CAUSAL_LM",
+    )
+    with quiet_libraries():
+        return get_peft_model(model, config)
+
+
+def adapter_tensors(model: Any) -> dict[str, Tensor]:
+    """Return the active link's A and B by PEFT's names, not copied."""
+    from peft.utils import get_peft_model_state_dict
+
+    return dict(get_peft_model_state_dict(model, save_embedding_layers=False))
+
+
+def save_link(model: Any, folder: Path, name: str, base_name: str, log: str) -> Link:
+    """Store the active link and the log of its steps as an adapter folder; return its entry in the chain."""
+    config = model.peft_config["default"]
+    with atomic_path(folder) as draft:
+        draft.mkdir()
+        # PEFT would note the local path that the base was read from.
+        config.base_model_name_or_path, config.inference_mode = base_name, True
+        config.target_modules = sorted(config.target_modules)  # the order of a set differs between processes
+        config.save_pretrained(draft)
+        (draft / WEIGHTS).write_bytes(save(to_cpu(adapter_tensors(model)), metadata={"format": "pt"}))
+        (draft / LOG).write_text(log, encoding="utf-8")
+    return Link(name, folder.name, checksums(folder, (WEIGHTS, CONFIG, LOG)))
+
+
+def merge(model: Any) -> Any:
+    """Return the model with the active link merged, as stored links are: layer by layer, in float32."""
+    link = LinkWeights.from_tensors(adapter_tensors(model), model.active_peft_config.to_dict())
+    merged = model.unload()
+    link.merge_into(merged)
+    return merged.requires_grad_(False).eval()
+
+
+def to_cpu(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors as safetensors stores them: on the CPU, contiguous, without gradients."""
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}

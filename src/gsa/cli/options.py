@@ -1,0 +1,34 @@
+"""Arguments and options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def set_quiet(quiet: bool) -> None:
+    """Configure the messages of a command."""
+    from gsa.progress import configure_logging
+
+    configure_logging(quiet)
+
+
+Quiet = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", callback=set_quiet, help="No progress; only warnings and errors."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+RecipePath = Annotated[
+    Path, typer.Argument(metavar="RECIPE", help="A TOML recipe, such as recipes/quick.toml.")
+]
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder made by `gsa tune`.")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a recipe key.")
+]
+Seed = Annotated[int | None, typer.Option(help="Use another seed than the recipe's.")]
+Datasets = Annotated[list[str] | None, typer.Option(help="Only these; all of the recipe if not given.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")]
+Model = Annotated[
+    str | None, typer.Option(help="Run, model folder or Hugging Face id; the shipped one if not given.")
+]
+Level = Annotated[int | None, typer.Option(min=0, help="Links to merge; all if not given.")]

@@ -1,0 +1,96 @@
+"""Custom datasets: a folder of users' labelled files, ``{train,dev,test}.{jsonl,csv,tsv,parquet}``.
+
+Format: that of `record_files`, with a column or key ``label`` and, where wanted, ``id``. Turns with a label
+are targets, the others are context only; rows of one dialogue need not be adjacent. A row without an id is
+named after its line.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from gsa.data.types import Example
+from gsa.datasets import parsing
+from gsa.datasets.dataset import Splits
+from gsa.datasets.record_files import FORMATS, ReadOptions, format_of, open_records
+from gsa.datasets.records import Record, Rejected
+from gsa.errors import InputError, suggest
+
+
+def read_file(path: Path, dataset: str, labels: Sequence[str] | None = None) -> list[Example]:
+    """Return the examples of one file; with `labels`, any other label is refused.
+
+    Raises InputError, with file and line, for the first row that is not as docs/data.md says.
+    """
+    turns = list(_turns(path))
+    if not turns:
+        raise InputError(f"{path}: expected one example or more, found none")
+    for turn in turns:
+        if labels is not None and turn.label is not None and turn.label not in labels:
+            expected = f"expected a label out of {', '.join(labels)}"
+            raise InputError(f"{turn.where}: {expected}, found '{turn.label}'{suggest(turn.label, labels)}")
+    _check_labelled(turns)
+    return parsing.build_examples(turns, dataset)
+
+
+def read_folder(folder: Path, dataset: str, labels: Sequence[str]) -> Splits:
+    """Return the splits of a folder; one without a file is empty.
+
+    Raises InputError for two files of one split, for no train and no test file, and as `read_file` does.
+    """
+    splits: Splits = {}
+    for split in ("train", "dev", "test"):
+        files = [file for format in FORMATS if (file := folder / f"{split}.{format}").is_file()]
+        if len(files) > 1:
+            names = " and ".join(file.name for file in files)
+            raise InputError(f"{folder}: expected one file for the {split} split, found {names}")
+        splits[split] = read_file(files[0], dataset, labels) if files else []
+    if not splits["train"] and not splits["test"]:
+        raise InputError(
+            f"{folder}: expected train or test examples in a {', '.join(FORMATS)} file, found none"
+        )
+    return splits
+
+
+def _turns(path: Path) -> Iterator[parsing.Turn]:
+    format = format_of(path)
+    reader = open_records(path, ReadOptions(format, allow_empty=True))
+    try:
+        if format != "jsonl" and "label" not in reader.columns:
+            raise InputError(f"{path}: expected a column 'label', found {', '.join(reader.columns)}")
+        for record in reader.rows:
+            where = f"{path} {'row' if format == 'parquet' else 'line'} {record.row}"
+            if isinstance(record, Rejected):
+                raise InputError(f"{where}: {record.reason}")
+            yield _turn(record, where)
+    finally:
+        reader.close()
+
+
+def _turn(record: Record, where: str) -> parsing.Turn:
+    id = f"{record.dialogue}_{record.turn}"
+    if record.turn:
+        where = f"{where} turn {record.turn}"
+    else:
+        id = _text(record, "id", where) or f"line{record.row}"
+    label = _text(record, "label", where) or None
+    return parsing.Turn(where, id, record.text, record.speaker, label, record.dialogue)
+
+
+def _text(record: Record, name: str, where: str) -> str:
+    """Return the text of a column, empty where the row has none; an id may be a number."""
+    value = record.values.get(name)
+    if isinstance(value, int) and name == "id":
+        value = str(value)
+    if not isinstance(value, str | None):
+        raise InputError(f"{where}: '{name}': expected a text, found {value!r:.60}")
+    return (value or "").strip()
+
+
+def _check_labelled(turns: Sequence[parsing.Turn]) -> None:
+    """Raise InputError for a sentence, or a dialogue, without a label."""
+    labelled = {turn.dialogue for turn in turns if turn.label is not None}
+    for turn in turns:
+        if turn.label is None and not turn.dialogue:
+            raise InputError(f"{turn.where}: expected a label, found none")
+        if turn.dialogue and turn.dialogue not in labelled:
+            raise InputError(f"{turn.where}: expected a label at a turn of '{turn.dialogue}', found none")

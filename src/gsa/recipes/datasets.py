@@ -1,0 +1,100 @@
+"""The datasets of a recipe: a DatasetConfig in; its task, metrics and examples out. Imports no torch."""
+
+import zlib
+from pathlib import Path
+
+from gsa.data.selection import sample_dialogues, sample_per_class
+from gsa.data.task import SENTIMENT, TASKS, Task
+from gsa.data.types import Example
+from gsa.datasets.catalogue import get, load
+from gsa.datasets.custom import read_folder
+from gsa.datasets.dataset import Splits
+from gsa.errors import InputError
+from gsa.recipes.schema import DatasetConfig, Recipe
+
+DEFAULT_METRICS = ("weighted_f1", "accuracy", "macro_f1")
+"""Metrics of users' own data, the main one first."""
+NEW_TASK_LEVEL = 4
+"""Level of a task beyond the paper's three."""
+
+
+def task_of(config: DatasetConfig) -> Task:
+    """Return the task of a recipe's dataset.
+
+    Raises InputError for an unknown dataset, and for fewer than two labels.
+    """
+    if not config.path:
+        return get(config.name).task_for(config.protocol)
+    if not config.instruction:
+        return TASKS[config.task].with_labels(*config.labels)
+    level = TASKS[config.task].level if config.task in TASKS else NEW_TASK_LEVEL
+    context = TASKS.get(config.task, SENTIMENT).context
+    task = Task(config.task or config.name, level, config.instruction, context=context)
+    return task.with_labels(*config.labels)
+
+
+def tasks_of(recipe: Recipe) -> dict[str, Task]:
+    """Return the tasks that a recipe tunes, and those of the paper that it does not, by name.
+
+    If the datasets of a task have different label lists, the paper's list is taken where it is among them
+    (for emotion MELD's seven labels), otherwise that of the first dataset. Levels share it to be comparable.
+    """
+    candidates: dict[str, list[Task]] = {}
+    for config in recipe.datasets:
+        task = task_of(config)
+        candidates.setdefault(task.name, []).append(task)
+    tasks = dict(TASKS)
+    for name, options in candidates.items():
+        labels = set(TASKS[name].labels) if name in TASKS else set()
+        tasks[name] = next((task for task in options if set(task.labels) == labels), options[0])
+    return tasks
+
+
+def metrics_of(config: DatasetConfig) -> tuple[str, ...]:
+    """Return the metrics of a recipe's dataset, the main one first."""
+    return DEFAULT_METRICS if config.path else get(config.name).metrics
+
+
+def load_splits(config: DatasetConfig) -> Splits:
+    """Return the train, dev and test examples of a recipe's dataset, each empty where there are none.
+
+    Raises InputError for missing or malformed files.
+    """
+    if config.path:
+        return read_folder(Path(config.path).expanduser(), config.name, config.labels)
+    return load(config.name, config.protocol, config.fold)
+
+
+def load_split(config: DatasetConfig, split: str) -> list[Example]:
+    """Return one split of a recipe's dataset; raises InputError if it is empty, and as `load_splits` does."""
+    splits = load_splits(config)
+    if not splits[split]:
+        sizes = {name: len(examples) for name, examples in splits.items()}
+        raise InputError(
+            f"dataset '{config.name}': its {split} split is empty: expected examples, found {sizes}"
+        )
+    return splits[split]
+
+
+def training_pool(config: DatasetConfig) -> list[Example]:
+    """Return the examples that a level may be tuned on: train, or dev for a few-shot dataset without train.
+
+    Raises InputError as `load_split` does.
+    """
+    if config.per_class:
+        splits = load_splits(config)
+        if splits["dev"] and not splits["train"]:
+            return splits["dev"]
+    return load_split(config, "train")
+
+
+def training_examples(config: DatasetConfig, seed: int) -> list[Example]:
+    """Return the examples that a level is tuned on: the pool, sampled down to the recipe's caps with a seed.
+
+    Raises InputError as `training_pool` does.
+    """
+    examples = training_pool(config)
+    dataset_seed = zlib.crc32(f"{seed}/{config.name}".encode())
+    if config.per_class:
+        return sample_per_class(examples, task_of(config), config.per_class, dataset_seed)
+    return sample_dialogues(examples, config.limit, dataset_seed)
