@@ -29,7 +29,7 @@ from gsa.data.selection import group_by_dialogue, sample_dialogues
 from gsa.data.types import Example
 from gsa.errors import InputError, suggest
 from gsa.locking import folder_lock
-from gsa.model.scoring import LOSSES, loss_of
+from gsa.model.losses import LOSSES, loss_of
 from gsa.recipes.datasets import task_of, training_examples
 from gsa.recipes.schema import DatasetConfig, Level, Recipe
 from gsa.training.dataset import balanced

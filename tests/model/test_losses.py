@@ -9,14 +9,14 @@ from tiny import tiny_llama
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 from tries import make_prompt
 
-from gsa.chain.chain import fresh_link
+from gsa.chain.lora import fresh_link
 from gsa.data.encoder import Encoder, Prompt
 from gsa.data.layout import Layout
 from gsa.data.task import EMOTION, SARCASM
 from gsa.data.types import Dialogue, Example, Utterance
 from gsa.model.losses import LOSSES, Loss, Totals, answer_loss, label_loss, loss_of
 from gsa.model.scoring import PackedBatch
-from gsa.recipes.schema import Level, Lora, Source
+from gsa.recipes.schema import DatasetConfig, Level, Lora
 from gsa.training.dataset import balanced
 from gsa.trie import attention
 from gsa.trie.packing import PackedRow
@@ -88,7 +88,7 @@ def test_the_labels_loss_takes_up_a_share_of_the_answer_loss(
     both = label_loss(model, scored, answer_weight=0.25)
     assert both.item() == pytest.approx((labels + 0.25 * answer).item(), rel=1e-5)
     assert both.item() > labels.item() + 0.5
-    level = Level(name="x", datasets=(Source(name="sst2"),), learning_rate=1e-3, loss="labels")
+    level = Level(name="x", datasets=(DatasetConfig(name="sst2"),), learning_rate=1e-3, loss="labels")
     assert loss_of(level) is label_loss
     mixed = loss_of(level.model_copy(update={"answer_weight": 0.25}))
     assert mixed(model, scored).item() == both.item()

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tries import make_prompt
 
-from gsa.data.encoder import Encoder, shared
+from gsa.data.encoder import Encoder, common_prefix_length
 from gsa.data.layout import Layout
 from gsa.data.task import EMOTION
 from gsa.data.types import Dialogue, Example, Utterance
@@ -59,7 +59,7 @@ def largest_row(prompts, score):
     """An upper bound of a dialogue's nodes, exact where prompts share most with their neighbours."""
     bound = nodes_of(prompts[:1], score)
     for before, after in pairwise(prompts):
-        bound += nodes_of([after], score) - shared(before.ids, after.ids)
+        bound += nodes_of([after], score) - common_prefix_length(before.ids, after.ids)
     return bound
 
 
