@@ -19,6 +19,7 @@ COMMANDS = (
     ["study"],
     ["report"],
     ["cases"],
+    ["probe"],
     ["predict"],
     ["serve"],
     ["export"],

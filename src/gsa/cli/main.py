@@ -21,6 +21,7 @@ from gsa.cli.options import (
     Seed,
     set_quiet,
 )
+from gsa.cli.probe import probe
 from gsa.cli.study import study
 from gsa.errors import InputError, memory_is_short
 from gsa.signals import Stopped, handle_signals
@@ -37,6 +38,7 @@ app = typer.Typer(
 )
 app.add_typer(data, name="data")
 app.add_typer(study)
+app.add_typer(probe)
 
 
 def _version(wanted: bool) -> None:
@@ -217,7 +219,7 @@ def show(
     index: Annotated[int, typer.Option(min=0, help="Number of the example in its split.")] = 0,
     split: Annotated[str, typer.Option(help="train, dev or test.")] = "train",
     layout: Annotated[str, typer.Option(help="paper or inline.")] = "inline",
-    context: Annotated[str, typer.Option(help="dialogue, history or window.")] = "history",
+    context: Annotated[str, typer.Option(help="dialogue or history.")] = "history",
     protocol: Annotated[str, typer.Option(help="Split protocol, where there are several.")] = "",
     max_tokens: Annotated[int, typer.Option(min=64, help="Longest prompt with its answer.")] = 1024,
     backbone: Annotated[
