@@ -31,9 +31,9 @@ def parse_conversation(pasted: str, max_turns: int) -> list[Utterance]:
         if line:
             turns.append(_parse_turn(line, number))
     if not turns:
-        raise InputError("expected a conversation, one turn a line as 'Name: text', found nothing")
+        raise InputError("expected a conversation, one turn per line as 'Name: text', found nothing")
     if len(turns) > max_turns:
-        raise InputError(f"expected at most {max_turns:,} turns, one a line, found {len(turns):,}")
+        raise InputError(f"expected at most {max_turns:,} turns, one per line, found {len(turns):,}")
     return turns
 
 
