@@ -27,7 +27,7 @@ def data_list() -> None:
 def fetch(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Datasets, or `all`.")],
     source: Annotated[
-        Path | None, typer.Option("--from", metavar="DIR", help="Copy from this folder instead of downloading.")
+        Path | None, typer.Option("--from", metavar="DIR", help="Copy from here; do not download.")
     ] = None,
     quiet: Quiet = False,
 ) -> None:

@@ -94,7 +94,7 @@ def evaluate(
     ] = None,
     dataset: Datasets = None,
     split: Annotated[str, typer.Option(help="train, dev or test; the recipe's if not given.")] = "",
-    limit: Annotated[int | None, typer.Option(min=0, help="Maximum number of examples per dataset; 0 is all.")] = None,
+    limit: Annotated[int | None, typer.Option(min=0, help="Most examples per dataset; 0 is all.")] = None,
     overwrite: Overwrite = False,
     examples: Annotated[int, typer.Option(min=0, help="Number of predictions to show per dataset.")] = 0,
     as_json: Json = False,
@@ -127,12 +127,12 @@ def predict(
     model: Model = None,
     level: Level = None,
     output: Annotated[
-        Path | None, typer.Option(help="Labelled file, its suffix gives the format; default: standard output.")
+        Path | None, typer.Option(help="Labelled file, format by suffix; default: standard output.")
     ] = None,
-    text: Annotated[str | None, typer.Option(help="Column of texts [default: text].")] = None,
-    speaker: Annotated[str | None, typer.Option(help="Column of speakers [default: speaker].")] = None,
+    text: Annotated[str | None, typer.Option(help="Column of texts; default: text.")] = None,
+    speaker: Annotated[str | None, typer.Option(help="Column of speakers; default: speaker.")] = None,
     dialogue_id: Annotated[
-        str | None, typer.Option(help="Column that names each row's dialogue [default: dialogue_id].")
+        str | None, typer.Option(help="Column that names each row's dialogue; default: dialogue_id.")
     ] = None,
     input_format: Annotated[
         str, typer.Option("--format", help="Format of the input: csv, tsv, jsonl, parquet.")
@@ -145,7 +145,7 @@ def predict(
     ] = False,
     prefix: Annotated[str, typer.Option(help="Prefix of the new columns.")] = "",
     rejects: Annotated[
-        Path | None, typer.Option(help="File for bad rows [default: OUTPUT.rejects.jsonl].")
+        Path | None, typer.Option(help="File for bad rows; default: OUTPUT.rejects.jsonl.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
     as_json: Json = False,
@@ -174,7 +174,7 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free port.")] = 8000,
     token_file: Annotated[
-        Path | None, typer.Option(help="File with the token that clients must send [default: $GSA_TOKEN].")
+        Path | None, typer.Option(help="File with the token that clients must send; default: GSA_TOKEN.")
     ] = None,
     limit: Annotated[
         list[str] | None, typer.Option(metavar="NAME=NUMBER", help="Change a limit (docs/serving.md).")
@@ -222,9 +222,7 @@ def show(
     context: Annotated[str, typer.Option(help="dialogue or history.")] = "history",
     protocol: Annotated[str, typer.Option(help="Split protocol, where there are several.")] = "",
     max_tokens: Annotated[int, typer.Option(min=64, help="Longest prompt with its answer.")] = 1024,
-    backbone: Annotated[
-        str, typer.Option(help="Backbone whose tokenizer is used.")
-    ] = "smollm2-135m",
+    backbone: Annotated[str, typer.Option(help="Backbone whose tokenizer is used.")] = "smollm2-135m",
 ) -> None:
     """Print exactly what the model reads for one example, and how many tokens that is."""
     from gsa.cli import format

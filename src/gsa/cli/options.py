@@ -26,7 +26,7 @@ Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a recipe key.")
 ]
 Seed = Annotated[int | None, typer.Option(help="Seed instead of the recipe's.")]
-Datasets = Annotated[list[str] | None, typer.Option(help="Only these datasets; all of the recipe if not given.")]
+Datasets = Annotated[list[str] | None, typer.Option(help="Only these datasets; default: all.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")]
 Model = Annotated[
     str | None, typer.Option(help="Run, model folder or Hugging Face id; the shipped one if not given.")

@@ -38,7 +38,7 @@ def baselines(
 
 @study.command(name="study")
 def run_study(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of recipes, one per arm: recipes/study.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder with a recipe per arm.")],
     seeds: Annotated[str, typer.Option(help="Numbers separated by commas.")] = "0,1,2",
     arm: Annotated[list[str] | None, typer.Option(help="Only these recipes, by name.")] = None,
     out: Annotated[Path, typer.Option(help="Results and predictions, one folder per arm and seed.")] = Path(

@@ -189,7 +189,7 @@ class LabelResponse(BaseModel):
     )
 
     label: str
-    probabilities: dict[str, float] = Field(description="Probability of each label of the list; they sum to 1.")
+    probabilities: dict[str, float] = Field(description="Probability of each label; they sum to 1.")
     truncated: Truncation
 
 

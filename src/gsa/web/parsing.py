@@ -1,6 +1,6 @@
 """A conversation as people paste it: text in, Utterances out.
 
-One turn a line, ``Name: text``. Empty lines are skipped. A name is what stands before the first colon that is
+One turn per line, ``Name: text``. Empty lines are skipped. A name is what precedes the first colon that is
 followed by a space, if it is short enough to be one, so that ``10:30``, ``https://`` and ``:)`` stay text. A
 line without a name is a turn without a speaker, and so is one that begins with a colon.
 """

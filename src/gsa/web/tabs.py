@@ -132,9 +132,7 @@ def compare_tab(handlers: Handlers) -> None:
     names = handlers.levels.names
     with gr.Tab("Levels", id="levels"):
         if not names:
-            gr.HTML(
-                note("This model has no levels to compare: only a run made by gsa tune has them.")
-            )
+            gr.HTML(note("This model has no levels to compare: only a run made by gsa tune has them."))
             return
         hint = f"{TURNS_HINT} Of a conversation the last turn is labelled; sentiment reads all as one text."
         text = gr.Textbox(label="Text or conversation", info=hint, lines=6, max_lines=16, elem_id="levels-in")
@@ -142,7 +140,7 @@ def compare_tab(handlers: Handlers) -> None:
         task = _task_choice(handlers, EMOTION.name)
         button = gr.Button("Compare the levels", variant="primary", elem_id="levels-go")
         if not handlers.levels.loaded:
-            gr.HTML(note("The first comparison loads the model's weights once more, which takes some seconds."))
+            gr.HTML(note("The first comparison loads the model once more, which takes some seconds."))
         target = gr.HTML(elem_id="levels-out", elem_classes="gsa-out")
         with gr.Row():
             labels = [gr.Label(label=name, min_width=300, elem_classes="gsa-level") for name in names]
@@ -196,7 +194,7 @@ def _probabilities(prediction: Prediction) -> dict[str, float]:
     counts = (prediction.truncated.turns, "distant turn"), (prediction.truncated.words, "word")
     omitted = [f"{count:,} {noun}{'s' if count > 1 else ''}" for count, noun in counts if count]
     if omitted:
-        gr.Warning(f"Too long for one reading: {' and '.join(omitted)} left out.")
+        gr.Warning(f"Too long to be read in full: {' and '.join(omitted)} left out.")
     return dict(prediction.probabilities)
 
 
