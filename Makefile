@@ -1,9 +1,10 @@
-# make demo   set up, then tune and measure the whole chain on the shipped sampler (some 6 minutes on 2 cores)
-# make test   set up, then all tests
-# make torture  two thousand deaths, damages and stops of a tiny run, counted (docs/reliability.md; some 15 minutes)
-# make hostile  ten thousand requests that no one should send, to a server (docs/serving.md; some minutes)
+# make setup  create the virtual environment .venv
+# make demo   set up, then tune and evaluate three levels on the shipped samples (about 6 minutes on 2 cores)
+# make test   set up, then run all tests
+# make torture  interrupt and damage two thousand tiny runs (docs/reliability.md; about 15 minutes)
+# make hostile  send ten thousand malformed and malicious requests to a server (docs/serving.md; some minutes)
 # make check  lint, types, tests with coverage, in random order: what CI runs
-# make report the tables and figures of results/report, from the rows and predictions in results
+# make report  the tables and figures of results/report, from the rows and predictions in results
 # make bench  speed side by side with other toolkits, each in an environment of its own (hours on 2 cores)
 
 PYTHON ?= python3
@@ -76,13 +77,13 @@ PEERS := trl lmeval llamacpp llamafactory
 	$(PYTHON) -m venv .venv-bench-$*
 	$(if $(filter llamacpp,$*),,.venv-bench-$*/bin/python -m pip install $(QUIET) $(TORCH) torch==2.13.0)
 	.venv-bench-$*/bin/python -m pip install $(QUIET) $$($(call GROUP,bench-$*))
-	@# pictures and sound: text needs none, and they come for CUDA alone
+	@# not needed for text, and available for CUDA only
 	.venv-bench-$*/bin/python -m pip uninstall --quiet --yes torchvision torchaudio
 	touch $@
 
 QUIET := --quiet --disable-pip-version-check
 
-# pip learnt of dependency groups late, so a group is read here.
+# Older versions of pip cannot install dependency groups, so a group is read here.
 GROUP = $(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["$(1)"])'
 
 clean:

@@ -19,6 +19,8 @@ from tiny import tiny_bert
 
 from gsa.chain import run_folder
 from gsa.cli import main as cli
+from gsa.cli.probe import table as probe_table
+from gsa.evaluation.behaviour import failure_rates, read_cases, read_outcomes
 from gsa.experiments import embeddings
 from gsa.model import smollm2
 from gsa.recipes.loader import validate
@@ -226,6 +228,16 @@ def test_the_cosines_of_the_report_are_those_of_the_rows_on_disk() -> None:
             values = sorted(found[pair, loss, part])
             ends = dict.fromkeys(f"{value:.2f}" for value in (values[0], values[-1]))
             assert cell.strip() == " to ".join(ends), (pair, loss, part)
+
+
+def test_the_failure_rates_of_the_report_are_those_of_the_outcomes_on_disk() -> None:
+    outcomes = read_outcomes(ROOT / "results" / "gsa-135m" / "behaviour.jsonl", read_cases())
+    page = (ROOT / "docs" / "report.md").read_text(encoding="utf-8")
+    section = page.split("## Behavioural tests")[1].split("\n## ")[0]
+    rows = [
+        [cell.strip() for cell in line.split("|")[1:-1]] for line in section.splitlines() if line[:1] == "|"
+    ]
+    assert [rows[0], *rows[2:]] == probe_table(failure_rates(outcomes))
 
 
 def test_the_counts_of_reliability_are_those_on_disk() -> None:

@@ -1,4 +1,4 @@
-"""gsa: one language model, tuned level by level, that does all of sentiment."""
+"""gsa: one language model for sentiment, emotion and sarcasm, tuned level by level."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

@@ -19,6 +19,7 @@ COMMANDS = (
     ["study"],
     ["report"],
     ["cases"],
+    ["probe"],
     ["predict"],
     ["serve"],
     ["export"],
@@ -56,6 +57,7 @@ def test_each_command_has_help(run, words: list[str]) -> None:
     code, out, _ = run(*words, "--help")
     assert code == 0
     assert len(out.splitlines()) > 5
+    assert " ." not in out, "rich swallowed [brackets] as markup"
 
 
 def test_the_listed_commands_are_all_there_is(run) -> None:

@@ -110,7 +110,11 @@ def test_any_label_will_do_when_none_are_given(write):
             '{"turns": [{"text": "x"}]}',
             "turn 1: expected a label at a turn of 'line1', found none",
         ),
-        ("a.jsonl", '{"text": "x", "id": "a", "label": "bad"}\n' * 2, "line 2: expected a new id, found 'a'"),
+        (
+            "a.jsonl",
+            '{"text": "x", "id": "a", "label": "bad"}\n' * 2,
+            "line 2: expected a unique id, found 'a'",
+        ),
         ("a.csv", "text\nx\n", "a.csv: expected a column 'label', found text"),
         ("a.csv", "text,label\nx,\n", "line 2: expected a label, found none"),
         ("a.csv", "text,label\nx,bad,y\n", "line 2: expected 2 fields, found 3"),

@@ -69,7 +69,7 @@ def test_without_the_owners_train_file_all_splits_are_csv(with_json, tiny):
         ('"Ben Quay"', "7", "u001 key 'speakers': expected a text, found 7"),
         ('"transcript"', '"text"', "u001: expected a key 'transcript', found utterance_id"),
         ('"utterances"', '"turns"', "scene s01_e01_c01: expected a key 'utterances'"),
-        ("u004", "u001", "expected a new id, found 's01_e01_c01_u001'"),
+        ("u004", "u001", "expected a unique id, found 's01_e01_c01_u001'"),
         ('{"season_id"', '[], {"season_id"', "expected JSON, found an error"),
     ],
 )

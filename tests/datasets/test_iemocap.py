@@ -55,7 +55,7 @@ FELT = "iemocap/Session1/dialog/EmoEvaluation/Ses01F_impro01.txt"
     [
         (SAID, "[004.1000-006.2000]", "(4)", r"line 1: expected 'turn \[start-end\]: text', found 'Ses01F"),
         (SAID, "F001", "F009", "expected the turn 'Ses01F_impro01_F001' that has an emotion, found none"),
-        (SAID, "FXX0", "F000", "line 3: expected a new id, found 'Ses01F_impro01_F000'"),
+        (SAID, "FXX0", "F000", "line 3: expected a unique id, found 'Ses01F_impro01_F000'"),
         (FELT, "\thap", "\tjoy", "line 7: expected one of hap, sad.*found 'joy'"),
         (FELT, "\thap\t", " hap ", "line 7: expected '.start - end.<TAB>turn"),
     ],

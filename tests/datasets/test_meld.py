@@ -36,7 +36,7 @@ def test_rows_in_another_order_give_the_same(root, tiny):
     ("old", "new", "said"),
     [
         ("anger", "angry", r"line 2: expected one of neutral.*found 'angry' \(did you mean 'anger'"),
-        (",0,3,", ",0,1,", "line 4: expected a new id, found 'dia0_utt1' of .* line 3 again"),
+        (",0,3,", ",0,1,", "line 4: expected a unique id, found 'dia0_utt1', as at .* line 3"),
         (",0,3,", ",0,x,", "line 4: expected numeric ids, found '0' and 'x'"),
         ("Emotion", "Feeling", "line 1: expected a column 'Emotion'"),
     ],

@@ -47,7 +47,7 @@ def test_sentence_case(text, said):
         ("2.2", "nan", "line 2: expected a score from -3 to 3, found 'nan'"),
         ("2.2", "3.5", "line 2: expected a score from -3 to 3, found '3.5'"),
         ("train", "dev", "line 2: expected one of train, valid, test, found 'dev'"),
-        ("e,1", "-a_B9,1", "line 6: expected a new id, found '-a_B9_1' of .* line 2 again"),
+        ("e,1", "-a_B9,1", "line 6: expected a unique id, found '-a_B9_1', as at .* line 2"),
         ("clip_id", "clip", "line 1: expected a column 'clip_id', found video_id, clip, text, label, mode"),
     ],
 )

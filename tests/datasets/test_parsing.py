@@ -130,7 +130,7 @@ def test_turns_of_a_dialogue_share_it_even_when_they_stand_apart():
 
 
 def test_an_id_that_comes_twice_is_refused():
-    with pytest.raises(InputError, match=r"^line 2: expected a new id, found 'a' of line 1 again$"):
+    with pytest.raises(InputError, match=r"^line 2: expected a unique id, found 'a', as at line 1$"):
         parsing.build_examples([parsing.Turn("line 1", "a", "x"), parsing.Turn("line 2", "a", "y")], "own")
 
 

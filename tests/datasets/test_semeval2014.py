@@ -33,7 +33,7 @@ def test_there_is_nothing_to_train_on_unless_it_is_asked_for(tiny, domain):
         ("$T$", "soup", "line 1: expected a sentence with one '[$]T[$]' and its aspect, found 'The soup was"),
         ("lentil soup\n1", "\n1", "line 1: expected a sentence with one '[$]T[$]' and its aspect, found"),
         ("\n1\n", "\n2\n", "line 3: expected one of -1, 0, 1, found '2'"),
-        ("door\n0\n", "door\n", "expected three lines an aspect, found 8 lines in all"),
+        ("door\n0\n", "door\n", "expected three lines per aspect, found 8 lines in all"),
     ],
 )
 def test_bad_files_are_refused(root, spoil, old, new, message):

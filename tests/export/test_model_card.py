@@ -78,7 +78,7 @@ def test_cards_show_each_tasks_exact_prompt(folders: dict[str, Path], tuned: Pat
     recipe = load_recipe(tuned / "recipe.toml")
     for folder in folders.values():
         text = (folder / "README.md").read_text()
-        assert "the likeliest label of the list" in text
+        assert "the most probable label of the list" in text
         for task in (SENTIMENT, EMOTION):
             assert f"```text\n{prompt(recipe, task)}\n```" in text
 

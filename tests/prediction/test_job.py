@@ -148,7 +148,7 @@ def test_a_column_of_the_labels_names_is_not_overwritten(tmp_path: Path) -> None
     lines.write_text('{"text": "a"}\n{"text": "b", "p_neutral": 1}\n')
     count = label_file(make_job(lines, "jsonl"), tmp_path / "out.jsonl")
     assert (count.labelled, count.rejected) == (1, 1)
-    assert "has the key 'p_neutral' of the output already" in count.first_reason
+    assert "has the key 'p_neutral', which is a column of the output" in count.first_reason
 
 
 def test_an_empty_table_is_labelled(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_its_card_has_the_scores_of_the_report() -> None:
 def test_the_readme_has_the_scores_of_the_rows_on_disk() -> None:
     (run,) = read_runs([RESULTS])
     page = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
-    (sentence,) = re.findall(r"On whole test sets it has (.+?); \[its card\]", page)
+    (sentence,) = re.findall(r"Scores on whole test sets, from one seed: (.+?)\. Its \[model card\]", page)
     said = re.findall(r"([A-Z][\w+-]+) (\d+\.\d)", sentence)
     assert [name for name, _ in said] == ["SST-2", "MOSI", "MOSEI", "MELD", "EmoryNLP"]
     for name, value in said:

@@ -49,11 +49,11 @@ WRONG = [
     ("[lora]", "[lora]\nqlora = true", "lora.qlora: unknown key"),
     # what does not go together
     ("learning_rate = 1e-3", "learning_rate = 1e-3\nanswer_weight = 0.1",
-     "answer_weight: found 0.1 beside loss = 'answer': expected it beside loss = 'labels'"),
+     "answer_weight: found 0.1 with loss = 'answer': expected loss = 'labels'"),
     ('datasets = ["sampler-sentiment"]', 'datasets = [{{ name = "sampler-sentiment", balance = 0.5 }}]',
-     "balance of 'sampler-sentiment': found 0.5 beside loss = 'answer': expected it beside loss = 'labels'"),
+     "balance of 'sampler-sentiment': found 0.5 with loss = 'answer': expected loss = 'labels'"),
     ("learning_rate = 1e-3", "learning_rate = 1e-3\nbalance = 0.5",
-     "balance: found 0.5 beside loss = 'answer': expected it beside loss = 'labels'"),
+     "balance: found 0.5 with loss = 'answer': expected loss = 'labels'"),
     # missing
     ('name = "x"', "", "name: missing"),
     ('name = "SA"', "", "levels.0.name: missing"),
@@ -116,7 +116,7 @@ WRONG = [
     (SA, '["sampler-emotion", "sampler-emotion"]', "level 'SA' lists a dataset twice"),
     ('"inline"', '"inline"\ncontext = "dialogue"', "layout: layout 'inline' ends the prompt at the target"),
     ("limit = 10", "limit = 10, per_class = 2", "levels.1.datasets.0: limit and per_class: expected at most"),
-    ("limit = 10", 'labels = ["a", "b"]', "levels.1.datasets.0: labels: belongs to your own data"),
+    ("limit = 10", 'labels = ["a", "b"]', "levels.1.datasets.0: labels: is for your own data"),
     (SA, '[{ name = "sampler-emotion", fold = 1 }]', "dataset 'sampler-emotion' appears with"),
     # datasets that are not there or not as said
     (SA, '["sampler-sentimnt"]', "levels.0.datasets.0.name: dataset: expected one of"),

@@ -114,7 +114,7 @@ def test_wrong_overrides(tmp_path: Path, override: str, says: str) -> None:
         (('"sst2"', '{name = "sst2", labels = ["a"]}'), "expected 'path' beside it"),
         (('"sst2"', '{name = "mine", path = "x", task = "sentiment"}'), "labels: missing"),
         (('"sst2"', '{name = "mine", path = "x", labels = ["a", "b"], task = "sentimnt"}'), "'sentiment'?"),
-        (('["meld"]', '["meld", {name = "mosi", limit = 3, fold = 1}]'), "one meaning of a name"),
+        (('["meld"]', '["meld", {name = "mosi", limit = 3, fold = 1}]'), "the same for every use of a name"),
         (('["meld"]', '["mustard", {name = "mustardpp", fold = 1}]'), "leaks into testing"),
         (("[[levels]]", '[layout]\nname = "inline"\ncontext = "dialogue"\n[[levels]]'), "layout 'inline'"),
         (("[[levels]]", '[layout]\nname = "sideways"\n[[levels]]'), "layout.name: input should be 'paper'"),

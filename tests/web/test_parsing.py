@@ -51,7 +51,7 @@ def test_characters_that_only_look_like_line_ends_stay_in_their_turn() -> None:
 
 @pytest.mark.parametrize("nothing", ["", " \n\t\n", "\u200f\n\ufeff"])
 def test_nothing_is_refused(nothing: str) -> None:
-    with pytest.raises(InputError, match="expected a conversation, one turn a line as 'Name: text'"):
+    with pytest.raises(InputError, match="expected a conversation, one turn per line as 'Name: text'"):
         parse_conversation(nothing, 9)
 
 
@@ -64,7 +64,7 @@ def test_two_thousand_lines_are_read_and_counted_in_no_time() -> None:
     pasted = "\n".join(f"Speaker {i % 7}: this is line {i}: yes" for i in range(2000))
     began = time.monotonic()
     assert len(parse_conversation(pasted, 2000)) == 2000
-    with pytest.raises(InputError, match=r"^expected at most 256 turns, one a line, found 2,000$"):
+    with pytest.raises(InputError, match=r"^expected at most 256 turns, one per line, found 2,000$"):
         parse_conversation(pasted, 256)
     assert time.monotonic() - began < 5, "nothing quadratic"
 

@@ -38,7 +38,7 @@ def test_what_was_not_read_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None
     long = Prediction("joy", CALM.probabilities, Truncated(turns=1, words=1200))
     assert tabs._probabilities(long) == {"joy": 0.75, "anger": 0.25}
     assert tabs._probabilities(CALM) == {"joy": 0.75, "anger": 0.25}
-    assert warnings == ["Too long for one reading: 1 distant turn and 1,200 words left out."]
+    assert warnings == ["Too long to be read in full: 1 distant turn and 1,200 words left out."]
 
 
 def test_an_error_is_escaped() -> None:

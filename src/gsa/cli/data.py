@@ -27,7 +27,7 @@ def data_list() -> None:
 def fetch(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Datasets, or `all`.")],
     source: Annotated[
-        Path | None, typer.Option("--from", metavar="DIR", help="Copy from a folder of yours.")
+        Path | None, typer.Option("--from", metavar="DIR", help="Copy from here; do not download.")
     ] = None,
     quiet: Quiet = False,
 ) -> None:
@@ -54,7 +54,7 @@ def fetch(
 @data.command()
 def stats(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME...]", help="All that are present if not given.")
+        list[str] | None, typer.Argument(metavar="[NAME...]", help="Default: all that are present.")
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -21,6 +21,7 @@ from gsa.cli.options import (
     Seed,
     set_quiet,
 )
+from gsa.cli.probe import probe
 from gsa.cli.study import study
 from gsa.errors import InputError, memory_is_short
 from gsa.signals import Stopped, handle_signals
@@ -30,13 +31,14 @@ if TYPE_CHECKING:
     from gsa.serving.page import Page
 
 app = typer.Typer(
-    help="One language model, tuned level by level, that does all of sentiment.",
+    help="One language model for sentiment, emotion and sarcasm, tuned level by level.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.add_typer(data, name="data")
 app.add_typer(study)
+app.add_typer(probe)
 
 
 def _version(wanted: bool) -> None:
@@ -48,10 +50,10 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _gsa(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """One language model, tuned level by level, that does all of sentiment."""
+    """One language model for sentiment, emotion and sarcasm, tuned level by level."""
     set_quiet(False)
 
 
@@ -61,10 +63,10 @@ def tune(
     out: Annotated[Path | None, typer.Option(help="Run folder; runs/NAME if not given.")] = None,
     overrides: Overrides = None,
     seed: Seed = None,
-    plan: Annotated[bool, typer.Option("--plan", help="Only print what it would take.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Print tokens, time and memory; do not tune.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Tune a chain as a recipe says; the same command resumes a run that was stopped."""
+    """Tune a chain from a recipe; the same command resumes an interrupted run."""
     from gsa.recipes.loader import load_recipe
 
     resolved = load_recipe(recipe, overrides or [], seed)
@@ -81,7 +83,7 @@ def tune(
     if not quiet:
         print(summary(resolved))
     run(resolved, root)
-    print(f"the chain is in {root}; measure it with: gsa eval {root}")
+    print(f"the chain is in {root}; evaluate it with: gsa eval {root}")
 
 
 @app.command(name="eval")
@@ -92,13 +94,13 @@ def evaluate(
     ] = None,
     dataset: Datasets = None,
     split: Annotated[str, typer.Option(help="train, dev or test; the recipe's if not given.")] = "",
-    limit: Annotated[int | None, typer.Option(min=0, help="Most examples a dataset, 0 for all.")] = None,
+    limit: Annotated[int | None, typer.Option(min=0, help="Most examples per dataset; 0 is all.")] = None,
     overwrite: Overwrite = False,
-    examples: Annotated[int, typer.Option(min=0, help="Show this many predictions a dataset.")] = 0,
+    examples: Annotated[int, typer.Option(min=0, help="Number of predictions to show per dataset.")] = 0,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Measure a run: scores, the forgetting matrix, predictions kept as Parquet."""
+    """Evaluate a run: scores, the forgetting matrix, predictions stored as Parquet."""
     from gsa.cli import format
     from gsa.evaluation.evaluate import Evaluator
     from gsa.evaluation.results import to_json_lines
@@ -125,31 +127,31 @@ def predict(
     model: Model = None,
     level: Level = None,
     output: Annotated[
-        Path | None, typer.Option(help="Labelled file, by its ending; standard output if not given.")
+        Path | None, typer.Option(help="Labelled file, format by suffix; default: standard output.")
     ] = None,
-    text: Annotated[str | None, typer.Option(help="Column of texts [default: text].")] = None,
-    speaker: Annotated[str | None, typer.Option(help="Column of speakers [default: speaker].")] = None,
+    text: Annotated[str | None, typer.Option(help="Column of texts; default: text.")] = None,
+    speaker: Annotated[str | None, typer.Option(help="Column of speakers; default: speaker.")] = None,
     dialogue_id: Annotated[
-        str | None, typer.Option(help="Column that names each row's dialogue [default: dialogue_id].")
+        str | None, typer.Option(help="Column that names each row's dialogue; default: dialogue_id.")
     ] = None,
     input_format: Annotated[
         str, typer.Option("--format", help="Format of the input: csv, tsv, jsonl, parquet.")
     ] = "",
-    labels: Annotated[str, typer.Option(help="Other labels than the run's, separated by commas.")] = "",
-    instruction: Annotated[str, typer.Option(help="Question of a task of your own.")] = "",
-    context: Annotated[bool, typer.Option("--context", help="Read the turns before, too.")] = False,
+    labels: Annotated[str, typer.Option(help="Labels instead of the run's, separated by commas.")] = "",
+    instruction: Annotated[str, typer.Option(help="Instruction of a task of your own.")] = "",
+    context: Annotated[bool, typer.Option("--context", help="Read the preceding turns as well.")] = False,
     no_quotes: Annotated[
         bool, typer.Option("--no-quotes", help="Quotes in CSV and TSV are text; a line is a row.")
     ] = False,
-    prefix: Annotated[str, typer.Option(help="Put before the names of new columns.")] = "",
+    prefix: Annotated[str, typer.Option(help="Prefix of the new columns.")] = "",
     rejects: Annotated[
-        Path | None, typer.Option(help="File for bad rows [default: OUTPUT.rejects.jsonl].")
+        Path | None, typer.Option(help="File for bad rows; default: OUTPUT.rejects.jsonl.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Label a text, a file or standard input; the same command resumes a file that was stopped."""
+    """Label a text, a file or standard input; the same command resumes an interrupted file."""
     from gsa.cli.predict import PredictOptions
     from gsa.cli.predict import predict as predict_source
     from gsa.datasets.records import Columns
@@ -169,18 +171,18 @@ def predict(
 def serve(
     model: Model = None,
     level: Level = None,
-    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free port.")] = 8000,
     token_file: Annotated[
-        Path | None, typer.Option(help="File with the token clients must bring; else GSA_TOKEN's, if any.")
+        Path | None, typer.Option(help="File with the token that clients must send; default: GSA_TOKEN.")
     ] = None,
     limit: Annotated[
         list[str] | None, typer.Option(metavar="NAME=NUMBER", help="Change a limit (docs/serving.md).")
     ] = None,
-    page: Annotated[bool, typer.Option(help="The web page at /, where the extra `web` is installed.")] = True,
+    page: Annotated[bool, typer.Option(help="Serve the web page at /; needs the extra `web`.")] = True,
     quiet: Quiet = False,
 ) -> None:
-    """Answer over HTTP until stopped: the web page, /v1/sentiment, /v1/emotion, /v1/sarcasm, /v1/classify."""
+    """Serve over HTTP until stopped: the web page, /v1/sentiment, /v1/emotion, /v1/sarcasm, /v1/classify."""
     from importlib.util import find_spec
 
     from gsa.serving import server
@@ -214,15 +216,13 @@ def export(
 @app.command()
 def show(
     dataset: Annotated[str, typer.Argument(help="A name of `gsa data list`.")],
-    index: Annotated[int, typer.Option(min=0, help="Number of the example in its split.")] = 0,
+    index: Annotated[int, typer.Option(min=0, help="Index of the example in its split.")] = 0,
     split: Annotated[str, typer.Option(help="train, dev or test.")] = "train",
     layout: Annotated[str, typer.Option(help="paper or inline.")] = "inline",
-    context: Annotated[str, typer.Option(help="dialogue, history or window.")] = "history",
+    context: Annotated[str, typer.Option(help="dialogue or history.")] = "history",
     protocol: Annotated[str, typer.Option(help="Split protocol, where there are several.")] = "",
     max_tokens: Annotated[int, typer.Option(min=64, help="Longest prompt with its answer.")] = 1024,
-    backbone: Annotated[
-        str, typer.Option(help="Whose tokenizer: a name, Hugging Face id or folder.")
-    ] = "smollm2-135m",
+    backbone: Annotated[str, typer.Option(help="Backbone whose tokenizer is used.")] = "smollm2-135m",
 ) -> None:
     """Print exactly what the model reads for one example, and how many tokens that is."""
     from gsa.cli import format

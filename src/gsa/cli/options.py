@@ -25,8 +25,8 @@ RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder made 
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a recipe key.")
 ]
-Seed = Annotated[int | None, typer.Option(help="Use another seed than the recipe's.")]
-Datasets = Annotated[list[str] | None, typer.Option(help="Only these; all of the recipe if not given.")]
+Seed = Annotated[int | None, typer.Option(help="Seed instead of the recipe's.")]
+Datasets = Annotated[list[str] | None, typer.Option(help="Only these datasets; default: all.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")]
 Model = Annotated[
     str | None, typer.Option(help="Run, model folder or Hugging Face id; the shipped one if not given.")

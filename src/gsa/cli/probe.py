@@ -25,12 +25,12 @@ def probe_model(
     ] = None,
     level: Level = None,
     held_out: Annotated[
-        bool, typer.Option("--held-out", help="The held-out half too; for reports, never for a choice.")
+        bool, typer.Option("--held-out", help="Run the held-out half too; not for choosing settings.")
     ] = False,
-    out: Annotated[Path | None, typer.Option(help="File for predictions, one JSON line a case.")] = None,
+    out: Annotated[Path | None, typer.Option(help="File for predictions, one JSON line per case.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Ask a model the behavioural test set and print how many cases fail, kind by kind."""
+    """Run behavioural test cases on a model and print how many fail, kind by kind."""
     import gsa
     from gsa.cli import format
     from gsa.evaluation.behaviour import failure_rates, read_cases, run_cases, write_outcomes

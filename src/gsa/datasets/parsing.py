@@ -199,7 +199,8 @@ def build_examples(turns: Iterable[Turn], dataset: str) -> list[Example]:
     places: dict[str, str] = {}
     for turn in turns:
         if turn.id in places:
-            raise InputError(f"{turn.where}: expected a new id, found '{turn.id}' of {places[turn.id]} again")
+            first = places[turn.id]
+            raise InputError(f"{turn.where}: expected a unique id, found '{turn.id}', as at {first}")
         places[turn.id] = turn.where
         # A single sentence never joins a dialogue whose id happens to be the sentence's.
         groups.setdefault((bool(turn.dialogue), turn.dialogue or turn.id), []).append(turn)

@@ -41,7 +41,7 @@ def read(domain: str, folder: Path, protocol: str, fold: int) -> Splits:
 def _examples(path: Path, split: str, dataset: str) -> Iterator[Example]:
     lines = parsing.read_lines(path)
     if len(lines) % 3:
-        raise InputError(f"{path}: expected three lines an aspect, found {len(lines)} lines in all")
+        raise InputError(f"{path}: expected three lines per aspect, found {len(lines)} lines in all")
     dialogue = Dialogue("", ())
     for number, start in enumerate(range(0, len(lines), 3), start=1):
         (where, pattern), (_, aspect), (at, polarity) = lines[start : start + 3]

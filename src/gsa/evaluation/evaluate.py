@@ -149,7 +149,7 @@ class Evaluator:
         if not sources:
             load_split(next(iter(known.values())), split)  # raises the InputError that says what is missing
         for name in known.keys() - {source.name for source in sources}:
-            logger.info("%s has no %s split: left out", name, split)
+            logger.info("%s has no %s split: skipped", name, split)
         return sources
 
     def _caps(self, levels: Sequence[int] | None, limit: int | None) -> dict[int, int]:

@@ -109,7 +109,8 @@ class LabelJob:
         """Reject a row of JSONL that has a key of the output; the writer checked only the first row."""
         taken = row.values.keys() & self.writer.new_columns if isinstance(row, Record) else set()
         if taken and isinstance(row, Record):
-            return Rejected(row.row, f"has the key '{min(taken)}' of the output already", dict(row.values))
+            reason = f"has the key '{min(taken)}', which is a column of the output"
+            return Rejected(row.row, reason, dict(row.values))
         return row
 
     def fingerprint(self, size: int, rejects: Path | None) -> dict[str, Any]:

@@ -108,7 +108,7 @@ class DatasetConfig(_Section):
     def _check_own_data(self) -> "DatasetConfig":
         own = [key for key in ("task", "instruction", "labels") if getattr(self, key)]
         if own and not self.path:
-            raise ValueError(f"{own[0]}: belongs to your own data: expected 'path' beside it")
+            raise ValueError(f"{own[0]}: is for your own data: expected 'path' as well")
         if self.path and not self.labels:
             raise ValueError("labels: missing: expected the label list of your own data")
         if self.path and self.task not in TASKS and not self.instruction:
@@ -152,8 +152,8 @@ class Level(_Section):
         for key, value in values.items():
             if value and self.loss != "labels":
                 raise ValueError(
-                    f"{key}: found {value} beside loss = '{self.loss}': expected it beside loss = 'labels', "
-                    "or left out"
+                    f"{key}: found {value} with loss = '{self.loss}': expected loss = 'labels', "
+                    "or this key left out"
                 )
         return self
 
@@ -206,7 +206,7 @@ class Recipe(_Section):
                 if config.model_dump(include=keys) != first[config.name].model_dump(include=keys):
                     raise ValueError(
                         f"dataset '{config.name}' appears with different paths, labels, protocols or folds: "
-                        "expected one meaning of a name in a recipe"
+                        "expected the same for every use of a name"
                     )
         pair = [first[name] for name in ("mustard", "mustardpp") if name in first]
         if len({(config.protocol or "folds", config.fold) for config in pair}) > 1:

@@ -67,7 +67,7 @@ STATUSES = {
     413: "The body is too large.",
     415: "The content type is not JSON.",
     422: "The request is not as described, or beyond a limit; the sentence says where.",
-    429: "Too many requests are waiting; Retry-After says when to come again.",
+    429: "Too many requests are waiting; Retry-After says when to retry.",
     500: "The server failed; its log has the id.",
     503: "The server is stopping.",
 }

@@ -163,7 +163,7 @@ class ClassifyRequest(SentenceRequest, ConversationRequest):
 
     task: Label
     instruction: Instruction = ""
-    context: StrictBool = Field(default=False, description="Read the turns before the last one, too.")
+    context: StrictBool = Field(default=False, description="Read the turns before the last one as well.")
 
 
 class Truncation(BaseModel):
@@ -189,7 +189,7 @@ class LabelResponse(BaseModel):
     )
 
     label: str
-    probabilities: dict[str, float] = Field(description="Of every label of the list; they sum to 1.")
+    probabilities: dict[str, float] = Field(description="Probability of each label; they sum to 1.")
     truncated: Truncation
 
 
@@ -220,7 +220,7 @@ class ErrorResponse(BaseModel):
     )
 
     error: str
-    id: str = Field(description="Of the request; the server's log has it too.")
+    id: str = Field(description="Id of the request, as in the server's log.")
 
 
 def as_json(prediction: Prediction) -> dict[str, Any]:

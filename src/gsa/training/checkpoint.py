@@ -89,7 +89,7 @@ class Checkpoints:
             if _read_state(checkpoint)["fingerprint"] != self.fingerprint:
                 raise InputError(
                     f"'{checkpoint}' belongs to other data, another base or other links: expected those that "
-                    "its level began with; remove the folder to begin the level again"
+                    "its level started with; remove the folder to restart the level"
                 )
             return checkpoint
         return None

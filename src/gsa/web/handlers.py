@@ -58,7 +58,7 @@ class Handlers:
         """Return the turns of a pasted conversation, and for each task a Prediction for each turn."""
         turns = parse_conversation(pasted or "", MAX_TURNS)
         if not tasks:
-            raise InputError("expected at least one question to be chosen, found none")
+            raise InputError("expected at least one task to be selected, found none")
         groups = [group for task in tasks for group in self._parse_turns(turns, task, every_turn=True).groups]
         predictions = await predict(self.scheduler, groups, client)
         return turns, dict(zip(tasks, predictions, strict=True))
@@ -86,7 +86,7 @@ class Handlers:
             raise InputError("expected a file, found none: choose one above")
         source = Path(upload)
         if not source.resolve().is_relative_to(self.uploads.resolve()):
-            raise InputError("expected a file that was sent to this page, found another")
+            raise InputError("expected a file that was uploaded to this page, found another")
         names = Columns(*((name or "").strip() or None for name in columns))
         output_format = "" if output in (None, SAME_FORMAT) else str(output)
         request = FileRequest(source, self.predictor.task(task), names, output_format)

@@ -1,6 +1,6 @@
 """A conversation as people paste it: text in, Utterances out.
 
-One turn a line, ``Name: text``. Empty lines are skipped. A name is what stands before the first colon that is
+One turn per line, ``Name: text``. Empty lines are skipped. A name is what precedes the first colon that is
 followed by a space, if it is short enough to be one, so that ``10:30``, ``https://`` and ``:)`` stay text. A
 line without a name is a turn without a speaker, and so is one that begins with a colon.
 """
@@ -31,9 +31,9 @@ def parse_conversation(pasted: str, max_turns: int) -> list[Utterance]:
         if line:
             turns.append(_parse_turn(line, number))
     if not turns:
-        raise InputError("expected a conversation, one turn a line as 'Name: text', found nothing")
+        raise InputError("expected a conversation, one turn per line as 'Name: text', found nothing")
     if len(turns) > max_turns:
-        raise InputError(f"expected at most {max_turns:,} turns, one a line, found {len(turns):,}")
+        raise InputError(f"expected at most {max_turns:,} turns, one per line, found {len(turns):,}")
     return turns
 
 

@@ -20,7 +20,7 @@ from gsa.web.html import conversation, escape, legend, note
 MAX_FILES = 2
 """Files that are labelled at a time; further ones wait."""
 EVENT: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
-TURNS_HINT = "One turn a line, as Name: text. The name may be left out."
+TURNS_HINT = "One turn per line, as Name: text. The name may be omitted."
 COLORS = {
     "neutral": "#94a3b8", "non-sarcastic": "#94a3b8", "positive": "#22a050", "negative": "#dc4040",
     "anger": "#dc4040", "joy": "#d9931e", "sadness": "#4f7df0", "fear": "#a75bdc", "surprise": "#14a098",
@@ -91,7 +91,7 @@ def file_tab(handlers: Handlers) -> None:
         source = gr.File(label="File to label", file_types=[f".{name}" for name in FORMATS], height=150,
                          elem_id="file-in")  # fmt: skip
         _accept_uploads_only(source, handlers.uploads)
-        gr.HTML(note(f"CSV, TSV, JSONL or Parquet with one row a text or turn, up to {megabytes:g} MB. "
+        gr.HTML(note(f"CSV, TSV, JSONL or Parquet with one row per text or turn, up to {megabytes:g} MB. "
                      "Labels and probabilities are added as columns. Rows that cannot be read are left out, "
                      "counted, and kept in a file of their own with the reason."))  # fmt: skip
         task = _task_choice(handlers, SENTIMENT.name)
@@ -132,9 +132,7 @@ def compare_tab(handlers: Handlers) -> None:
     names = handlers.levels.names
     with gr.Tab("Levels", id="levels"):
         if not names:
-            gr.HTML(
-                note("This model is no chain of links: only a run made by gsa tune has levels to compare.")
-            )
+            gr.HTML(note("This model has no levels to compare: only a run made by gsa tune has them."))
             return
         hint = f"{TURNS_HINT} Of a conversation the last turn is labelled; sentiment reads all as one text."
         text = gr.Textbox(label="Text or conversation", info=hint, lines=6, max_lines=16, elem_id="levels-in")
@@ -142,7 +140,7 @@ def compare_tab(handlers: Handlers) -> None:
         task = _task_choice(handlers, EMOTION.name)
         button = gr.Button("Compare the levels", variant="primary", elem_id="levels-go")
         if not handlers.levels.loaded:
-            gr.HTML(note("The first comparison reads the model's weights again, which takes some seconds."))
+            gr.HTML(note("The first comparison loads the model once more, which takes some seconds."))
         target = gr.HTML(elem_id="levels-out", elem_classes="gsa-out")
         with gr.Row():
             labels = [gr.Label(label=name, min_width=300, elem_classes="gsa-level") for name in names]
@@ -196,7 +194,7 @@ def _probabilities(prediction: Prediction) -> dict[str, float]:
     counts = (prediction.truncated.turns, "distant turn"), (prediction.truncated.words, "word")
     omitted = [f"{count:,} {noun}{'s' if count > 1 else ''}" for count, noun in counts if count]
     if omitted:
-        gr.Warning(f"Too long for one reading: {' and '.join(omitted)} left out.")
+        gr.Warning(f"Too long to be read in full: {' and '.join(omitted)} left out.")
     return dict(prediction.probabilities)
 
 
@@ -210,7 +208,7 @@ def _accept_uploads_only(field: Any, folder: Path) -> None:
 
     async def checked(path: Any) -> str | None:
         if "://" in str(path) or not Path(path).resolve().is_relative_to(folder.resolve()):
-            raise ValueError("expected a file that was sent to this page")
+            raise ValueError("expected a file that was uploaded to this page")
         cached: str | None = await move(path)
         return cached
 
