@@ -112,7 +112,8 @@ def main() -> None:
     if not given.causal:
         read_both_ways(load_base(recipe.backbone).tokenizer)
     tune(recipe, given.out)
-    Evaluator(given.out).evaluate([1], split=given.split, limit=given.limit)
+    for row in Evaluator(given.out).evaluate([1], split=given.split, limit=given.limit):
+        print(f"level {row.level} {row.dataset} {row.metric} {row.value:.1f} (n {row.n})")
 
 
 if __name__ == "__main__":

@@ -133,9 +133,10 @@ def damage(ground: Ground, pick: Pick) -> Iterator[Case]:
             yield ground.survived(f"{name}, then gsa {work}", str(file), root, work)
     files = sorted(path.relative_to(ground.backbone) for path in ground.backbone.iterdir())
     for i, (file, name) in pick(enumerate(product(files, DAMAGES))):
+        root = ground.unmeasured()
         with ground.spare(ground.backbone / file):
             DAMAGES[name](ground.backbone / file, random.Random(i))
-            yield ground.survived(f"{name} in the backbone", str(file), ground.anew(), "eval")
+            yield ground.survived(f"{name} in the backbone", str(file), root, "eval")
 
 
 def limits(ground: Ground, pick: Pick) -> Iterator[Case]:

@@ -95,4 +95,4 @@ def test_the_trial_tunes_and_measures(
     monkeypatch.setattr(sys, "argv", ["prefix_mask.py", *map(str, words)])
     monkeypatch.setattr(PackedRow, "trie", vars(PackedRow)["trie"])  # put back after
     prefix_mask.main()
-    assert "level 1  sampler-emotion" in capsys.readouterr().out
+    assert "level 1 sampler-emotion weighted_f1 " in capsys.readouterr().out

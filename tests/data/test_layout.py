@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from gsa.data.layout import Layout
-from gsa.data.task import EMOTION, SARCASM, SENTIMENT
+from gsa.data.task import ASPECT, EMOTION, SARCASM, SENTIMENT
 from gsa.data.types import Dialogue, Utterance
 
 SENTIMENT_ASKS = (
@@ -123,3 +123,21 @@ def test_settings_are_checked(settings):
 def test_a_layout_cannot_be_changed_in_place():
     with pytest.raises(ValidationError, match="frozen"):
         Layout().max_tokens = 99
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("inline", "{ask}\nGood food, slow staff.\nAspect: the staff =>"),
+        ("paper", "Good food, slow staff.\nAspect: the staff\n{ask}\nAnswer:"),
+    ],
+)
+def test_an_aspect_is_named_after_the_target(name, expected):
+    ask = f"{ASPECT.instruction}\nLabels: negative, neutral, positive"
+    said = Dialogue("d", (Utterance("Good food, slow staff."),))
+    layout = Layout(name=name)
+    assert layout.prompt(ASPECT, said, 0, range(1), "the \n staff") == expected.format(ask=ask)
+    # A task that is not about an aspect does not read one.
+    assert layout.prompt(SENTIMENT, said, 0, range(1), "the staff") == layout.prompt(
+        SENTIMENT, said, 0, range(1)
+    )

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from gsa.datasets import catalogue, emorynlp, mustard
+from gsa.datasets import catalogue, emorynlp, mams, mustard, parsing, semeval2017
 from gsa.datasets.catalogue import CATALOGUE, data_root, get, missing_message
 from gsa.datasets.stats import stats
 
@@ -48,6 +48,22 @@ def ids(splits, *names):
         ("tweeteval-hate", "", (9000, 1000, 2970)),
         ("tweeteval-emoji", "", (45000, 5000, 50000)),
         ("tweeteval-emotion", "", (3257, 374, 1421)),
+        ("tweeteval-irony", "", (2862, 955, 784)),
+        ("tweeteval-offensive", "", (11916, 1324, 860)),
+        ("semeval2017", "", (47338, 2000, 12284)),
+        ("goemotions", "", (43410, 5426, 5427)),
+        ("goemotions-ekman", "", (39555, 4946, 4968)),
+        # Without the 23 aspects of the ten sentences that SemEval-2014 tests on.
+        ("mams", "", (11186 - 23, 1332, 1336)),
+        ("semeval2014-restaurants", "", (0, 0, 1120)),
+        ("semeval2014-restaurants", "supervised", (3608, 0, 1120)),
+        ("semeval2014-laptops", "", (0, 0, 638)),
+        ("semeval2014-laptops", "supervised", (2328, 0, 638)),
+        ("sst3", "", (8544, 1101, 2210)),
+        ("mosi3", "", (1284, 229, 686)),
+        ("mosei3", "", (16274, 1861, 4653)),
+        ("meld-sentiment", "", (9989, 1109, 2610)),
+        ("emorynlp-sentiment", "", (9934, 1344, 1328)),
     ],
 )
 def test_sizes(name, protocol, expected):
@@ -82,6 +98,51 @@ def test_sst2_has_no_escapes_left():
     texts = [e.utterance.text for found in load("sst2", "three-class").values() for e in found]
     for left in ("-LRB-", "-RRB-", "``", "''", "\\", " n't", " 's ", "( ", " )", " ,"):
         assert not [text for text in texts if left in text]
+
+
+def test_no_tweet_of_dev_or_test_is_trained_on():
+    splits = load("semeval2017")
+    texts = {
+        split: {semeval2017.characters(e.utterance.text) for e in examples}
+        for split, examples in splits.items()
+    }
+    assert len(texts["train"]) == len(splits["train"]), "every tweet once"
+    assert not texts["train"] & (texts["dev"] | texts["test"])
+
+
+def test_tweets_are_decoded():
+    texts = [e.utterance.text for examples in load("semeval2017").values() for e in examples]
+    for left in ("\\u", '""', "&amp;", "&lt;"):
+        assert not [text for text in texts if left in text]
+    train = [e.utterance.text for e in load("semeval2017")["train"]]
+    assert not [text for text in train if "http" in text]
+    assert {name for text in train for name in semeval2017.MENTION.findall(text)} == {"@user"}
+
+
+def test_no_training_sentence_of_mams_is_tested_in_semeval2014():
+    tested = {
+        mams.fingerprint(e.utterance.text)
+        for domain in ("restaurants", "laptops")
+        for e in load(f"semeval2014-{domain}")["test"]
+    }
+    assert tested >= mams.IN_SEMEVAL2014
+    assert not tested & {mams.fingerprint(e.utterance.text) for e in load("mams")["train"]}
+
+
+def test_every_aspect_is_in_its_sentence():
+    for name in ("mams", "semeval2014-restaurants", "semeval2014-laptops"):
+        assert all(e.aspect in e.utterance.text for split in load(name).values() for e in split)
+
+
+def test_several_emotions_of_a_comment():
+    train = load("goemotions")["train"]
+    assert sum("," in e.label for e in train) == 7102
+
+
+def test_the_sentiment_of_emorynlp_is_that_of_its_column():
+    path = data_root() / "emorynlp" / "test.csv"
+    rows = {row["Utterance_ID"]: row["Sentiment"] for _, row in parsing.read_table(path, ("Sentiment",))}
+    assert {e.id: e.label for e in load("emorynlp-sentiment")["test"]} == rows
 
 
 def test_sarcasm_sizes():

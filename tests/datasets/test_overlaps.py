@@ -9,7 +9,7 @@ import pytest
 from gsa.cli import main as cli
 from gsa.data.types import Dialogue, Example, Utterance
 from gsa.datasets import overlaps as module
-from gsa.datasets.overlaps import find_overlaps, long_texts, normalized_words
+from gsa.datasets.overlaps import available_datasets, find_overlaps, long_texts, normalized_words
 
 
 def said(id: str, text: str) -> Example:
@@ -37,7 +37,7 @@ def test_the_table_of_pairs_and_its_file(tmp_path: Path, monkeypatch, capsys) ->
     }
     file = tmp_path / "o.json"
     monkeypatch.setattr(module, "load", lambda name, fold=0: {"one": one, "two": two}[name])
-    monkeypatch.setattr(module, "get", lambda _: SimpleNamespace(folds=1))
+    monkeypatch.setattr(module, "get", lambda name: SimpleNamespace(folds=1, files=name))
     assert find_overlaps(["one", "two"]) == ({"one": {"two": ["b"]}, "two": {}}, {"one": 1, "two": 1})
     monkeypatch.setattr("sys.argv", ["gsa", "data", "overlaps", "one", "two", "--out", str(file)])
     with pytest.raises(SystemExit) as ended:
@@ -54,7 +54,28 @@ def test_every_fold_is_held_against_what_is_trained_on_in_that_fold(monkeypatch)
     other = {"train": [said("c", "We were on a BREAK")], "dev": [], "test": []}
     known = {"folded": parts, "twin": parts, "plain": [other]}
     monkeypatch.setattr(module, "load", lambda name, fold=0: known[name][fold])
-    monkeypatch.setattr(module, "get", lambda name: SimpleNamespace(folds=len(known[name])))
+    monkeypatch.setattr(module, "get", lambda name: SimpleNamespace(folds=len(known[name]), files=name))
     overlaps, sizes = find_overlaps(["folded", "twin", "plain"])
     assert overlaps == {"folded": {"plain": ["a"]}, "twin": {"plain": ["a"]}, "plain": {}}
     assert sizes == {"folded": 2, "twin": 2, "plain": 0}
+
+
+def test_all_datasets_that_are_present_are_compared(run, root: Path, monkeypatch) -> None:
+    monkeypatch.setenv("GSA_DATA", str(root))
+    text = "What a very long line about a pond this is"
+    (root / "tweeteval" / "irony" / "train_text.txt").write_text(f"{text}!\nDucks float.\n")
+    (root / "tweeteval" / "hate" / "test_text.txt").write_text(f"{text}\n")
+    (root / "mams" / "train.xml").unlink()
+    code, out, _ = run("data", "overlaps", "all")
+    assert code == 0
+    assert "tweeteval-hate test in tweeteval-irony train: 1 of 1" in out
+    names = available_datasets()
+    assert {"semeval2017", "goemotions", "semeval2014-laptops", "sst3"} <= set(names)
+    assert not {"mams", "sampler-emotion"} & set(names)
+
+
+def test_datasets_of_the_same_files_are_not_compared(root: Path, monkeypatch) -> None:
+    monkeypatch.setenv("GSA_DATA", str(root))
+    lines = (root / "sst2" / "train.txt").read_text()
+    (root / "sst2" / "test.txt").write_text(lines)
+    assert find_overlaps(["sst2", "sst3"])[0] == {"sst2": {}, "sst3": {}}

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gsa.data.task import SENTIMENT
-from gsa.evaluation.metrics import Answers, majority_class, measure
+from gsa.data.task import EMOTIONS, SENTIMENT
+from gsa.evaluation.metrics import Answers, answers_of, best_thresholds, majority_class, measure
 
 POLARITY = ("negative", "neutral", "positive")
 
@@ -157,3 +157,36 @@ def test_the_majority_class_counts_merged_labels_and_takes_the_first_of_equals()
     assert majority_class(task, ["negative", "negative", "neutral", "positive", "neutral"]) == 1
     assert majority_class(task, ["positive", "negative"]) == 0
     assert majority_class(task, []) == 0
+
+
+# gold 0 0 1 1; said 0 1 1 1. class 1: precision 2/3, recall 1.
+BINARY = answers(("non-ironic", "ironic"), [0, 0, 1, 1], [0, 1, 1, 1])
+
+
+def test_binary_f1_is_that_of_the_second_label():
+    assert value(BINARY, "binary_f1") == pytest.approx(80)
+
+
+COMMENTS = answers_of(
+    EMOTIONS.with_labels("joy", "love", "fear"),
+    ["joy,love", "joy", "fear", "love"],
+    np.asarray([[0.9, 0.2, 0.1], [0.8, 0.6, 0.0], [0.1, 0.1, 0.4], [0.6, 0.3, 0.1]]),
+)
+
+
+def test_several_labels_are_measured_label_by_label():
+    assert COMMENTS.gold.tolist() == [[1, 1, 0], [1, 0, 0], [0, 0, 1], [0, 1, 0]]
+    # joy: 2 right, 1 too many: F1 4/5. love: none of 2: 0. fear: not found: 0.
+    assert value(COMMENTS, "macro_f1") == pytest.approx(100 * 0.8 / 3)
+    assert value(COMMENTS, "accuracy") == 0.0
+
+
+def test_thresholds_are_those_of_the_best_f1():
+    best = replace(COMMENTS, thresholds=best_thresholds(COMMENTS))
+    # love from 0.2: both, and one too many: F1 4/5.
+    assert best.thresholds.tolist() == [0.8, 0.2, 0.4]
+    assert value(best, "macro_f1") == pytest.approx(100 * (1 + 0.8 + 1) / 3)
+
+
+def test_the_majority_of_several_labels_counts_each():
+    assert majority_class(EMOTIONS.with_labels("joy", "love"), ["joy,love", "love"]) == 1

@@ -10,7 +10,8 @@ import pytest
 import gsa
 from gsa.chain.chain import Chain
 from gsa.chain.run_folder import SHIPPED
-from gsa.cli.predict import PredictOptions, predict
+from gsa.cli import predict as cli
+from gsa.prediction.predictor import Predictor
 from gsa.recipes.loader import load_recipe
 from gsa.report.runs import read_runs
 
@@ -90,9 +91,13 @@ def test_its_card_has_the_biases_on_disk() -> None:
         assert float(difference) == pytest.approx(plain[group]["difference"], abs=6e-4)
 
 
+@pytest.fixture(scope="module")
+def model() -> Predictor:
+    return gsa.load()
+
+
 @pytest.mark.slow
-def test_it_labels_what_is_plain() -> None:
-    model = gsa.load()
+def test_it_labels_what_is_plain(model: Predictor) -> None:
     for label, texts in SAYINGS.items():
         assert [found.label for found in model.sentiment(list(texts))] == [label] * len(texts)
     talk = [
@@ -106,9 +111,8 @@ def test_it_labels_what_is_plain() -> None:
 
 
 @pytest.mark.slow
-def test_the_pages_show_what_it_answers() -> None:
+def test_the_pages_show_what_it_answers(model: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first example of each page, as text of Python, as JSON of the server and as a row of a file."""
-    model = gsa.load()
     found = model.sentiment("The zip broke on the second day.")
     number = r"([\d.e-]+),"
     answer = rf'^{{"label": "negative", "probabilities": {{"negative": {number}'
@@ -121,7 +125,8 @@ def test_the_pages_show_what_it_answers() -> None:
         (said,) = re.findall(pattern, (ROOT / name).read_text(encoding="utf-8"), re.M)
         assert float(said) == pytest.approx(found.probabilities["negative"], abs=1e-4), name
     page = (ROOT / "docs" / "predict.md").read_text(encoding="utf-8")
-    printed = predict("sentiment", "The zip broke on the second day.", PredictOptions())
+    monkeypatch.setattr(cli, "load", lambda source, level: model)
+    printed = cli.predict("sentiment", "The zip broke on the second day.", cli.PredictOptions())
     assert f"\n{printed}\n" in page
     (chat,) = re.findall(r"```json chat.jsonl\n(.*?)\n```", page, re.S)
     turns = json.loads(chat)["turns"]

@@ -19,9 +19,27 @@ def data(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GSA_DATA", str(FIXTURES))
 
 
-def test_a_study_becomes_a_page_tables_and_figures(study, tmp_path):
-    made = make_report([study], tmp_path / "report", resamples=100)
-    names = {file.relative_to(tmp_path / "report").as_posix() for file in made.files}
+@pytest.fixture(scope="module")
+def report_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("made") / "report"
+
+
+@pytest.fixture(scope="module")
+def study_report(study, report_folder):
+    """The report of the whole study; not to be changed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GSA_DATA", str(FIXTURES))
+        return make_report([study], report_folder, resamples=100)
+
+
+@pytest.fixture
+def without_matplotlib(monkeypatch):
+    """Figures are not drawn, as in an installation without the extra `plots`."""
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+
+
+def test_a_study_becomes_a_page_tables_and_figures(study, study_report, report_folder):
+    names = {file.relative_to(report_folder).as_posix() for file in study_report.files}
     tables = {f"tables/table-{i}.csv" for i in range(1, 7)}
     tables |= {"tables/differences.csv", "tables/t-test.csv", "tables/scores.csv"}
     tables |= {"tables/forgetting-progressive.csv"}
@@ -30,24 +48,23 @@ def test_a_study_becomes_a_page_tables_and_figures(study, tmp_path):
                for arm in ("progressive", "multitask", "erc-only")}  # fmt: skip
     figures |= {"figures/learning-curves.png", "figures/examples.png", "figures/forgetting-progressive.png"}
     assert {name for name in names if name.startswith("figures/")} == figures
-    page = (tmp_path / "report" / "report.md").read_text()
+    page = (report_folder / "report.md").read_text()
     assert set(re.findall(r"\]\((figures/.*?)\)", page)) == figures
     assert "| progressive - multitask | MELD |" in page
-    assert str(tmp_path) not in page
+    assert str(report_folder) not in page
     assert str(study) not in page
 
 
-def test_the_same_rows_give_the_same_report(study, tmp_path):
-    for name in ("a", "b"):
-        make_report([study], tmp_path / name, resamples=100)
-    files = [file for file in sorted((tmp_path / "a").rglob("*")) if file.is_file()]
+def test_the_same_rows_give_the_same_report(study, study_report, report_folder, tmp_path):
+    make_report([study], tmp_path / "again", resamples=100)
+    files = [file for file in sorted(report_folder.rglob("*")) if file.is_file()]
     assert len(files) > 15
     for file in files:
-        assert file.read_bytes() == (tmp_path / "b" / file.relative_to(tmp_path / "a")).read_bytes()
+        assert file.read_bytes() == (tmp_path / "again" / file.relative_to(report_folder)).read_bytes()
 
 
-def test_what_is_absent_is_said_with_the_reason(study, tmp_path):
-    said = "\n".join(make_report([study], tmp_path / "report", resamples=100).absent)
+def test_what_is_absent_is_said_with_the_reason(study_report):
+    said = "\n".join(study_report.absent)
     assert "IEMOCAP: no rows: " in said
     assert "CMU-MOSEI: no rows: " in said
     assert "Table 5: no run has rows of TweetEval" in said
@@ -76,6 +93,7 @@ def test_a_run_that_lacks_things(tmp_path):
     assert not [file for file in made.files if file.suffix == ".png"]
 
 
+@pytest.mark.usefixtures("without_matplotlib")
 def test_damage_and_unfinished_runs_are_told(study, tmp_path):
     root = Path(shutil.copytree(study / "progressive-s0", tmp_path / "run"))
     lines = [
@@ -89,6 +107,7 @@ def test_damage_and_unfinished_runs_are_told(study, tmp_path):
     assert "no checksum noted: predictions/level-2/meld-test.parquet." in said
 
 
+@pytest.mark.usefixtures("without_matplotlib")
 def test_a_seed_that_is_behind_is_left_out(study, tmp_path):
     root = Path(shutil.copytree(study, tmp_path / "study"))
     file = root / "progressive-s1" / "results.jsonl"
@@ -101,18 +120,20 @@ def test_a_seed_that_is_behind_is_left_out(study, tmp_path):
     assert [run.seed for run in made.arms["progressive"]] == [0]
 
 
-def test_without_the_extra_there_are_tables_alone(study, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+@pytest.mark.usefixtures("without_matplotlib")
+def test_without_the_extra_there_are_tables_alone(study, tmp_path):
     made = make_report([study], tmp_path / "report", resamples=100)
     assert any("pip install '.[plots]'" in sentence for sentence in made.absent)
     assert {file.suffix for file in made.files} == {".csv", ".md"}
 
 
-def test_a_new_report_takes_the_place_of_the_old_and_of_nothing_else(study, tmp_path):
-    out = tmp_path / "report"
-    make_report([study], out, resamples=100)
+@pytest.mark.usefixtures("without_matplotlib", "study_report")
+def test_a_new_report_takes_the_place_of_the_old_and_of_nothing_else(study, report_folder, tmp_path):
+    out = Path(shutil.copytree(report_folder, tmp_path / "report"))
+    assert (out / "tables" / "differences.csv").exists()
     make_report([study / "progressive-s0"], out, resamples=100)
     assert not (out / "tables" / "differences.csv").exists()
+    assert not list(out.rglob("*.png"))
     (out / "report.md").unlink()
     with pytest.raises(InputError, match="exists and is not a report: expected a new or empty folder"):
         make_report([study], out, resamples=100)

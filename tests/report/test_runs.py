@@ -176,7 +176,7 @@ def test_seeds_of_one_name_must_have_one_recipe(tmp_path):
     for key, changed in {
         "levels": text.replace("learning_rate = 1e-3", "learning_rate = 2e-3"),
         "lora": text.replace("[[levels]]", "[lora]\nrank = 4\n[[levels]]", 1),
-        "training": text.replace("[[levels]]", "[training]\nrows_per_step = 2\n[[levels]]", 1),
+        "training": text.replace("[[levels]]", "[training]\nexamples_per_step = 2\n[[levels]]", 1),
         "backbone": text.replace("[[levels]]", '[backbone]\nname = "models/b"\n[[levels]]', 1),
     }.items():
         recipe.write_text(changed)

@@ -148,22 +148,23 @@ class Ground:
     def half(self) -> Path:
         """Return a run killed in the middle of its second level, with two checkpoints."""
         if self._half is None:
-            self._half = self.fresh()
+            root = self.fresh()
             wanted = {f"checkpoints/2-ERC/checkpoint-{step}/SHA256SUMS" for step in (1, 2)}
             disks = [disk["killed"] for disk in self.disks() if wanted <= set(disk["killed"])]
-            lay_out(next(d for d in disks if not any(".part" in name for name in d)), self.store, self._half)
+            lay_out(next(d for d in disks if not any(".part" in name for name in d)), self.store, root)
+            self._half = root
         return self._half
 
     def measured(self) -> Path:
         """Return the undisturbed run with the files of `gsa eval`."""
         if self._measured is None:
-            self._measured = self.copy(self.whole)
-            code, said = here("eval", self._measured)
+            root = self.copy(self.whole)
+            code, said = here("eval", root)
             assert code == 0, said
-            self.results = results(self._measured)
+            self._measured, self.results = root, results(root)
         return self._measured
 
-    def anew(self) -> Path:
+    def unmeasured(self) -> Path:
         """Return a measured run without its predictions, so that measuring loads the backbone."""
         root = self.copy(self.measured())
         shutil.rmtree(root / "predictions")

@@ -36,6 +36,38 @@ def recipe(recipe_file: Path) -> Recipe:
     return load_recipe(recipe_file)
 
 
+def stop(recipe: Recipe, root: Path, before: int) -> None:
+    """Tune, and stop before the n-th step of the whole run."""
+    calls = 0
+    plain = ChainTrainer.training_step
+
+    def stopping(self: ChainTrainer, *args: object, **kwargs: object) -> torch.Tensor:
+        nonlocal calls
+        calls += 1
+        if calls == before:
+            raise KeyboardInterrupt
+        return plain(self, *args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ChainTrainer, "training_step", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            tune(recipe, root)
+
+
+@pytest.fixture(scope="module")
+def stopped_run(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that was stopped before its fourth step, behind a checkpoint; not to be changed."""
+    root = tmp_path_factory.mktemp("stopped") / "run"
+    stop(recipe, root, before=4)
+    return root
+
+
+@pytest.fixture
+def half_tuned(stopped_run: Path, tmp_path: Path) -> Path:
+    """A copy of the stopped run."""
+    return Path(shutil.copytree(stopped_run, tmp_path / "run"))
+
+
 def test_a_tiny_runs_losses_are_pinned(tuned: Path) -> None:
     log = steps(tuned)
     assert [(level, step) for level, step, _ in log] == [
@@ -77,12 +109,12 @@ def test_the_same_recipe_gives_the_same_bytes(
     assert steps(tmp_path / "again") == steps(tuned)
 
 
-@pytest.mark.parametrize("stop", [1, 3, 4, 5, 7, 8, 9])
+@pytest.mark.parametrize("before", [1, 3, 4, 5, 7, 8, 9])
 def test_a_stopped_run_resumes_to_the_same_bytes(
-    tuned: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int
+    tuned: Path, recipe: Recipe, tmp_path: Path, before: int
 ) -> None:
     """Stop before the n-th step of the whole run, in each level, with and without a checkpoint."""
-    stopped(recipe, tmp_path / "run", monkeypatch, before=stop)
+    stop(recipe, tmp_path / "run", before)
     tune(recipe, tmp_path / "run")
     assert links(tmp_path / "run") == links(tuned)
     assert steps(tmp_path / "run") == steps(tuned)
@@ -101,18 +133,14 @@ def test_another_recipe_or_folder_is_refused(tuned: Path, recipe: Recipe, tmp_pa
 
 
 def test_a_chain_is_extended_by_a_recipe_with_more_levels(
-    tuned: Path,
-    recipe: Recipe,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
+    tuned: Path, recipe: Recipe, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Level by level, with the recipe of the whole in the end: the same bytes as at once."""
     root = tmp_path / "run"
     caplog.set_level(logging.INFO)
     tune(recipe.model_copy(update={"levels": recipe.levels[:1]}), root)
     slower = recipe.levels[1].model_copy(update={"learning_rate": 1e-6})
-    stopped(recipe.model_copy(update={"levels": (recipe.levels[0], slower)}), root, monkeypatch, before=3)
+    stop(recipe.model_copy(update={"levels": (recipe.levels[0], slower)}), root, before=3)
     with pytest.raises(InputError, match=r"holds a run of another recipe \('levels' differs\)"):
         tune(recipe, root)  # a level under way is not changed
     shutil.rmtree(root / "checkpoints")
@@ -168,30 +196,11 @@ def test_a_summary_names_levels_and_settings(recipe: Recipe) -> None:
     assert lines[2] == "  level 2 ERC: sampler-emotion; learning rate 0.01, epochs 1, loss 'answer'"
 
 
-def stopped(recipe: Recipe, root: Path, monkeypatch: pytest.MonkeyPatch, before: int) -> None:
-    """Tune, and stop before the n-th step of the whole run."""
-    calls = 0
-    plain = ChainTrainer.training_step
-
-    def stopping(self: ChainTrainer, *args: object, **kwargs: object) -> torch.Tensor:
-        nonlocal calls
-        calls += 1
-        if calls == before:
-            raise KeyboardInterrupt
-        return plain(self, *args, **kwargs)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(ChainTrainer, "training_step", stopping)
-        with pytest.raises(KeyboardInterrupt):
-            tune(recipe, root)
-
-
 @pytest.mark.parametrize("damage", ["truncated", "without checksums", "missing"])
 def test_a_damaged_checkpoint_does_not_count(
-    tuned: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+    tuned: Path, recipe: Recipe, half_tuned: Path, damage: str
 ) -> None:
-    root = tmp_path / "run"
-    stopped(recipe, root, monkeypatch, before=4)
+    root = half_tuned
     (checkpoint,) = root.glob("checkpoints/*/checkpoint-*")
     if damage == "truncated":
         state = checkpoint / "optimizer.safetensors"
@@ -204,10 +213,9 @@ def test_a_damaged_checkpoint_does_not_count(
 
 
 def test_half_a_line_in_the_log_and_a_broken_note_stop_nothing(
-    tuned: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tuned: Path, recipe: Recipe, half_tuned: Path
 ) -> None:
-    root = tmp_path / "run"
-    stopped(recipe, root, monkeypatch, before=4)
+    root = half_tuned
     with (root / "log.jsonl").open("a") as file:
         file.write('{"level": 1, "st')
     (root / "run.json").write_text("{")
@@ -239,11 +247,8 @@ def test_a_stop_between_link_and_manifest_or_clean_up_loses_nothing(
     assert not (root / "checkpoints").exists()
 
 
-def test_data_that_changed_under_a_half_tuned_level_is_refused(
-    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    root = tmp_path / "run"
-    stopped(recipe, root, monkeypatch, before=4)
+def test_data_that_changed_under_a_half_tuned_level_is_refused(recipe: Recipe, half_tuned: Path) -> None:
+    root = half_tuned
     metadata = from_checked_json((root / "run.json").read_text())
     metadata["data"]["SA/sampler-sentiment"]["crc32"] += 1
     (root / "run.json").write_text(to_checked_json(metadata))

@@ -51,12 +51,13 @@ def test_a_loss_that_is_not_finite_names_step_and_examples_and_leaves_the_checkp
     recipe: Recipe, tuned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: float
 ) -> None:
     root = tmp_path / "run"
-    honest, calls = LOSSES["answer"], []
+    honest, steps = LOSSES["answer"], []
 
-    def loss(model: object, batch: object) -> torch.Tensor:
-        calls.append(1)
-        found: torch.Tensor = honest(model, batch)  # type: ignore[arg-type]
-        return found * value if len(calls) == 3 else found
+    def loss(model: object, batch: object, totals: object) -> torch.Tensor:
+        if not steps or totals is not steps[-1]:
+            steps.append(totals)
+        finite: torch.Tensor = honest(model, batch, totals)  # type: ignore[arg-type]
+        return finite * value if len(steps) == 3 else finite
 
     with monkeypatch.context() as patch:
         patch.setitem(LOSSES, "answer", loss)
@@ -236,14 +237,16 @@ def test_other_errors_are_not_taken_for_short_memory(monkeypatch: pytest.MonkeyP
 def test_a_recipe_gives_the_same_bytes_in_two_processes(
     recipe_file: Path, tmp_path: Path, threads: int
 ) -> None:
-    """On a model large enough that two threads share its products."""
+    """On a model large enough that two threads share its products, for a step or two of each level."""
     wide = tmp_path / "wide"
     tiny_llama(hidden_size=256, intermediate_size=512).save_pretrained(wide)
     byte_tokenizer().save_pretrained(wide)
 
+    limits = [f"levels.{i}.datasets.0.limit={limit}" for i, limit in enumerate((8, 5, 2))]
+
     def work(out: Path) -> None:
         torch.set_num_threads(threads)
-        tune(load_recipe(recipe_file, [f"backbone.name={wide}"]), out)
+        tune(load_recipe(recipe_file, [f"backbone.name={wide}", *limits]), out)
 
     for name in ("one", "two"):
         code, said = Child(lambda name=name: work(tmp_path / name)).end()  # type: ignore[misc]

@@ -120,12 +120,12 @@ def test_a_damaged_measurement_is_found(ground: Ground, name: str, damage: str) 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
 def test_a_damaged_backbone_stops_with_a_sentence(ground: Ground, name: str) -> None:
-    file = ground.backbone / name
+    file, root = ground.backbone / name, ground.unmeasured()
     with ground.spare(file):
         content = bytearray(file.read_bytes())
         content[-9] ^= 1
         file.write_bytes(content)
-        case = ground.survived("flip", name, ground.anew(), "eval")
+        case = ground.survived("flip", name, root, "eval")
     assert case.outcome == "refused with a sentence", case
 
 

@@ -161,6 +161,21 @@ def test_what_gradio_itself_refuses_is_logged_without_its_words(
     assert "secret" not in out.getvalue() + "".join(capfd.readouterr())
 
 
+@pytest.mark.parametrize("body", ["NaN", '{"fn_index": 3, "session_hash": "\\ud800"}', "{}", "[]"])
+def test_what_is_no_event_is_refused(client: TestClient, body: str) -> None:
+    headers = {"content-type": "application/json"}
+    for path in ("queue/join", "cancel"):
+        answer = client.post(f"/gradio_api/{path}", content=body, headers=headers)
+        assert answer.status_code == 422
+        assert answer.json() == {"detail": "expected a file or the event of a button"}
+
+
+def test_an_upload_without_a_file_is_refused(client: TestClient) -> None:
+    parts = b'--x\r\nContent-Disposition: form-data; name="files"; filena="a.csv"\r\n\r\na\r\n--x--\r\n'
+    headers = {"content-type": "multipart/form-data; boundary=x"}
+    assert client.post("/gradio_api/upload", content=parts, headers=headers).status_code == 422
+
+
 def upload(client: TestClient, name: str, content: bytes) -> dict[str, Any]:
     answer = client.post("/gradio_api/upload", files={"files": (name, content)})
     assert answer.status_code == 200, answer.text
@@ -226,8 +241,9 @@ def test_sessions_that_clients_invent_are_bounded(
             assert answer.status_code == 200, answer.text
         assert 4 <= len(queue.pending_event_ids_session) <= 6
         assert "s11" in queue.pending_event_ids_session
-        long = client.post("/gradio_api/queue/join", json={**body, "session_hash": "x" * 65})
-        assert long.status_code == 422
+        for name in ("x" * 65, ""):
+            answer = client.post("/gradio_api/queue/join", json={**body, "session_hash": name})
+            assert answer.status_code == 422
         assert "x" * 65 not in queue.pending_event_ids_session
 
 

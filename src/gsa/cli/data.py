@@ -68,14 +68,14 @@ def stats(
 
 @data.command()
 def overlaps(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Two datasets or more.")],
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Two datasets or more, or `all`.")],
     out: Annotated[Path | None, typer.Option(help="File for the ids, as `gsa report` reads them.")] = None,
 ) -> None:
     """Count test texts that are in the training set of another dataset; five or more words, exact."""
     from gsa.atomic_io import write_atomic
-    from gsa.datasets.overlaps import find_overlaps
+    from gsa.datasets.overlaps import available_datasets, find_overlaps
 
-    shared, sizes = find_overlaps(names)
+    shared, sizes = find_overlaps(available_datasets() if names == ["all"] else names)
     for test, by_train in shared.items():
         for train, ids in by_train.items():
             print(f"{test} test in {train} train: {len(ids)} of {sizes[test]}")

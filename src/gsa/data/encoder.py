@@ -73,9 +73,11 @@ class Encoder:
     ) -> None:
         """Compute the token ids of the answers; the encoders of a tokenizer may share `token_counts`.
 
+        A multi-label task is encoded as the binary task that it asks of each label, for `yes_or_no_examples`.
         Raises InputError if two labels have the same tokens, or if the layout's `max_tokens` leaves no room
         beside instruction and labels.
         """
+        task = task.yes_or_no()
         self.layout, self.task = layout, task
         self._tokenizer = tokenizer
         self._eos = tokenizer.eos_token_id
@@ -111,6 +113,11 @@ class Encoder:
                     f"dataset '{example.dataset}', example '{example.id}': label '{example.label}' is not in "
                     f"the label list of task '{self.task.name}': expected one of {list(self.task.labels)}"
                 )
+            if self.task.about and not example.aspect.strip():
+                raise InputError(
+                    f"dataset '{example.dataset}', example '{example.id}': expected an aspect, which task "
+                    f"'{self.task.name}' is about, found none"
+                )
         gold = [None if example.label is None else labels[example.label] for example in examples]
         prompts: list[Prompt] = []
         for start in range(0, len(examples), BATCH):
@@ -119,7 +126,10 @@ class Encoder:
 
     def _encode_batch(self, examples: Sequence[Example], gold: Sequence[int | None]) -> Iterator[Prompt]:
         contents = [self._content(example) for example in examples]
-        texts = [self.layout.prompt(self.task, c.dialogue, c.target, c.turns) for c in contents]
+        texts = [
+            self.layout.prompt(self.task, content.dialogue, content.target, content.turns, example.aspect)
+            for content, example in zip(contents, examples, strict=True)
+        ]
         words = [self.task.word(self.task.labels[label or 0]) for label in gold]
         encoded = self._tokenize([f"{text} {word}" for text, word in zip(texts, words, strict=True)])
         for example, content, label, text, ids in zip(examples, contents, gold, texts, encoded, strict=True):
@@ -154,7 +164,7 @@ class Encoder:
 
     def _sample_texts(self, task: Task, sentence: str) -> list[str]:
         dialogue = Dialogue("", (Utterance(sentence),))
-        return self._label_texts(self.layout.prompt(task, dialogue, 0, range(1)))
+        return self._label_texts(self.layout.prompt(task, dialogue, 0, range(1), aspect=sentence))
 
     def _answers_are_fixed(self, answers: tuple[TokenIds, ...]) -> bool:
         """Return whether the answers' ids are the same whatever a text ends with.
@@ -189,27 +199,39 @@ class Encoder:
     def _content(self, example: Example) -> _Content:
         """Return the turns of an example that fit, or its target shortened if that alone is too long."""
         dialogue, target = example.dialogue, example.target
-        counts = self._token_counts.of(dialogue)
+        counts, budget = self._token_counts.of(dialogue), self._budget_beside_aspect(example)
         own = counts.total(range(target, target + 1))
         copies = 2 if self._repeats_target else 1
-        if own * copies > self._budget:
+        if own * copies > budget:
             full = dialogue.turns[target].line()
-            line = self._shorten(full, self._budget // copies - 2)
+            line = self._shorten(full, budget // copies - 2)
             cut_words = max(1, len(full.split()) - len(line.split()))
             return _Content(Dialogue(dialogue.id, (Utterance(line),)), 0, range(1), cut_words)
-        return _Content(dialogue, target, self._fit(counts, target, self._context(example)))
+        return _Content(dialogue, target, self._fit(counts, target, self._context(example), budget))
 
-    def _fit(self, counts: TurnTokenCounts, target: int, context: range) -> range:
-        """Return the turns of a context that fit, without whole turns farthest from the target."""
+    def _budget_beside_aspect(self, example: Example) -> int:
+        """Return the tokens left for the turns; raises InputError if the aspect leaves too few."""
+        if not self.task.about:
+            return self._budget
+        budget = self._budget - len(self._tokenize([self.task.aspect_line(example.aspect)])[0])
+        if budget < MIN_CONTENT_TOKENS // 2:
+            raise InputError(
+                f"dataset '{example.dataset}', example '{example.id}': expected an aspect that leaves room "
+                f"for the text, found one of {len(example.aspect)} characters"
+            )
+        return budget
+
+    def _fit(self, counts: TurnTokenCounts, target: int, context: range, budget: int) -> range:
+        """Return the turns of a context that fit a budget, without whole turns farthest from the target."""
         own = counts.total(range(target, target + 1))
         repeated = own if self._repeats_target else 0
-        if counts.total(context) + repeated <= self._budget:
+        if counts.total(context) + repeated <= budget:
             return context
         if self.layout.context == "history":
             if repeated:  # one of two budgets, so that targets of common length start at the same turn
-                repeated = self._budget // (4 if repeated <= self._budget // 4 else 2)
-            return range(counts.history_start(target, self._budget - repeated), context.stop)
-        first, last, left = target, target + 1, self._budget - repeated - own
+                repeated = budget // (4 if repeated <= budget // 4 else 2)
+            return range(counts.history_start(target, budget - repeated), context.stop)
+        first, last, left = target, target + 1, budget - repeated - own
         while True:  # the nearest turn first; of two equally near, the later one
             later = last < context.stop and (last - target <= target - first + 1 or first == context.start)
             index = last if later else first - 1

@@ -46,13 +46,18 @@ class Layout(BaseModel):
             return range(len(dialogue.turns))
         return range(target + 1)
 
-    def prompt(self, task: Task, dialogue: Dialogue, target: int, turns: range) -> str:
-        """Return the prompt text; `turns` are the indices of the turns to show, including the target."""
+    def prompt(self, task: Task, dialogue: Dialogue, target: int, turns: range, aspect: str = "") -> str:
+        """Return the prompt text; `turns` are the indices of the turns to show, including the target.
+
+        A task about an aspect names it in a line after the target, so that all aspects share what precedes.
+        """
         labels = "Labels: " + ", ".join(task.word(label) for label in task.labels)
         target_line = dialogue.turns[target].line()
         lines = [dialogue.turns[i].line() for i in turns] if task.context else [target_line]
+        if self.name == "paper" and task.context:
+            lines = ["Dialogue:", *lines, f"Target utterance: {target_line}"]
+        if task.about:
+            lines.append(task.aspect_line(aspect))
         if self.name == "inline":
             return "\n".join([task.instruction, labels, *lines]) + " =>"
-        if task.context:
-            lines = ["Dialogue:", *lines, f"Target utterance: {target_line}"]
         return "\n".join([*lines, task.instruction, labels]) + "\nAnswer:"

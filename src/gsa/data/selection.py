@@ -1,6 +1,10 @@
-"""Sampling of examples: caps by whole dialogues, and few-shot samples of each class, determined by a seed."""
+"""Selection of examples, determined by a seed.
+
+Caps by whole dialogues, few-shot samples of each class, and the yes-or-no examples of multi-label tasks.
+"""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -42,3 +46,26 @@ def sample_per_class(examples: Sequence[Example], task: Task, k: int, seed: int)
         if len(indices) < k:
             indices.append(index)
     return [examples[index] for index in sorted(i for indices in chosen.values() for i in indices)]
+
+
+def yes_or_no_examples(
+    examples: Sequence[Example], task: Task, negatives: int | None = None, seed: int = 0
+) -> list[Example]:
+    """Return an example per label of a multi-label task, the label as its aspect, labelled yes or no.
+
+    The examples of one text are adjacent and share its Dialogue. With `negatives`, all labels that hold and
+    that many of the others, sampled without replacement, are kept, for training; None keeps all, for scoring.
+    """
+    rng = np.random.default_rng(seed)
+    binary = []
+    for example in examples:
+        gold = None if example.label is None else set(task.split_labels(example.label))
+        labels = task.labels
+        if negatives is not None and gold is not None:
+            others = [label for label in labels if label not in gold]
+            kept = gold | {others[i] for i in rng.permutation(len(others))[:negatives].tolist()}
+            labels = tuple(label for label in labels if label in kept)
+        for label in labels:
+            answer = None if gold is None else "yes" if label in gold else "no"
+            binary.append(replace(example, id=f"{example.id}/{label}", label=answer, aspect=label))
+    return binary

@@ -48,6 +48,10 @@ class Task:
         """Return the binary task that a multi-label task asks of each label; any other task unchanged."""
         return replace(self, labels=("yes", "no"), words={}, multilabel=False) if self.multilabel else self
 
+    def aspect_line(self, aspect: str) -> str:
+        """Return the line of a prompt that names the aspect, with white space collapsed."""
+        return f"{self.about}: {' '.join(aspect.split())}"
+
     def with_labels(self, *labels: str, words: Mapping[str, str] | None = None) -> "Task":
         """Return the task with another label list.
 

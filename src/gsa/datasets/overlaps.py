@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from itertools import permutations
 
 from gsa.data.types import Example
-from gsa.datasets.catalogue import get, load
+from gsa.datasets.catalogue import CATALOGUE, data_root, get, load, missing_message
 
 MIN_WORDS = 5
 """Shorter texts are ignored: they may be repeated by chance."""
@@ -18,11 +18,22 @@ Overlaps = dict[str, dict[str, list[str]]]
 """By tested dataset and by training dataset, the ids of test examples whose text is in the training set."""
 
 
+def available_datasets() -> list[str]:
+    """Return the names of the datasets whose files are present, without those that ship with this package."""
+    return [
+        name
+        for name, dataset in CATALOGUE.items()
+        if dataset.package_folder is None
+        and not any(missing_message(get(needed), data_root()) for needed in (name, *dataset.requires))
+    ]
+
+
 def find_overlaps(names: Sequence[str]) -> tuple[Overlaps, dict[str, int]]:
     """Return the overlaps of every pair of datasets, and how many test texts of each are long enough.
 
     Default protocols are compared. A dataset with folds is tested on all of them, each against what is
-    trained on in that fold. Raises InputError for an unknown dataset or missing files.
+    trained on in that fold. Datasets of the same files, such as SST-2 and SST-3, are not compared. Raises
+    InputError for an unknown dataset or missing files.
     """
     folds = {name: get(name).folds for name in names}
     splits = {name: [load(name, fold=fold) for fold in range(folds[name])] for name in names}
@@ -30,6 +41,8 @@ def find_overlaps(names: Sequence[str]) -> tuple[Overlaps, dict[str, int]]:
     train = {name: [set(long_texts(split["train"]).values()) for split in splits[name]] for name in names}
     overlaps: Overlaps = {name: {} for name in names}
     for tested, trained in permutations(names, 2):
+        if get(tested).files == get(trained).files:
+            continue
         ids: dict[str, None] = {}
         for fold, texts in enumerate(test[tested]):
             train_texts = train[trained][fold if folds[trained] > fold else 0]

@@ -21,7 +21,7 @@ import polars as pl
 from gsa.chain.base import load_chain
 from gsa.chain.run_folder import RunFolder
 from gsa.data.encoder import Encoder
-from gsa.data.selection import sample_dialogues
+from gsa.data.selection import sample_dialogues, yes_or_no_examples
 from gsa.data.types import Example
 from gsa.errors import InputError, suggest
 from gsa.evaluation import results
@@ -176,7 +176,8 @@ class Evaluator:
             self.predictions.store(*measurement.key, table, fingerprint)
             speed = f"{len(table) / (time.monotonic() - started):.1f} targets/s"
         rows = self._add_results(measurement.key, source, to_answers(task, table))
-        agreement = np.mean([a == b for a, b in zip(table["predicted"], table["greedy"], strict=True)])
+        greedy = table["greedy"] if "greedy" in table.columns else table["predicted"]
+        agreement = np.mean([a == b for a, b in zip(table["predicted"], greedy, strict=True)])
         logger.info(
             "level %d  %-20s %s %.1f  n=%d  greedy decoding agrees %.1f%%  %s",
             level, source.name, rows[0].metric, rows[0].value, rows[0].n, 100 * agreement, speed,
@@ -198,10 +199,19 @@ class Evaluator:
     def _predict(self, model: LoadedModel, measurement: _Measurement, progress: Progress) -> pl.DataFrame:
         """Return the table of a model's predictions."""
         task, before = task_of(measurement.source), progress.completed
-        prompts = Encoder(model.tokenizer, self.recipe.layout, task).encode(measurement.examples)
+        examples, width = measurement.examples, 1
+        if task.multilabel:
+            examples, width = yes_or_no_examples(examples, task), len(task.labels)
+        prompts = Encoder(model.tokenizer, self.recipe.layout, task).encode(examples)
         predictions = score(
-            model.model, prompts, self.recipe.training.max_row_tokens, lambda n: progress.update(before + n)
+            model.model,
+            prompts,
+            self.recipe.training.max_row_tokens,
+            lambda n: progress.update(before + n // width),
         )
+        if task.multilabel:
+            p_yes = np.asarray([p.probabilities["yes"] for p in predictions]).reshape(-1, width)
+            return to_table(task, measurement.examples, p_yes)
         probabilities = np.asarray([[p.probabilities[label] for label in task.labels] for p in predictions])
         return to_table(task, measurement.examples, probabilities, [p.greedy for p in predictions])
 

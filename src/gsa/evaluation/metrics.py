@@ -2,7 +2,7 @@
 
 The paper (section 5.2) follows each dataset's own convention: accuracy for SST-2 (its weighted accuracy
 weights classes by their support, which is accuracy), two-class accuracy for MOSI and MOSEI, weighted F1
-elsewhere; TweetEval has macro F1 and macro recall.
+elsewhere; TweetEval has macro F1, macro recall (sentiment) and the F1 of the ironic class (irony).
 """
 
 from collections import Counter
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import accuracy_score, f1_score, recall_score
+from sklearn.metrics import accuracy_score, f1_score, precision_recall_curve, recall_score
 
 from gsa.data.task import Task
 
@@ -22,17 +22,21 @@ class Answers:
 
     labels: tuple[str, ...]
     gold: NDArray[np.int64]
-    """Indices into `labels`; shape (examples,)."""
+    """Indices into `labels`; shape (examples,). Of a multi-label task 0 or 1; shape (examples, labels)."""
     probabilities: NDArray[np.float64]
     """Shape (examples, labels)."""
     neutral: NDArray[np.bool_] | None = None
     """For MOSI and MOSEI with two labels: which gold scores are 0; shape (examples,)."""
     dialogues: NDArray[np.int64] | None = None
     """A number per dialogue, where dialogues are known; shape (examples,)."""
+    thresholds: NDArray[np.float64] | None = None
+    """For a multi-label task: the probability from which each label holds; shape (labels,)."""
 
     @property
     def predicted(self) -> NDArray[np.int64]:
-        """Index of the most probable label; shape (examples,)."""
+        """Index of the most probable label, or 0 or 1 per label of a multi-label task; shape as `gold`."""
+        if self.thresholds is not None:
+            return (self.probabilities >= self.thresholds).astype(np.int64)
         return np.asarray(self.probabilities.argmax(1), dtype=np.int64)
 
     @property
@@ -42,15 +46,32 @@ class Answers:
 
 
 def answers_of(task: Task, gold: Sequence[str], probabilities: NDArray[np.float64]) -> Answers:
-    """Return Answers from a dataset's gold labels and probabilities of shape (examples, labels)."""
+    """Return Answers from a dataset's gold labels and probabilities of shape (examples, labels).
+
+    Labels of a multi-label task hold from a probability of 0.5; see `best_thresholds`.
+    """
+    if task.multilabel:
+        split = [task.split_labels(label) for label in gold]
+        hold = np.asarray([[label in labels for label in task.labels] for labels in split], dtype=np.int64)
+        return Answers(task.labels, hold, probabilities, thresholds=np.full(len(task.labels), 0.5))
     indices = np.asarray([task.labels.index(task.canonical_label(label)) for label in gold], dtype=np.int64)
     neutral = np.asarray([label == "neutral" for label in gold]) if "neutral" in task.merged else None
     return Answers(task.labels, indices, probabilities, neutral)
 
 
+def best_thresholds(answers: Answers) -> NDArray[np.float64]:
+    """Return the threshold of each label of a multi-label task with the highest F1, to be chosen on dev."""
+    thresholds = []
+    for gold, probabilities in zip(answers.gold.T, answers.probabilities.T, strict=True):
+        precision, recall, candidates = precision_recall_curve(gold, probabilities)
+        f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
+        thresholds.append(candidates[f1[:-1].argmax()] if gold.any() else 0.5)
+    return np.asarray(thresholds, dtype=np.float64)
+
+
 def majority_class(task: Task, gold: Iterable[str]) -> int:
     """Return the index of the most frequent label, the first of several."""
-    counts = Counter(task.canonical_label(label) for label in gold)
+    counts = Counter(task.canonical_label(label) for joined in gold for label in task.split_labels(joined))
     return max(range(len(task.labels)), key=lambda i: counts[task.labels[i]])
 
 
@@ -70,6 +91,8 @@ def _measure(answers: Answers, metric: str) -> tuple[float, int]:
             value = f1_score(gold, predicted, average="weighted", zero_division=0.0)
         case "macro_f1":
             value = f1_score(gold, predicted, average="macro", zero_division=0.0)
+        case "binary_f1":  # of the second of two labels
+            value = f1_score(gold, predicted, average="binary", zero_division=0.0)
         case "macro_recall":
             value = recall_score(gold, predicted, average="macro", zero_division=0.0)
         case _:

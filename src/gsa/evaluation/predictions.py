@@ -101,7 +101,7 @@ def digest(content: Any) -> str:
 
 
 def examples_digest(task: Task, *splits: Sequence[Example]) -> str:
-    """Return a checksum of a task and of the ids, targets, labels and texts of examples.
+    """Return a checksum of a task and of the ids, targets, labels, aspects and texts of examples.
 
     A dialogue is read once, however many of its turns are targets.
     """
@@ -113,7 +113,7 @@ def examples_digest(task: Task, *splits: Sequence[Example]) -> str:
             key = id(example.dialogue)
             if key not in dialogues:
                 dialogues[key] = digest(asdict(example.dialogue))
-            rows.append([example.id, example.target, example.label, dialogues[key]])
+            rows.append([example.id, example.target, example.label, example.aspect, dialogues[key]])
         parts.append(rows)
     return digest([asdict(task), parts])
 
@@ -132,13 +132,23 @@ def to_table(
         "id": [example.id for example in examples],
         "dialogue": [example.dialogue.id for example in examples],
         "gold": [example.label for example in examples],
-        "predicted": [task.labels[i] for i in probabilities.argmax(1)],
+        "predicted": _predicted_labels(task, probabilities),
     }
     if greedy is not None:
         columns["greedy"] = list(greedy)
     strings = dict.fromkeys(columns, pl.String)
     columns |= {PROBABILITY + label: probabilities[:, i].tolist() for i, label in enumerate(task.labels)}
     return pl.DataFrame(columns, schema_overrides=strings)
+
+
+def _predicted_labels(task: Task, probabilities: NDArray[np.float64]) -> list[str]:
+    """Return the most probable label of each row, or the labels of a multi-label task above one half."""
+    if not task.multilabel:
+        return [task.labels[i] for i in probabilities.argmax(1)]
+    return [
+        ",".join(label for label, p in zip(task.labels, row, strict=True) if p >= 0.5)
+        for row in probabilities
+    ]
 
 
 def labels_of(table: pl.DataFrame) -> tuple[str, ...]:
@@ -168,12 +178,12 @@ class Predictions:
         position = {id: i for i, id in enumerate(self.ids)}
         rows = np.asarray([position[id] for id in ids], dtype=np.int64)
         answers = self.answers
-        return Answers(
-            answers.labels,
-            answers.gold[rows],
-            answers.probabilities[rows],
-            None if answers.neutral is None else answers.neutral[rows],
-            None if answers.dialogues is None else answers.dialogues[rows],
+        return replace(
+            answers,
+            gold=answers.gold[rows],
+            probabilities=answers.probabilities[rows],
+            neutral=None if answers.neutral is None else answers.neutral[rows],
+            dialogues=None if answers.dialogues is None else answers.dialogues[rows],
         )
 
 
@@ -190,11 +200,11 @@ def concatenate(folds: Sequence[Predictions | None]) -> Predictions | None:
         for part, offset in zip(parts, offsets[:-1], strict=True)
         if part.dialogues is not None
     ]
-    answers = Answers(
-        parts[0].labels,
-        np.concatenate([part.gold for part in parts]),
-        np.concatenate([part.probabilities for part in parts]),
-        np.concatenate(neutral) if neutral else None,
-        np.concatenate(dialogues) if len(dialogues) == len(parts) else None,
+    answers = replace(
+        parts[0],
+        gold=np.concatenate([part.gold for part in parts]),
+        probabilities=np.concatenate([part.probabilities for part in parts]),
+        neutral=np.concatenate(neutral) if neutral else None,
+        dialogues=np.concatenate(dialogues) if len(dialogues) == len(parts) else None,
     )
     return Predictions(tuple(id for fold in present for id in fold.ids), answers)

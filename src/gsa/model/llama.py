@@ -24,6 +24,10 @@ NORMS = ("input_layernorm", "post_attention_layernorm")
 GATES = ("gate_proj", "up_proj", "down_proj")
 
 
+LORA_LINEAR = "peft.tuners.lora.layer.Linear"
+"""PEFT's linear layer with a LoRA."""
+
+
 def bare(model: Any) -> Any:
     """Return the causal LM below a link, or the model itself."""
     return model.get_base_model() if hasattr(model, "get_base_model") else model
@@ -146,11 +150,10 @@ def _part(module: Any) -> Projection | None:
     """Return a layer's weights, None where it is more than a frozen product and at most one plain link."""
     if type(module) in (nn.Linear, LinkedLinear):
         return None if module.weight.requires_grad else _frozen(module)
-    if not hasattr(module, "lora_A"):
+    # By name, because PEFT takes seconds to import and is there only where a link is.
+    if f"{type(module).__module__}.{type(module).__name__}" != LORA_LINEAR:
         return None
-    from peft.tuners.lora import Linear as LoraLinear  # slow to import, and there only where a link is
-
-    if not isinstance(module, LoraLinear) or module.merged or module.lora_variant:
+    if module.merged or module.lora_variant:
         return None
     base = module.get_base_layer()
     if module.disable_adapters or not module.active_adapters:

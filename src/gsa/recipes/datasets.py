@@ -3,7 +3,7 @@
 import zlib
 from pathlib import Path
 
-from gsa.data.selection import sample_dialogues, sample_per_class
+from gsa.data.selection import sample_dialogues, sample_per_class, yes_or_no_examples
 from gsa.data.task import SENTIMENT, TASKS, Task
 from gsa.data.types import Example
 from gsa.datasets.catalogue import get, load
@@ -14,6 +14,8 @@ from gsa.recipes.schema import DatasetConfig, Recipe
 
 DEFAULT_METRICS = ("weighted_f1", "accuracy", "macro_f1")
 """Metrics of users' own data, the main one first."""
+NEGATIVES = 3
+"""Labels that do not hold, per example of a multi-label task, that are trained on beside those that do."""
 NEW_TASK_LEVEL = 4
 """Level of a task beyond the paper's three."""
 
@@ -91,10 +93,12 @@ def training_pool(config: DatasetConfig) -> list[Example]:
 def training_examples(config: DatasetConfig, seed: int) -> list[Example]:
     """Return the examples that a level is tuned on: the pool, sampled down to the recipe's caps with a seed.
 
-    Raises InputError as `training_pool` does.
+    A multi-label task has a yes-or-no example of every label that holds and of `NEGATIVES` others. Raises
+    InputError as `training_pool` does.
     """
-    examples = training_pool(config)
+    examples, task = training_pool(config), task_of(config)
     dataset_seed = zlib.crc32(f"{seed}/{config.name}".encode())
     if config.per_class:
-        return sample_per_class(examples, task_of(config), config.per_class, dataset_seed)
-    return sample_dialogues(examples, config.limit, dataset_seed)
+        return sample_per_class(examples, task, config.per_class, dataset_seed)
+    sample = sample_dialogues(examples, config.limit, dataset_seed)
+    return yes_or_no_examples(sample, task, NEGATIVES, dataset_seed) if task.multilabel else sample

@@ -18,9 +18,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
 from gsa.data.types import Prediction
 from gsa.serving.limits import Limits
-from gsa.serving.page import MountedPage
+from gsa.serving.page import UPLOAD, MountedPage
 from gsa.serving.scheduler import QueryGroup, Scheduler
 from gsa.serving.telemetry import log
 from gsa.web.handlers import Handlers
@@ -71,6 +74,7 @@ class WebPage:
 def _mount(handlers: Handlers, name: str, remove_folder: Callable[[], object]) -> MountedPage:
     import gradio as gr
     from fastapi import FastAPI
+    from fastapi.exceptions import RequestValidationError
     from gradio import queueing
     from starlette.routing import Mount
 
@@ -97,6 +101,8 @@ def _mount(handlers: Handlers, name: str, remove_folder: Callable[[], object]) -
     )  # fmt: skip
     _bound_sessions(blocks._queue)
     gradio_app: Any = next(route.app for route in app.routes if isinstance(route, Mount))
+    for error in (RequestValidationError, TypeError):
+        gradio_app.add_exception_handler(error, _refuse)
 
     @contextlib.asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
@@ -107,6 +113,17 @@ def _mount(handlers: Handlers, name: str, remove_folder: Callable[[], object]) -
             remove_folder()
 
     return MountedPage(app, handlers.uploads, lifespan, gradio_app.stop_event.set)
+
+
+async def _refuse(request: Request, error: Exception) -> JSONResponse:
+    """Return a 422 for a body that Gradio cannot read.
+
+    FastAPI's own would repeat the body, which cannot always be written as JSON; Gradio raises TypeError for
+    an upload without a file.
+    """
+    if isinstance(error, TypeError) and request.url.path != UPLOAD:
+        raise error
+    return JSONResponse({"detail": "expected a file or the event of a button"}, 422)
 
 
 class _SilentTraceback:
@@ -123,8 +140,8 @@ def _bound_sessions(queue: Any) -> None:
     push = queue.push
 
     async def bounded_push(body: Any, request: Any, username: Any) -> Any:
-        if len(body.session_hash) > MAX_SESSION_NAME:
-            return False, f"session_hash: expected at most {MAX_SESSION_NAME} characters", "validator_error"
+        if not body.session_hash or len(body.session_hash) > MAX_SESSION_NAME:
+            return False, f"session_hash: expected 1 to {MAX_SESSION_NAME} characters", "validator_error"
         if body.fn_index not in queue.blocks.fns:
             return False, "fn_index: expected that of a button", "validator_error"
         events = queue.pending_event_ids_session
