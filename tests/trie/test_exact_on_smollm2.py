@@ -47,6 +47,7 @@ def linked(base: LoadedModel) -> Iterator[Any]:
 @pytest.mark.parametrize(("name", "context"), [("paper", "dialogue"), ("inline", "history")])
 def test_trie_equals_one_sequence_per_prompt(base: LoadedModel, linked: Any, name: str, context: str) -> None:
     model = linked
+    torch.manual_seed(0)
     for parameter_name, parameter in model.named_parameters():
         if "lora_B" in parameter_name:
             parameter.data.normal_(std=0.01)
