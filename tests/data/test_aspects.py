@@ -1,4 +1,4 @@
-"""Encoding of aspects and multi-label tasks: the line that names them, what prompts share, what is refused."""
+"""Encoding of aspects and multi-label tasks: the line that names them, what prompts share, errors."""
 
 from dataclasses import replace
 
