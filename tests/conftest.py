@@ -128,6 +128,12 @@ def plain_logging() -> Iterator[None]:
 
 
 @pytest.fixture
+def without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports draw no figures, which takes seconds, as in an installation without the extra `plots`."""
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+
+
+@pytest.fixture
 def fixtures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Data is the invented files; tables are not cut."""
     monkeypatch.setenv("GSA_DATA", str(Path(__file__).parent / "datasets" / "fixtures"))

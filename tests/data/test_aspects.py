@@ -1,4 +1,4 @@
-"""Aspects and multi-label tasks: the line that names them, what their prompts share, what is refused."""
+"""Encoding of aspects and multi-label tasks: the line that names them, what prompts share, errors."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ from prompts import LAYOUTS, whole
 from gsa.data.encoder import Encoder
 from gsa.data.layout import Layout
 from gsa.data.selection import yes_or_no_examples
-from gsa.data.task import ASPECT, EMOTIONS, GENERIC_TASKS, TASKS
+from gsa.data.task import ASPECT, EMOTIONS
 from gsa.data.types import sentence
 from gsa.errors import InputError
 from gsa.trie.packing import group, pack
@@ -63,29 +63,6 @@ def test_a_task_about_an_aspect_needs_one(tokenizer):
 TASK = EMOTIONS.with_labels("joy", "fear", "love", "anger")
 
 
-def test_a_text_is_asked_each_label_yes_or_no():
-    example = replace(TEXT, label="joy,love")
-    asked = yes_or_no_examples([example], TASK)
-    assert [(e.id, e.aspect, e.label) for e in asked] == [
-        ("s/joy", "joy", "yes"),
-        ("s/fear", "fear", "no"),
-        ("s/love", "love", "yes"),
-        ("s/anger", "anger", "no"),
-    ]
-    assert all(e.dialogue is TEXT.dialogue for e in asked)
-    assert [e.label for e in yes_or_no_examples([TEXT], TASK)] == [None] * 4
-
-
-def test_training_keeps_all_that_hold_and_a_seeded_sample_of_the_others():
-    examples = [replace(TEXT, id=f"s{i}", label="joy,love") for i in range(40)]
-    asked = yes_or_no_examples(examples, TASK, negatives=1, seed=3)
-    assert len(asked) == 3 * len(examples)
-    assert sum(e.label == "yes" for e in asked) == 2 * len(examples)
-    assert {e.aspect for e in asked if e.label == "no"} == {"fear", "anger"}
-    assert asked == yes_or_no_examples(examples, TASK, negatives=1, seed=3)
-    assert asked != yes_or_no_examples(examples, TASK, negatives=1, seed=4)
-
-
 def test_a_multi_label_task_is_encoded_as_yes_or_no(tokenizer):
     encoder = Encoder(tokenizer, Layout(), TASK)
     prompts = encoder.encode(yes_or_no_examples([replace(TEXT, label="fear")], TASK))
@@ -94,10 +71,3 @@ def test_a_multi_label_task_is_encoded_as_yes_or_no(tokenizer):
     assert len(group(prompts)) == 1
     with pytest.raises(InputError, match="label 'fear' is not in the label list"):
         encoder.encode([replace(TEXT, label="fear", aspect="fear")])
-
-
-def test_generic_tasks_are_beyond_the_papers():
-    assert not set(GENERIC_TASKS) & set(TASKS)
-    for name, task in GENERIC_TASKS.items():
-        assert (task.name, task.level, task.context) == (name, 4, False)
-        assert task.instruction.startswith("Consider the semantic information of sentence to determine ")

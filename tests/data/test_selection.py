@@ -1,53 +1,33 @@
-"""Sampling: whole dialogues up to a limit, k examples of each class, in file order, the same for a seed."""
+"""Selection of examples: the yes-or-no examples of multi-label tasks."""
 
-from collections import Counter
+from dataclasses import replace
 
-from gsa.data.selection import group_by_dialogue, sample_dialogues, sample_per_class
-from gsa.data.task import SENTIMENT
-from gsa.data.types import Dialogue, Example, Utterance, sentence
+from gsa.data.selection import yes_or_no_examples
+from gsa.data.task import EMOTIONS
+from gsa.data.types import sentence
 
-TASK = SENTIMENT.with_labels("negative", "positive")
-
-
-def talks(*lengths: int) -> list[Example]:
-    examples = []
-    for number, length in enumerate(lengths):
-        dialogue = Dialogue(f"d{number}", tuple(Utterance(f"turn {i}") for i in range(length)))
-        examples += [Example(f"d{number}_{i}", "set", dialogue, i) for i in range(length)]
-    return examples
+TEXT = sentence("The food was great, the service slow.", "s", "own")
+TASK = EMOTIONS.with_labels("joy", "fear", "love", "anger")
 
 
-def test_examples_are_grouped_by_dialogue_in_order_of_first_appearance() -> None:
-    one, two = talks(2, 2)[:2], talks(2, 2)[2:]
-    mixed = [two[0], one[0], two[1], one[1]]
-    assert group_by_dialogue(mixed) == [two, one]
+def test_a_text_is_asked_each_label_yes_or_no():
+    example = replace(TEXT, label="joy,love")
+    asked = yes_or_no_examples([example], TASK)
+    assert [(e.id, e.aspect, e.label) for e in asked] == [
+        ("s/joy", "joy", "yes"),
+        ("s/fear", "fear", "no"),
+        ("s/love", "love", "yes"),
+        ("s/anger", "anger", "no"),
+    ]
+    assert all(e.dialogue is TEXT.dialogue for e in asked)
+    assert [e.label for e in yes_or_no_examples([TEXT], TASK)] == [None] * 4
 
 
-def test_whole_dialogues_are_sampled_up_to_the_limit_in_file_order() -> None:
-    examples = talks(*[3, 5, 2, 7] * 10)
-    sampled = sample_dialogues(examples, 50, seed=1)
-    assert len(sampled) == 50
-    ids = [example.id for example in examples]
-    assert [ids.index(e.id) for e in sampled] == sorted(ids.index(e.id) for e in sampled)
-    sizes = Counter(e.dialogue.id for e in examples)
-    cut = [d for d, n in Counter(e.dialogue.id for e in sampled).items() if n < sizes[d]]
-    assert len(cut) <= 1
-    assert sample_dialogues(examples, 50, seed=1) == sampled
-    assert sample_dialogues(examples, 50, seed=2) != sampled
-
-
-def test_no_limit_or_a_high_one_is_everything() -> None:
-    examples = talks(3, 4)
-    for limit in (0, 7, 10**6):
-        assert sample_dialogues(examples, limit, seed=1) == examples
-
-
-def test_k_examples_of_each_class_are_sampled() -> None:
-    labels = ["negative", "positive", "positive"] * 10
-    examples = [sentence("Oh.", str(i), "set", label) for i, label in enumerate(labels)]
-    sampled = sample_per_class(examples, TASK, 5, seed=3)
-    assert Counter(example.label for example in sampled) == {"negative": 5, "positive": 5}
-    assert [int(e.id) for e in sampled] == sorted(int(e.id) for e in sampled)
-    assert sample_per_class(examples, TASK, 5, seed=3) == sampled
-    assert sample_per_class(examples, TASK, 5, seed=4) != sampled
-    assert sample_per_class(examples, TASK, 10**6, seed=0) == examples
+def test_training_keeps_all_that_hold_and_a_seeded_sample_of_the_others():
+    examples = [replace(TEXT, id=f"s{i}", label="joy,love") for i in range(40)]
+    asked = yes_or_no_examples(examples, TASK, negatives=1, seed=3)
+    assert len(asked) == 3 * len(examples)
+    assert sum(e.label == "yes" for e in asked) == 2 * len(examples)
+    assert {e.aspect for e in asked if e.label == "no"} == {"fear", "anger"}
+    assert asked == yes_or_no_examples(examples, TASK, negatives=1, seed=3)
+    assert asked != yes_or_no_examples(examples, TASK, negatives=1, seed=4)

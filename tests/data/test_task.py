@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from gsa.data.task import EMOTION, SARCASM, SENTIMENT, TASKS, Task
+from gsa.data.task import EMOTION, EMOTIONS, GENERIC_TASKS, SARCASM, SENTIMENT, TASKS, Task
 from gsa.errors import InputError
 
 # Section 4.1 of the paper; its stray spaces before punctuation and its curly apostrophe are typesetting.
@@ -101,3 +101,18 @@ def test_tasks_and_metrics_load_no_torch():
         "gsa.evaluation.metrics; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_generic_tasks_are_beyond_the_papers():
+    assert not set(GENERIC_TASKS) & set(TASKS)
+    for name, task in GENERIC_TASKS.items():
+        assert (task.name, task.level, task.context) == (name, 4, False)
+        assert task.instruction.startswith("Consider the semantic information of sentence to determine ")
+
+
+def test_a_multi_label_task_asks_yes_or_no_and_splits_its_labels():
+    assert EMOTIONS.yes_or_no().labels == ("yes", "no")
+    assert not EMOTIONS.yes_or_no().multilabel
+    assert EMOTIONS.split_labels("joy,love") == ("joy", "love")
+    assert SENTIMENT.yes_or_no() is SENTIMENT
+    assert SENTIMENT.split_labels("neutral") == ("neutral",)

@@ -42,11 +42,32 @@ FILES: dict[str, tuple[str, dict[str, Edit]]] = {
         "line too many": lambda raw: raw + b"0\n",
         "line too few": lambda raw: raw.partition(b"\n")[2],
     }),
+    "semeval2017": ("semeval2017/twitter-2013train-A.tsv", {
+        "unknown label": lambda raw: raw.replace(b"\tpositive\t", b"\tgood\t", 1),
+        "short row": lambda raw: raw.rstrip(b"\n").rpartition(b"\t")[0],
+    }),
+    "goemotions": ("goemotions/train.tsv", {
+        "unknown label": lambda raw: raw.replace(b"\t27\t", b"\t28\t", 1),
+        "short row": lambda raw: raw.rstrip(b"\n").rpartition(b"\t")[0],
+        "row twice": lambda raw: raw + raw,
+    }),
+    "mams": ("mams/train.xml", {
+        "unknown label": lambda raw: raw.replace(b'"positive"', b'"good"', 1),
+        "cut short": lambda raw: raw[: len(raw) // 2],
+        "other elements": lambda raw: raw.replace(b"sentence", b"review"),
+    }),
+    "semeval2014-laptops": ("semeval2014/Laptops_Test_Gold.xml.seg", {
+        "unknown label": lambda raw: raw.replace(b"\n0\n", b"\n7\n", 1),
+        "line too many": lambda raw: raw + b"more\n",
+        "no place": lambda raw: raw.replace(b"$T$", b"it", 1),
+    }),
     "own csv": ("own/train.csv", {"unknown label": lambda raw: raw.replace(b",good", b",goood", 1)}),
     "own tsv": ("own/train.tsv", {"unknown label": lambda raw: raw.replace(b"\tgood", b"\tgoood", 1)}),
     "own jsonl": ("own/train.jsonl", {}),
 }  # fmt: skip
 
+NO_HEADER = {"semeval2017", "goemotions"}
+"""Tables without a header, for which the edits of headers mean nothing."""
 SAME, CHANGED, REFUSED = "same", "changed", "refused"
 
 ANY: dict[str, tuple[Edit, set[str]]] = {
@@ -132,7 +153,11 @@ NOT_SAME = {("iemocap", "half a letter"), ("iemocap", "binary"), ("iemocap", "UT
 
 def cases() -> Iterator[tuple[str, str, Edit, set[str]]]:
     for reader, (file, own) in FILES.items():
-        kind = {".csv": TABLE, ".tsv": TABLE, ".json": JSON, ".jsonl": LINES}.get(Path(file).suffix, {})
+        kind = (
+            {}
+            if reader in NO_HEADER
+            else {".csv": TABLE, ".tsv": TABLE, ".json": JSON, ".jsonl": LINES}.get(Path(file).suffix, {})
+        )
         for name, (edit, may) in {**ANY, **kind}.items():
             yield reader, name, edit, may | {SAME, CHANGED} if (reader, name) in NOT_SAME else may
         for name, edit in own.items():

@@ -111,7 +111,7 @@ def test_wrong_overrides(tmp_path: Path, override: str, says: str) -> None:
         (('"sst2"', '{name = "sst2", limt = 3}'), "unknown key (did you mean 'limit'?)"),
         (('"sst2"', '{name = "sst2", limit = -3}'), "levels.0.datasets.0.limit"),
         (('"sst2"', '{name = "sst2", limit = 3, per_class = 2}'), "expected at most one of the two"),
-        (('"sst2"', '{name = "sst2", labels = ["a"]}'), "expected 'path' beside it"),
+        (('"sst2"', '{name = "sst2", labels = ["a"]}'), "expected 'path' as well"),
         (('"sst2"', '{name = "mine", path = "x", task = "sentiment"}'), "labels: missing"),
         (('"sst2"', '{name = "mine", path = "x", labels = ["a", "b"], task = "sentimnt"}'), "'sentiment'?"),
         (('["meld"]', '["meld", {name = "mosi", limit = 3, fold = 1}]'), "the same for every use of a name"),
@@ -166,9 +166,9 @@ def test_a_recipe_is_few_shot_if_any_dataset_of_any_level_is() -> None:
 @pytest.mark.parametrize(
     ("keys", "says"),
     [
-        ({"answer_weight": 0.5}, "answer_weight: found 0.5 beside loss = 'answer'"),
-        ({"balance": 0.5}, "balance: found 0.5 beside loss = 'answer'"),
-        ({"datasets": [{"name": "meld", "balance": 1.0}]}, "balance of 'meld': found 1.0 beside loss"),
+        ({"answer_weight": 0.5}, "answer_weight: found 0.5 with loss = 'answer'"),
+        ({"balance": 0.5}, "balance: found 0.5 with loss = 'answer'"),
+        ({"datasets": [{"name": "meld", "balance": 1.0}]}, "balance of 'meld': found 1.0 with loss"),
     ],
 )
 def test_keys_of_the_labels_loss_are_refused_beside_the_answer_loss(keys: dict, says: str) -> None:

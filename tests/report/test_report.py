@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
@@ -30,12 +29,6 @@ def study_report(study, report_folder):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GSA_DATA", str(FIXTURES))
         return make_report([study], report_folder, resamples=100)
-
-
-@pytest.fixture
-def without_matplotlib(monkeypatch):
-    """Figures are not drawn, as in an installation without the extra `plots`."""
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
 
 
 def test_a_study_becomes_a_page_tables_and_figures(study, study_report, report_folder):

@@ -139,19 +139,15 @@ def _header(where: str, names: Sequence[str], columns: Sequence[str]) -> list[st
 
 
 def read_json(path: Path) -> Any:
-    """Return the value of a JSON file; raises InputError as `read_text` and `parse_json` do."""
-    return parse_json(read_text(path), str(path))
-
-
-def parse_json(text: str, where: str) -> Any:
-    """Return the value of a JSON text; raises InputError for malformed JSON."""
+    """Return the value of a JSON file; raises InputError for malformed JSON, and as `read_text` does."""
+    text = read_text(path)
     try:
         return json.loads(text)
     # Not only JSONDecodeError: a number of thousands of digits is a plain ValueError.
     except ValueError as error:
-        raise InputError(f"{where}: expected JSON, found an error: {error}") from error
+        raise InputError(f"{path}: expected JSON, found an error: {error}") from error
     except RecursionError as error:
-        raise InputError(f"{where}: expected JSON, found one nested too deeply") from error
+        raise InputError(f"{path}: expected JSON, found one nested too deeply") from error
 
 
 def require_type(value: object, kind: type[T], where: str) -> T:
