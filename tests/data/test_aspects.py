@@ -33,7 +33,7 @@ def test_prompts_name_their_aspect_and_are_one_text(any_tokenizer, layout):
 def test_the_sentence_is_read_once_for_all_its_aspects(tokenizer):
     prompts = Encoder(tokenizer, Layout(), ASPECT).encode(aspects("food", "service", "the lamp"))
     assert len(group(prompts)) == 1
-    (row,) = pack(group(prompts), 2048, score=True)
+    (row,) = pack(group(prompts), score=True, fill_tokens=2048)
     sentence_end = len(
         whole(tokenizer, Layout().prompt(ASPECT, TEXT.dialogue, 0, range(1), "").split("Aspect")[0])
     )

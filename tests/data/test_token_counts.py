@@ -46,11 +46,12 @@ def test_single_sentences_are_not_kept_as_dialogues(tokenizer):
     ("budget", "starts"),
     [
         (100, [0, 0, 0, 0, 0, 0]),
-        (30, [0, 0, 0, 3, 3, 3]),  # more than 30, cut to 15 at most
+        (30, [0, 0, 0, 3, 3, 3]),  # more than 30, cut to 10
+        (40, [0, 0, 0, 0, 4, 4]),  # more than 40, cut to 13
         (10, [0, 1, 2, 3, 4, 5]),
     ],
 )
-def test_a_history_over_budget_is_cut_to_half_of_it(budget, starts):
+def test_a_history_over_budget_is_cut_to_a_third_of_it(budget, starts):
     turns = dialogue(*"abcdef").turns
     counts = TurnTokenCounts(turns, [10] * 6)
     assert [counts.history_start(i, budget) for i in range(6)] == starts
