@@ -16,7 +16,7 @@ from tries import make_prompt
 from gsa.atomic_io import write_atomic
 from gsa.chain.base import load_base
 from gsa.chain.chain import Chain
-from gsa.chain.lora import fresh_link, merge
+from gsa.chain.lora import apply_active, fresh_link
 from gsa.chain.run_folder import RunFolder
 from gsa.data.encoder import Encoder
 from gsa.data.layout import Layout
@@ -158,7 +158,7 @@ def test_any_chain_exported_and_loaded_again_gives_the_same_logits(
             for name, weight in linked.named_parameters():
                 if "lora_B" in name:
                     torch.nn.init.normal_(weight, std=0.05)
-            chain, model = chain.extended(str(number), linked, backbone.name, ""), merge(linked)
+            chain, model = chain.extended(str(number), linked, backbone.name, ""), apply_active(linked)
         write_atomic(root / STORED_RECIPE, load_recipe(recipe_file).toml())
         expected = logits_of(model, asked)
         merged = AutoModelForCausalLM.from_pretrained(export(root, "merged", Path(folder) / "merged"))

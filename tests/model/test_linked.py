@@ -8,7 +8,7 @@ from tiny import tiny_llama
 from torch import nn
 from tries import relative_error
 
-from gsa.chain.chain import fresh_link
+from gsa.chain.lora import fresh_link
 from gsa.errors import InputError
 from gsa.model import llama
 from gsa.model.backbone import row_logits, trie_inputs
