@@ -52,7 +52,8 @@ def load_config(backbone: Backbone) -> tuple[Any, Any]:
 def with_precision(backbone: Backbone, precision: str = "", device: str = "") -> Backbone:
     """Return a backbone with the precision in which it is loaded here, never `auto`.
 
-    An empty `precision` is the backbone's own. Raises InputError for an unknown precision, or one that the device does not compute.
+    An empty `precision` is the backbone's own. Raises InputError for an unknown precision, or one that the
+    device does not compute.
     """
     device = device or backbones.default_device()
     precision = precision or backbone.precision

@@ -249,8 +249,8 @@ class Evaluator:
     ) -> list[Result]:
         """Store and return the rows of one level on one dataset."""
         level, dataset, split = key
-        run = {"run": self.recipe.name, "seed": self.recipe.seed, "level": level}
-        run["precision"] = self.backbone.precision
+        precision = "float32" if level == MAJORITY else self.backbone.precision
+        run = {"run": self.recipe.name, "seed": self.recipe.seed, "level": level, "precision": precision}
         rows = results_of(answers, metrics_of(source), **run, dataset=dataset, split=split)
         results.add(self.root, rows)
         return rows

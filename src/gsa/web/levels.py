@@ -2,8 +2,8 @@
 
 In: the predictor that is served and the run that it came from. Out: one predictor for each level, made when
 they are first asked for. A link changes few layers, so the levels share all other weights with the served
-model: of SmolLM2-135M (540 MB in float32) each further level takes 106 MB where links sit on attention. Beside
-bfloat16 weights a level takes its links alone.
+model: of SmolLM2-135M (540 MB in float32) each further level takes 106 MB where links sit on attention.
+Beside bfloat16 weights a level takes its links alone.
 """
 
 import copy
