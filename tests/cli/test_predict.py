@@ -93,7 +93,7 @@ def test_a_file_is_told_from_a_text(tmp_path: Path) -> None:
 def test_what_needs_no_model_is_said_before_it_is_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "load", lambda *_: pytest.fail("nothing is to be loaded"))
+    monkeypatch.setattr(module, "load", lambda *_, **__: pytest.fail("nothing is to be loaded"))
     path = tmp_path / "in.txt"
     path.write_text("text\n")
     table, there = tmp_path / "in.csv", tmp_path / "there.csv"

@@ -206,7 +206,7 @@ def test_an_open_address_without_a_token_is_warned_of(
 ) -> None:
     monkeypatch.delenv("GSA_TOKEN", raising=False)
     monkeypatch.setattr(Server, "run", lambda self, sockets: self._on_listening())
-    monkeypatch.setattr("gsa.prediction.loading.load", lambda *_: predictor)
+    monkeypatch.setattr("gsa.prediction.loading.load", lambda *_, **__: predictor)
     serve(Options(host="0.0.0.0", port=0))
     output, errors = capsys.readouterr()
     assert output.startswith("the shipped model at http://0.0.0.0:")
