@@ -15,6 +15,7 @@ from tiny import byte_tokenizer, tiny_llama
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from gsa.cli import main as cli
+from gsa.model import precision
 from gsa.signals import SIGNALS
 
 torch.set_num_threads(1)  # tiny models only wait for a second thread
@@ -106,6 +107,20 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
         return code, out.out, out.err
 
     return call
+
+
+@pytest.fixture(autouse=True)
+def without_bfloat16() -> Iterator[None]:
+    """The precision `auto` is float32, whatever processor runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(precision, "supports_bfloat16", lambda device="cpu": False)
+        yield
+
+
+@pytest.fixture
+def native_bfloat16(without_bfloat16: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The processor counts as one that computes bfloat16; others compute the same, slower."""
+    monkeypatch.setattr(precision, "supports_bfloat16", lambda device="cpu": True)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from tries import make_prompt
 from gsa.atomic_io import write_atomic
 from gsa.chain.base import load_base
 from gsa.chain.chain import Chain
-from gsa.chain.lora import fresh_link, merge, save_link
+from gsa.chain.lora import apply_active, fresh_link, save_link
 from gsa.chain.run_folder import RunFolder
 from gsa.data.encoder import Encoder
 from gsa.data.layout import Layout
@@ -160,7 +160,7 @@ def test_any_chain_exported_and_loaded_again_gives_the_same_logits(
                     torch.nn.init.normal_(weight, std=0.05)
             link_folder = RunFolder(root).links_folder / f"{number + 1}-{number}"
             chain = chain.append(save_link(linked, link_folder, str(number), backbone.name, ""))
-            model = merge(linked)
+            model = apply_active(linked)
         write_atomic(root / STORED_RECIPE, load_recipe(recipe_file).toml())
         expected = logits_of(model, asked)
         merged = AutoModelForCausalLM.from_pretrained(export(root, "merged", Path(folder) / "merged"))

@@ -16,16 +16,17 @@ __all__ = ["Dialogue", "Example", "InputError", "Prediction", "Task", "Utterance
 
 
 def load(
-    source: str | Path | None = None, level: int | None = None, device: str = "", dtype: str = ""
+    source: str | Path | None = None, level: int | None = None, device: str = "", precision: str = ""
 ) -> "Predictor":
     """Return a predictor; its `sentiment`, `emotions`, `sarcasm` and `classify` label texts.
 
     `source` is a run folder, a model folder or a Hugging Face id; None is the shipped model. `level` is how
-    many links of a run are merged: None is all, 0 the untuned backbone. `device` is a torch device; empty
-    takes CUDA where there is one. `dtype` is the type of the weights: float32, bfloat16 or float16; empty is
-    that of the recipe of a run or a merged export, and float32 for other models. Raises InputError where
-    there is no such source, level or type.
+    many links of a run are applied: None is all, 0 the untuned backbone. `device` is a torch device; empty
+    takes CUDA where there is one. `precision` is that of the weights: float32 (the reference), bfloat16 (half
+    the memory), or auto for bfloat16 where the device computes it natively; empty is that of the recipe of a
+    run or a merged export, and float32 for other models. Raises InputError where there is no such source or
+    level, and for a precision that is unknown or that the device does not compute.
     """
     from gsa.prediction.loading import load as load_predictor  # torch waits until something is loaded
 
-    return load_predictor(source, level, device, dtype)
+    return load_predictor(source, level, device, precision)

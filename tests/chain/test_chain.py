@@ -10,14 +10,15 @@ from peft import PeftModel
 from safetensors.torch import load_file
 from tiny import tiny_llama
 
-from gsa.chain.base import load_base, load_chain
+from gsa.chain.base import load_base, load_chain, with_precision
 from gsa.chain.chain import Chain
 from gsa.chain.link import CONFIG, WEIGHTS
-from gsa.chain.lora import adapter_tensors, fresh_link, merge
+from gsa.chain.lora import adapter_tensors, apply_active, fresh_link
 from gsa.chain.run_folder import RunFolder
 from gsa.checksums import to_checked_json
 from gsa.errors import InputError
 from gsa.model.hf_logging import quiet_libraries
+from gsa.model.linked import LinkedLinear
 from gsa.recipes.schema import Backbone, Lora
 
 IDS = torch.arange(40)[None] % 257
@@ -61,31 +62,70 @@ def test_a_links_start_follows_from_its_seed() -> None:
 def test_merged_equals_unmerged(targets: tuple[str, ...]) -> None:
     linked = disturbed(fresh_link(tiny_llama().requires_grad_(False), Lora(rank=3, targets=targets), 0))
     before = logits(linked)
-    merged = logits(merge(linked))
+    merged = logits(apply_active(linked))
     assert (merged - before).norm() / before.norm() < 1e-5
     assert not torch.equal(before, logits(tiny_llama()))
 
 
-def test_merging_low_precision_weights_adds_in_float32() -> None:
+def test_a_link_stays_in_float32_beside_low_precision_weights() -> None:
     plain = tiny_llama().requires_grad_(False).to(torch.bfloat16)
     weight = plain.model.layers[0].self_attn.q_proj.weight.clone()
     linked = disturbed(fresh_link(plain, Lora(rank=3), 0))
-    found = dict(linked.named_parameters())
+    parameters = dict(linked.named_parameters())
     start = "base_model.model.model.layers.0.self_attn.q_proj.lora_"
-    a, b = (found[f"{start}{x}.default.weight"].float() for x in "AB")
-    merged = merge(linked).model.layers[0].self_attn.q_proj.weight
-    assert merged.dtype == torch.bfloat16
-    assert torch.equal(merged, (weight.float() + (b @ a) * (16 / 3)).to(torch.bfloat16))
+    a, b = (parameters[f"{start}{x}.default.weight"].clone() for x in "AB")
+    assert a.dtype == b.dtype == torch.float32
+    layer = apply_active(linked).model.layers[0].self_attn.q_proj
+    assert isinstance(layer, LinkedLinear)
+    assert torch.equal(layer.weight, weight)
+    assert torch.equal(layer.link_a, a)
+    assert torch.equal(layer.link_b, b * (16 / 3))
 
 
-def test_merging_a_fresh_link_into_a_low_precision_backbone_changes_nothing(tiny_folder: Path) -> None:
+@pytest.mark.usefixtures("native_bfloat16")
+def test_a_fresh_link_on_a_low_precision_backbone_changes_nothing(tiny_folder: Path) -> None:
     """Rotary frequencies stay float32: rounding them moves every logit of a long text."""
-    model = load_base(Backbone(name=str(tiny_folder), dtype="bfloat16")).model
+    model = load_base(Backbone(name=str(tiny_folder), precision="bfloat16")).model
     before = logits(model)
-    merged = merge(fresh_link(model, Lora(), 0))
-    assert merged.model.rotary_emb.inv_freq.dtype == torch.float32
-    assert merged.dtype == torch.bfloat16
-    assert torch.equal(logits(merged), before)
+    applied = apply_active(fresh_link(model, Lora(), 0))
+    assert applied.model.rotary_emb.inv_freq.dtype == torch.float32
+    assert applied.dtype == torch.bfloat16
+    assert torch.equal(logits(applied), before)
+
+
+@pytest.mark.usefixtures("native_bfloat16")
+def test_a_chain_in_bfloat16_is_unmerged_and_close_to_float32(tuned: Path) -> None:
+    recipe, chain = RunFolder(tuned).read()
+    backbone = with_precision(recipe.backbone, "bfloat16")
+    base = dict(load_base(backbone).model.named_parameters())
+    for level in range(4):
+        model = load_chain(chain, backbone, level).model
+        assert all(torch.equal(weight, base[name]) for name, weight in model.named_parameters())
+        layers = [layer for layer in model.modules() if isinstance(layer, LinkedLinear)]
+        assert {len(layer.link_a) for layer in layers} == ({2 * level} if level else set())
+        exact = logits(load_chain(chain, recipe.backbone, level).model).softmax(-1)
+        assert (logits(model).float().softmax(-1) - exact).abs().max() < 0.02
+
+
+@pytest.mark.usefixtures("native_bfloat16")
+def test_a_run_as_backbone_in_bfloat16_is_its_chain(tuned: Path) -> None:
+    chain = Chain.read(tuned)
+    loaded = load_base(Backbone(name=str(tuned), precision="bfloat16"))
+    assert loaded.identity == chain.identity()
+    backbone = with_precision(RunFolder(tuned).read()[0].backbone, "bfloat16")
+    assert torch.equal(logits(loaded.model), logits(load_chain(chain, backbone).model))
+
+
+def test_precision_of_a_backbone(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    backbone = Backbone(name=str(tiny_folder))
+    assert with_precision(backbone) == backbone
+    assert with_precision(backbone, "auto") == backbone
+    with pytest.raises(InputError, match="precision 'bfloat16': cpu has no bfloat16 products"):
+        with_precision(backbone, "bfloat16")
+    with pytest.raises(InputError, match=r"precision 'floot32': expected .* \(did you mean 'float32'\?\)"):
+        with_precision(backbone, "floot32")
+    monkeypatch.setattr("gsa.model.precision.supports_bfloat16", lambda device: True)
+    assert with_precision(backbone, "auto").precision == "bfloat16"
 
 
 def test_a_misspelt_target_is_not_dropped() -> None:
@@ -94,7 +134,7 @@ def test_a_misspelt_target_is_not_dropped() -> None:
 
 
 def test_only_the_newest_link_gets_a_gradient() -> None:
-    first = merge(disturbed(fresh_link(tiny_llama().requires_grad_(False), Lora(), 0)))
+    first = apply_active(disturbed(fresh_link(tiny_llama().requires_grad_(False), Lora(), 0)))
     linked = fresh_link(first, Lora(), 1)
     linked(input_ids=IDS, use_cache=False).logits.sum().backward()
     with_gradient = {name for name, p in linked.named_parameters() if p.grad is not None}

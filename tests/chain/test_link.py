@@ -12,7 +12,7 @@ from tiny import tiny_llama
 
 from gsa.chain.chain import Chain
 from gsa.chain.link import LinkWeights
-from gsa.chain.lora import merge
+from gsa.chain.lora import apply_active
 from gsa.errors import InputError
 from gsa.model.hf_logging import quiet_libraries
 
@@ -21,22 +21,18 @@ def stored(tuned: Path) -> Path:
     return tuned / "links" / Chain.read(tuned).links[0].folder
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_folding_equals_merging(tuned: Path, dtype: torch.dtype) -> None:
-    mine = tiny_llama().requires_grad_(False).to(dtype)
-    theirs = tiny_llama().requires_grad_(False).to(dtype)
+def test_merging_equals_pefts(tuned: Path) -> None:
+    mine = tiny_llama().requires_grad_(False)
+    theirs = tiny_llama().requires_grad_(False)
     untouched = mine.state_dict()["model.layers.0.self_attn.q_proj.weight"].clone()
-    LinkWeights.read(stored(tuned)).merge_into(mine)
+    LinkWeights.read(stored(tuned)).apply_to(mine)
     with quiet_libraries():
         linked = PeftModel.from_pretrained(theirs, stored(tuned))
-        other = tiny_llama().requires_grad_(False).to(dtype)
-        merged = merge(PeftModel.from_pretrained(other, stored(tuned)))
-    for parameter in linked.parameters():  # PEFT adds in the type of the weights
-        parameter.data = parameter.data.float()
+        other = tiny_llama().requires_grad_(False)
+        merged = apply_active(PeftModel.from_pretrained(other, stored(tuned)))
     theirs = linked.merge_and_unload(safe_merge=True)
-    assert mine.dtype == dtype
     for name, weight in theirs.state_dict().items():
-        assert torch.equal(mine.state_dict()[name], weight.to(mine.state_dict()[name].dtype)), name
+        assert torch.equal(mine.state_dict()[name], weight), name
         assert torch.equal(mine.state_dict()[name], merged.state_dict()[name]), name
     assert not torch.equal(mine.state_dict()["model.layers.0.self_attn.q_proj.weight"], untouched)
 
@@ -50,7 +46,7 @@ def test_layers_stored_the_other_way_round() -> None:
     model = torch.nn.Module()
     model.layer = Layer()
     a, b = torch.tensor([[1.0, 2.0, 3.0]]), torch.tensor([[1.0], [10.0]])
-    LinkWeights({"layer": (a, b)}, 2.0, True, {}).merge_into(model)
+    LinkWeights({"layer": (a, b)}, 2.0, True, {}).apply_to(model)
     assert torch.equal(model.layer.weight.data, torch.tensor([[2.0, 20.0], [4.0, 40.0], [6.0, 60.0]]))
 
 

@@ -13,6 +13,7 @@ from study import write_run
 import gsa
 from gsa.cli import main as cli
 
+DEMO = Path(__file__).parents[2] / "recipes" / "demo.toml"
 COMMANDS = (
     ["tune"],
     ["eval"],
@@ -90,7 +91,7 @@ def test_tune_and_eval_from_the_shell(run, recipe_file: Path, tmp_path: Path) ->
     assert "greedy decoding agrees" in err
     code, out, _ = run("eval", root, "--level", 3, "--dataset", "sampler-emotion", "--limit", 5, "--json")
     rows = [json.loads(line) for line in out.splitlines()]
-    assert {"run", "seed", "level", "dataset", "split", "metric", "value", "n"} == set(rows[0])
+    assert {"run", "seed", "level", "dataset", "split", "metric", "value", "n", "precision"} == set(rows[0])
 
 
 def test_report_from_the_shell(run, tmp_path: Path) -> None:
@@ -250,6 +251,9 @@ def test_a_disk_that_fails_is_one_sentence(run, recipe_file: Path, tmp_path: Pat
         (["show", "meld", "--context", "dialogue"], "layout 'inline' ends the prompt at the target"),
         (["data", "stats", "nothing"], "'nothing'"),
         (["predict", "sentiment", "nowhere.csv"], "'nowhere.csv': expected a file, found none"),
+        (["predict", "sentiment", "text", "--precision", "bfloat61"], "'bfloat61': expected one of auto"),
+        (["serve", "--port", "0", "--precision", "bfloat16"], "cpu has no bfloat16 products"),
+        (["tune", str(DEMO), "--precision", "int4"], "backbone.precision: input should be 'float32', 'bfl"),
         (["predict", "sentiment", "text", "--model", "nowhere"], "backbone 'nowhere' cannot be loaded"),
         (["export", "nowhere", "--format", "merged", "--out", "x"], "run 'nowhere' does not exist"),
     ],

@@ -28,6 +28,17 @@ def test_a_text_is_a_line_of_labels(options: PredictOptions) -> None:
     assert long.endswith("words were not read)")
 
 
+@pytest.mark.usefixtures("native_bfloat16")
+def test_the_precision_is_reported(tuned: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "gsa")
+    exact = predict("sentiment", "Fine.", PredictOptions(model=str(tuned), precision="float32", as_json=True))
+    assert caplog.messages == []
+    fast = predict("sentiment", "Fine.", PredictOptions(model=str(tuned), as_json=True))
+    assert caplog.messages == ["precision bfloat16"]
+    probabilities = json.loads(exact)["probabilities"]
+    assert json.loads(fast)["probabilities"] == pytest.approx(probabilities, abs=0.02)
+
+
 def test_a_text_as_json(tuned: Path) -> None:
     said = json.loads(predict("sarcasm", "Lovely.", PredictOptions(model=str(tuned), as_json=True, level=1)))
     assert set(said) == {"label", "probabilities", "truncated"}
@@ -82,7 +93,7 @@ def test_a_file_is_told_from_a_text(tmp_path: Path) -> None:
 def test_what_needs_no_model_is_said_before_it_is_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "load", lambda *_: pytest.fail("nothing is to be loaded"))
+    monkeypatch.setattr(module, "load", lambda *_, **__: pytest.fail("nothing is to be loaded"))
     path = tmp_path / "in.txt"
     path.write_text("text\n")
     table, there = tmp_path / "in.csv", tmp_path / "there.csv"

@@ -105,6 +105,19 @@ def test_predictions_of_other_weights_are_not_kept(
     assert {r.level for r in results.read(copy)} == {MAJORITY, 0, 1}
 
 
+@pytest.mark.usefixtures("native_bfloat16")
+def test_another_precision_is_measured_anew_and_recorded(copy: Path, computed: list[int]) -> None:
+    exact = {(r.dataset, r.metric): r for r in results.read(copy) if r.level == 3}
+    assert {row.precision for row in exact.values()} == {"float32"}
+    rows = [row for row in Evaluator(copy, "bfloat16").evaluate([3]) if row.level == 3]
+    assert computed == [12, 12, 12]
+    assert {row.precision for row in rows} == {"bfloat16"}
+    assert {(row.dataset, row.metric) for row in rows} == set(exact)
+    assert not [row for row in Evaluator(copy, "auto").evaluate([3]) if row.level == 3 and row not in rows]
+    assert computed == [12, 12, 12], "auto is bfloat16 here: nothing is computed again"
+    assert {r for r in Evaluator(copy).evaluate([3]) if r.level == 3} == set(exact.values())
+
+
 def test_rows_of_another_recipe_are_dropped(copy: Path) -> None:
     stale = Result("earlier", 0, 3, "sampler-emotion", "test", "accuracy", 99.0, 12)
     results.add(copy, [stale])

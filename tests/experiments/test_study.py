@@ -171,6 +171,8 @@ def test_what_does_not_belong_together_is_refused_before_anything_runs(recipes: 
         StudyPlan(tmp_path, tmp_path, tmp_path, [0]).arms()
     with pytest.raises(InputError, match=r"arm 'erc_only' \(did you mean 'erc-only'"):
         StudyPlan(recipes, tmp_path, tmp_path, [0], ["erc_only"]).arms()
+    with pytest.raises(InputError, match=r"backbone\.precision is auto: expected float32 or bfloat16"):
+        StudyPlan(recipes, tmp_path, tmp_path, [0], overrides=["backbone.precision=auto"]).arms()
     folder = Path(shutil.copytree(recipes, tmp_path / "recipes"))
     text = (folder / "erc-only.toml").read_text()
     (folder / "erc-only.toml").write_text(text + "\n[layout]\nmax_tokens = 300\n")

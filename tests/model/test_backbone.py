@@ -6,11 +6,12 @@ import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
 from tiny import byte_tokenizer, tiny_llama
-from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, MistralConfig, PretrainedConfig
+from transformers import GPT2Config, GPTNeoXConfig, GPTNeoXForCausalLM, MistralConfig, PretrainedConfig
 
 from gsa.checksums import SUMS, sha256
 from gsa.errors import InputError
@@ -18,9 +19,11 @@ from gsa.model import backbone as backbones
 from gsa.model import smollm2
 from gsa.model.backbone import (
     Backbone,
+    LoadedModel,
     check_exact,
     load_backbone,
     load_config,
+    precision_of,
     refuse_unsuitable,
     row_logits,
     trie_inputs,
@@ -116,10 +119,34 @@ def test_weights_are_hashed_once_and_not_for_the_tokenizer(
     assert hashed.count("model.safetensors") == 1
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
-def test_a_model_loads_in_the_type_that_is_asked_for(tiny_folder: Path, dtype: str) -> None:
-    loaded = load_backbone(Backbone(name=str(tiny_folder), dtype=dtype))
-    assert loaded.model.dtype == getattr(torch, dtype)
+@pytest.mark.usefixtures("native_bfloat16")
+def test_weights_take_half_the_memory_in_bfloat16(tiny_folder: Path) -> None:
+    def load(precision: Literal["float32", "bfloat16", "auto"]) -> LoadedModel:
+        return load_backbone(Backbone(name=str(tiny_folder), precision=precision))
+
+    loaded = {precision: load(precision) for precision in ("float32", "bfloat16", "auto")}
+    assert [model.precision for model in loaded.values()] == ["float32", "bfloat16", "bfloat16"]
+    assert [model.model.dtype for model in loaded.values()] == [torch.float32, torch.bfloat16, torch.bfloat16]
+    size = {
+        precision: sum(weight.nbytes for weight in model.model.parameters())
+        for precision, model in loaded.items()
+    }
+    assert size["bfloat16"] == size["auto"] == size["float32"] / 2
+
+
+def test_a_precision_that_the_processor_cannot_do_is_refused_before_weights_are_read(
+    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backbones, "_folder", lambda *_, weights: None if weights else tiny_folder)
+    with pytest.raises(InputError, match="precision 'bfloat16': cpu has no bfloat16 products"):
+        load_backbone(Backbone(name=str(tiny_folder), precision="bfloat16"))
+
+
+@pytest.mark.usefixtures("native_bfloat16")
+def test_auto_is_float32_for_other_architectures() -> None:
+    gpt2 = GPT2Config()
+    assert precision_of(Backbone(precision="auto"), gpt2, "cpu") == "float32"
+    assert precision_of(Backbone(precision="bfloat16"), gpt2, "cpu") == "bfloat16"
 
 
 @pytest.fixture

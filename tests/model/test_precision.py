@@ -1,4 +1,4 @@
-"""Which dtype a precision means, by what the device computes."""
+"""Which precision is taken, by what the device computes."""
 
 import pytest
 import torch
@@ -9,18 +9,18 @@ from gsa.model.precision import resolve_precision, supports_bfloat16
 
 
 @pytest.mark.parametrize(
-    ("word", "native", "dtype"),
+    ("word", "native", "taken"),
     [
-        ("float32", True, torch.float32),
-        ("float32", False, torch.float32),
-        ("auto", True, torch.bfloat16),
-        ("auto", False, torch.float32),
-        ("bfloat16", True, torch.bfloat16),
+        ("float32", True, "float32"),
+        ("float32", False, "float32"),
+        ("auto", True, "bfloat16"),
+        ("auto", False, "float32"),
+        ("bfloat16", True, "bfloat16"),
     ],
 )
-def test_a_precision_is_a_dtype(word, native, dtype, monkeypatch):
+def test_auto_is_what_the_device_computes(word, native, taken, monkeypatch):
     monkeypatch.setattr(precision, "supports_bfloat16", lambda device: native)
-    assert resolve_precision(word) == dtype
+    assert resolve_precision(word) == taken
 
 
 def test_what_the_processor_cannot_do_is_refused(monkeypatch):

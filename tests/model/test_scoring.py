@@ -1,5 +1,6 @@
 """Scoring: what one pass over a trie says of each label, against one label at a time."""
 
+import copy
 import itertools
 import random
 from dataclasses import replace
@@ -247,6 +248,16 @@ def test_progress_counts_prompts_up_to_all(model, tokenizer):
     assert done == sorted(set(done))
     assert len(done) > 1
     assert done[-1] == len(prompts)
+
+
+def test_scores_in_bfloat16_are_close_to_float32(model, tokenizer):
+    prompts = [*conversation(tokenizer), *conversation(tokenizer, SENTIMENT, turns=2)]
+    exact = score(model, prompts)
+    rounded = score(copy.deepcopy(model).to(torch.bfloat16), prompts)
+    assert rounded != exact
+    for one, other in zip(rounded, exact, strict=True):
+        np.testing.assert_allclose(values(one), values(other), atol=0.02)
+        assert sum(values(one)) == pytest.approx(1)
 
 
 def test_nothing_to_score(model):

@@ -9,6 +9,7 @@ from gsa.chain import run_folder
 from gsa.data.layout import Layout
 from gsa.data.task import EMOTION, SENTIMENT
 from gsa.errors import InputError
+from gsa.model.precision import PRECISIONS
 from gsa.recipes.datasets import tasks_of
 from gsa.recipes.loader import load_recipe, validate
 
@@ -29,6 +30,30 @@ def test_an_untuned_backbone_has_the_default_layout(tuned: Path, tiny_folder: Pa
     model = gsa.load(tiny_folder)
     assert model.layout == Layout()
     assert model.sentiment("It was fine.") == gsa.load(tuned, 0).sentiment("It was fine.")
+
+
+@pytest.mark.usefixtures("native_bfloat16")
+@pytest.mark.parametrize("source", ["run", "model"])
+def test_precisions(tuned: Path, tiny_folder: Path, source: str) -> None:
+    root = tuned if source == "run" else tiny_folder
+    models = {precision: gsa.load(root, precision=precision) for precision in ("", *PRECISIONS)}
+    taken = {precision: model.identity["precision"] for precision, model in models.items()}
+    assert taken == {"": "float32", "float32": "float32", "bfloat16": "bfloat16", "auto": "bfloat16"}
+    assert taken == {precision: model.precision for precision, model in models.items()}
+    exact, *others = (model.sentiment("It was fine.").probabilities for model in models.values())
+    assert models[""].sentiment("It was fine.") == models["float32"].sentiment("It was fine.")
+    assert models["auto"].sentiment("It was fine.") == models["bfloat16"].sentiment("It was fine.")
+    for probabilities in others:
+        assert probabilities == pytest.approx(exact, abs=0.02)
+
+
+def test_precisions_that_are_none(tuned: Path, tiny_folder: Path) -> None:
+    for root in (tuned, tiny_folder):
+        assert gsa.load(root, precision="auto").precision == "float32", "the processor has no bfloat16"
+        with pytest.raises(InputError, match="precision 'bfloat16': cpu has no bfloat16 products"):
+            gsa.load(root, precision="bfloat16")
+        with pytest.raises(InputError, match="precision 'int8': expected one of auto, float32, bfloat16"):
+            gsa.load(root, precision="int8")
 
 
 def test_the_shipped_model_is_the_default(

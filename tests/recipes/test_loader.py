@@ -104,7 +104,7 @@ WRONG = [
     ("[layout]", "[layout]\nmax_tokens = 1", "layout.max_tokens: input should be greater than or equal"),
     ("[layout]", "[layout]\nmax_token = 512", "layout.max_token: unknown key (did you mean 'max_tokens'?)"),
     ('"inline"', '"inlin"', "layout.name: input should be 'paper' or 'inline'"),
-    ("[backbone]", '[backbone]\ndtype = "int4"', "backbone.dtype: input should be 'float32', 'bfloat16'"),
+    ("[backbone]", '[backbone]\nprecision = "int4"', "backbone.precision: input should be 'float32', 'bfl"),
     ('split = "test"', 'split = "train"', "evaluation.split: input should be 'dev' or 'test'"),
     ('split = "test"', "limit = -5", "evaluation.limit: input should be greater than or equal to 0"),
     # empty, twice, contradictory

@@ -152,7 +152,8 @@ def test_stopping_refuses_new_requests_and_answers_old_ones(
         assert (new.status_code, new.headers["retry-after"]) == (503, "5")
         assert new.json()["error"] == "the server is stopping"
         assert client.get("/ready").status_code == 503
-        assert client.get("/health").json()["status"] == "ok"
+        health = client.get("/health").json()
+        assert (health["status"], health["precision"]) == ("ok", "float32")
         predictor.go.set()
         assert old.result().status_code == 200
 

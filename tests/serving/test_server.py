@@ -175,7 +175,7 @@ def test_a_client_that_leaves_is_given_up(serving, predictor: ControlledPredicto
 @pytest.mark.usefixtures("default_signals")
 def test_the_command_serves_and_stops_on_sigterm(tuned: Path, tmp_path: Path) -> None:
     """The whole process: the address on standard output, JSON on standard error, 143 at the end."""
-    words = ["serve", "--model", str(tuned), "--port", "0", "--limit", "waiting=3"]
+    words = ["serve", "--model", str(tuned), "--precision", "float32", "--port", "0", "--limit", "waiting=3"]
     log = (tmp_path / "log").open("w+")
     env = {**os.environ, "GSA_TOKEN": "abc", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     command = [sys.executable, "-c", "from gsa.cli.main import main; main()", *words]
@@ -206,7 +206,7 @@ def test_an_open_address_without_a_token_is_warned_of(
 ) -> None:
     monkeypatch.delenv("GSA_TOKEN", raising=False)
     monkeypatch.setattr(Server, "run", lambda self, sockets: self._on_listening())
-    monkeypatch.setattr("gsa.prediction.loading.load", lambda *_: predictor)
+    monkeypatch.setattr("gsa.prediction.loading.load", lambda *_, **__: predictor)
     serve(Options(host="0.0.0.0", port=0))
     output, errors = capsys.readouterr()
     assert output.startswith("the shipped model at http://0.0.0.0:")

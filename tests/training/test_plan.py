@@ -41,7 +41,9 @@ def test_a_known_model_out_of_reach_is_planned_on_the_meta_device(
         return honest(Backbone(name=str(tiny_folder)) if backbone.name == "smollm2-135m" else backbone)
 
     monkeypatch.setattr(planning, "load_config", stand_in)
-    recipe = load_recipe(recipe_file, ["backbone.name=meta-llama/Llama-2-7b-hf", "backbone.dtype=bfloat16"])
+    recipe = load_recipe(
+        recipe_file, ["backbone.name=meta-llama/Llama-2-7b-hf", "backbone.precision=bfloat16"]
+    )
     plan = planning.make_plan(recipe)
     assert plan.parameters == 6_738_415_616
     assert plan.memory > 2 * plan.parameters

@@ -5,11 +5,14 @@ import logging
 import os
 import re
 import shutil
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
+from gsa.chain.base import load_chain
 from gsa.chain.chain import Chain
 from gsa.chain.run_folder import RunFolder
 from gsa.checksums import from_checked_json, to_checked_json
@@ -121,6 +124,66 @@ def test_a_stopped_run_resumes_to_the_same_bytes(
     assert set(json.loads((tmp_path / "run" / "run.json").read_text())["data"]) == {
         "SA/sampler-sentiment", "ERC/sampler-emotion", "SD/sampler-sarcasm",
     }  # fmt: skip
+
+
+@pytest.mark.usefixtures("native_bfloat16")
+def test_a_run_in_bfloat16_resumes_to_the_same_bytes(
+    recipe: Recipe, tuned: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Stop within the second level, whose link is tuned beside the first one's."""
+    caplog.set_level(logging.INFO)
+    backbone = recipe.backbone.model_copy(update={"precision": "bfloat16"})
+    recipe = recipe.model_copy(update={"backbone": backbone})
+    tune(recipe, tmp_path / "whole")
+    assert steps(tmp_path / "whole") == [
+        (level, step, pytest.approx(loss, abs=0.1)) for level, step, loss in steps(tuned)
+    ]
+    assert links(tmp_path / "whole") != links(tuned)
+    stop(recipe, tmp_path / "run", 7)
+    auto = recipe.model_copy(update={"backbone": backbone.model_copy(update={"precision": "auto"})})
+    caplog.clear()
+    tune(auto, tmp_path / "run")
+    assert "precision bfloat16" in caplog.messages
+    assert load_recipe(tmp_path / "run" / "recipe.toml") == recipe, "auto is stored as what it means"
+    assert links(tmp_path / "run") == links(tmp_path / "whole")
+    assert steps(tmp_path / "run") == steps(tmp_path / "whole")
+    stored = load_file(tmp_path / "run" / "links" / "2-ERC" / "adapter_model.safetensors")
+    assert {tensor.dtype for tensor in stored.values()} == {torch.float32}
+
+
+@pytest.mark.usefixtures("native_bfloat16")
+def test_the_model_of_a_level_in_bfloat16_is_that_of_the_stored_chain(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backbone = recipe.backbone.model_copy(update={"precision": "bfloat16"})
+    models = []
+    apply_active = levels.apply_active
+
+    def recording(linked: object) -> object:
+        model = apply_active(linked)
+        models.append(deepcopy(model))
+        return model
+
+    monkeypatch.setattr(levels, "apply_active", recording)
+    tune(recipe.model_copy(update={"backbone": backbone}), tmp_path / "run")
+    chain = Chain.read(tmp_path / "run")
+    for level, model in enumerate(models, 1):
+        loaded = load_chain(chain, backbone, level).model
+        for (name, expected), (_, tensor) in zip(tensors_of(model), tensors_of(loaded), strict=True):
+            assert torch.equal(expected, tensor), name
+
+
+def tensors_of(model: torch.nn.Module) -> list[tuple[str, torch.Tensor]]:
+    return [*model.named_parameters(), *model.named_buffers()]
+
+
+def test_a_precision_that_the_processor_cannot_do_is_refused_before_anything_is_written(
+    recipe: Recipe, tmp_path: Path
+) -> None:
+    backbone = recipe.backbone.model_copy(update={"precision": "bfloat16"})
+    with pytest.raises(InputError, match="precision 'bfloat16': cpu has no bfloat16 products"):
+        tune(recipe.model_copy(update={"backbone": backbone}), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_another_recipe_or_folder_is_refused(tuned: Path, recipe: Recipe, tmp_path: Path) -> None:

@@ -31,6 +31,20 @@ def test_each_level_is_the_chain_at_that_level_to_the_last_bit(tuned: Path, serv
     assert predictor.predict([last], task) == alone[3 if served is None else served], "unchanged"
 
 
+@pytest.mark.usefixtures("native_bfloat16")
+@pytest.mark.parametrize("served", [None, 1])
+def test_levels_in_bfloat16_share_every_weight(tuned: Path, served: int | None) -> None:
+    predictor = load(tuned, served, precision="bfloat16")
+    levels = Levels(predictor, tuned, served)
+    task = predictor.task("emotion")
+    last = example(task, CONVERSATION, 1)
+    answers = levels.predict([QueryGroup(task, [last], level) for level in range(4)])
+    assert answers == [load(tuned, level, precision="bfloat16").predict([last], task) for level in range(4)]
+    weights = [dict(predictor.model.named_parameters()) for predictor in levels._predictors]
+    for name, weight in weights[0].items():
+        assert {weights[level][name].data_ptr() for level in range(4)} == {weight.data_ptr()}
+
+
 def test_levels_share_every_weight_that_no_link_changes(tuned: Path) -> None:
     levels = Levels(load(tuned), tuned)
     levels.load()

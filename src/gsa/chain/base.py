@@ -1,4 +1,4 @@
-"""Models of a chain: a backbone, or a run that serves as one, with links merged into its weights."""
+"""Models of a chain: a backbone, or a run that serves as one, with its links applied."""
 
 from dataclasses import replace
 from typing import Any
@@ -8,6 +8,7 @@ from gsa.chain.run_folder import SHIPPED_NAME, RunFolder
 from gsa.errors import InputError
 from gsa.model import backbone as backbones
 from gsa.model.backbone import LoadedModel
+from gsa.model.precision import resolve_precision
 from gsa.recipes.loader import load_recipe
 from gsa.recipes.schema import Backbone
 
@@ -16,7 +17,7 @@ MAX_DEPTH = 8
 
 
 def load_base(backbone: Backbone, device: str = "") -> LoadedModel:
-    """Return a backbone in memory, or the run that serves as one: its base with its links merged.
+    """Return a backbone in memory, or the run that serves as one: its base with its links.
 
     Raises InputError as `load_backbone` does, and for a run that is damaged or lacks the level that
     `revision` names.
@@ -25,25 +26,42 @@ def load_base(backbone: Backbone, device: str = "") -> LoadedModel:
     loaded = backbones.load_backbone(base, device)
     identity = loaded.identity
     for chain, level in runs:
-        chain.merge_into(loaded.model, identity, base.name, level)
+        chain.apply_to(loaded.model, identity, base.name, level)
         identity = chain.identity(level)
     return replace(loaded, identity=identity)
 
 
 def load_chain(chain: Chain, backbone: Backbone, level: int | None = None, device: str = "") -> LoadedModel:
-    """Return a chain's base with the first `level` links merged (None: all, 0: none).
+    """Return a chain's base with the first `level` links (None: all, 0: none).
+
+    Links are merged into float32 weights and stay beside bfloat16 ones.
 
     Raises InputError where the base is another one, the chain is shorter, or a link is damaged.
     """
     chain.check_level(level)
     loaded = load_base(backbone, device)
-    chain.merge_into(loaded.model, loaded.identity, backbone.name, level)
+    chain.apply_to(loaded.model, loaded.identity, backbone.name, level)
     return loaded
 
 
 def load_config(backbone: Backbone) -> tuple[Any, Any]:
     """Return configuration and tokenizer of a backbone, or of the base of a run; no weights are read."""
     return backbones.load_config(resolve_base(backbone)[0])
+
+
+def with_precision(backbone: Backbone, precision: str = "", device: str = "") -> Backbone:
+    """Return a backbone with the precision in which it is loaded here, never `auto`.
+
+    An empty `precision` is the backbone's own. Raises InputError for an unknown precision, or one that the
+    device does not compute.
+    """
+    device = device or backbones.default_device()
+    precision = precision or backbone.precision
+    resolved: str = resolve_precision(precision, device)
+    if precision == "auto" and resolved != "float32":
+        chosen = backbone.model_copy(update={"precision": precision})
+        resolved = backbones.precision_of(chosen, load_config(chosen)[0], device)
+    return backbone.model_copy(update={"precision": resolved})
 
 
 def resolve_base(backbone: Backbone) -> tuple[Backbone, list[tuple[Chain, int | None]]]:

@@ -1,6 +1,6 @@
 """The chain on disk: a base model's identity plus its links in order (paper, equations 2 to 6).
 
-In: a run folder with `chain.json` and one PEFT adapter folder per link. Out: checked links, merged into the
+In: a run folder with `chain.json` and one PEFT adapter folder per link. Out: checked links, applied to the
 base in memory: W_k = W_pretrained + sum of B_i A_i, scaled.
 """
 
@@ -80,15 +80,15 @@ class Chain:
         chain.write()
         return chain
 
-    def merge_into(self, model: Any, identity: str, name: str, level: int | None = None) -> None:
-        """Add the first `level` links (None: all) to the weights of the base, a model in memory.
+    def apply_to(self, model: Any, identity: str, name: str, level: int | None = None) -> None:
+        """Apply the first `level` links (None: all) to the base, a model in memory.
 
         `identity` and `name` are the model's. Raises InputError if it is not the base or a link is damaged.
         """
         if identity != self.base:
             raise InputError(f"backbone '{name}' is {identity}: '{self.root}' was tuned on {self.base}")
         for link in self.link_weights(level):
-            link.merge_into(model)
+            link.apply_to(model)
 
     def identity(self, level: int | None = None) -> str:
         """Return the identity of the base with the first `level` links (None: all); the base's if none."""

@@ -1,6 +1,6 @@
 """A stored link as plain tensors: a PEFT adapter folder in, its A's and B's and scaling out.
 
-Merging it into the weights needs no PEFT, whose import takes longer than the rest of a start.
+Applying it to a model needs no PEFT, whose import takes longer than the rest of a start.
 """
 
 import json
@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from gsa.errors import InputError
+from gsa.model.linked import add_link
 
 WEIGHTS, CONFIG, LOG = "adapter_model.safetensors", "adapter_config.json", "log.jsonl"
 """Files of a link's folder: as PEFT names them, and the log lines of its steps."""
@@ -57,13 +58,19 @@ class LinkWeights:
         scaling = float(config["lora_alpha"]) / int(config["r"])
         return cls(_pairs(dict(tensors)), scaling, bool(config.get("fan_in_fan_out")), config)
 
-    def merge_into(self, model: Any) -> None:
-        """Add the link to a model's weights in place: W + (B A) * scaling in float32, then cast."""
+    def apply_to(self, model: Any) -> None:
+        """Apply the link to a model in place: merged into 32-bit weights, beside 16-bit ones.
+
+        Merged weights are W + (B A) * scaling. Merging into 16 bits would round most of the update away.
+        """
         with torch.no_grad():
+            if next(model.parameters()).dtype.itemsize < 4:
+                add_link(model, self.pairs, self.scaling)
+                return
             for name, (a, b) in self.pairs.items():
                 weight = model.get_submodule(name).weight
                 update = (b.to(weight.device) @ a.to(weight.device)) * self.scaling
-                weight.copy_(weight.float() + (update.T if self.transposed else update))
+                weight.copy_(weight + (update.T if self.transposed else update))
 
 
 def _pairs(tensors: dict[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:

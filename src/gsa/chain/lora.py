@@ -1,4 +1,4 @@
-"""The active link, as PEFT has it on a model: added, stored, merged. PEFT is imported only for this."""
+"""The active link, as PEFT has it on a model: added, stored, applied. PEFT is imported only for this."""
 
 from pathlib import Path
 from typing import Any
@@ -62,12 +62,12 @@ def save_link(model: Any, folder: Path, name: str, base_name: str, log: str) -> 
     return Link(name, folder.name, checksums(folder, (WEIGHTS, CONFIG, LOG)))
 
 
-def merge(model: Any) -> Any:
-    """Return the model with the active link merged, as stored links are: layer by layer, in float32."""
+def apply_active(model: Any) -> Any:
+    """Return the model without PEFT's layers, the active link applied to it as stored links are."""
     link = LinkWeights.from_tensors(adapter_tensors(model), model.active_peft_config.to_dict())
-    merged = model.unload()
-    link.merge_into(merged)
-    return merged.requires_grad_(False).eval()
+    applied = model.unload()
+    link.apply_to(applied)
+    return applied.requires_grad_(False).eval()
 
 
 def to_cpu(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

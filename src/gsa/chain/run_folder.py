@@ -129,7 +129,7 @@ class RunFolder:
         return recipe, chain
 
     def load(self, level: int | None = None, device: str = "") -> "tuple[Recipe, Chain, LoadedModel]":
-        """Return recipe, chain, and the model with the first `level` links merged (None: all).
+        """Return recipe, chain, and the model with the first `level` links (None: all).
 
         Raises InputError as `read` does, and where the backbone is another one or a link is damaged.
         """

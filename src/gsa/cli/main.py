@@ -15,8 +15,10 @@ from gsa.cli.options import (
     Model,
     Overrides,
     Overwrite,
+    Precision,
     Quiet,
     RecipePath,
+    RecipePrecision,
     RunPath,
     Seed,
     set_quiet,
@@ -63,13 +65,15 @@ def tune(
     out: Annotated[Path | None, typer.Option(help="Run folder; runs/NAME if not given.")] = None,
     overrides: Overrides = None,
     seed: Seed = None,
+    precision: RecipePrecision = "",
     plan: Annotated[bool, typer.Option("--plan", help="Print tokens, time and memory; do not tune.")] = False,
     quiet: Quiet = False,
 ) -> None:
     """Tune a chain from a recipe; the same command resumes an interrupted run."""
     from gsa.recipes.loader import load_recipe
 
-    resolved = load_recipe(recipe, overrides or [], seed)
+    changed = [*(overrides or []), *([f"backbone.precision={precision}"] if precision else [])]
+    resolved = load_recipe(recipe, changed, seed)
     if plan:
         from gsa.cli import format
         from gsa.training.plan import make_plan
@@ -90,11 +94,12 @@ def tune(
 def evaluate(
     run: RunPath,
     level: Annotated[
-        list[int] | None, typer.Option(help="Links to merge, 0 is untuned; all levels if not given.")
+        list[int] | None, typer.Option(help="Links to apply, 0 is untuned; all levels if not given.")
     ] = None,
     dataset: Datasets = None,
     split: Annotated[str, typer.Option(help="train, dev or test; the recipe's if not given.")] = "",
     limit: Annotated[int | None, typer.Option(min=0, help="Most examples per dataset; 0 is all.")] = None,
+    precision: RecipePrecision = "",
     overwrite: Overwrite = False,
     examples: Annotated[int, typer.Option(min=0, help="Number of predictions to show per dataset.")] = 0,
     as_json: Json = False,
@@ -105,7 +110,7 @@ def evaluate(
     from gsa.evaluation.evaluate import Evaluator
     from gsa.evaluation.results import to_json_lines
 
-    evaluator = Evaluator(run)
+    evaluator = Evaluator(run, precision)
     rows = evaluator.evaluate(level, dataset or [], split, limit, overwrite)
     if as_json:
         print(to_json_lines(rows))
@@ -126,6 +131,7 @@ def predict(
     ],
     model: Model = None,
     level: Level = None,
+    precision: Precision = "auto",
     output: Annotated[
         Path | None, typer.Option(help="Labelled file, format by suffix; default: standard output.")
     ] = None,
@@ -159,8 +165,8 @@ def predict(
     columns = Columns(text, speaker, dialogue_id)
     label_list = [label.strip() for label in labels.split(",")] if labels else []
     options = PredictOptions(
-        model, level, columns, output, input_format, label_list, instruction, context, not no_quotes, prefix,
-        rejects, overwrite, as_json,
+        model, level, precision, columns, output, input_format, label_list, instruction, context,
+        not no_quotes, prefix, rejects, overwrite, as_json,
     )  # fmt: skip
     result = predict_source(task, source, options)
     if result:
@@ -171,6 +177,7 @@ def predict(
 def serve(
     model: Model = None,
     level: Level = None,
+    precision: Precision = "auto",
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free port.")] = 8000,
     token_file: Annotated[
@@ -187,7 +194,7 @@ def serve(
 
     from gsa.serving import server
 
-    options = server.Options(model, level, host, port, token_file, limit or [])
+    options = server.Options(model, level, precision, host, port, token_file, limit or [])
     server.serve(options, _make_page if page and find_spec("gradio") else None)
 
 

@@ -31,4 +31,10 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing r
 Model = Annotated[
     str | None, typer.Option(help="Run, model folder or Hugging Face id; the shipped one if not given.")
 ]
-Level = Annotated[int | None, typer.Option(min=0, help="Links to merge; all if not given.")]
+Level = Annotated[int | None, typer.Option(min=0, help="Links to apply; all if not given.")]
+RecipePrecision = Annotated[
+    str, typer.Option("--precision", help="float32, bfloat16 or auto [default: the recipe's].")
+]
+Precision = Annotated[
+    str, typer.Option("--precision", help="float32 (the reference), bfloat16, or auto: the faster one here.")
+]

@@ -32,6 +32,7 @@ class PredictOptions:
 
     model: str | None = None
     level: int | None = None
+    precision: str = "auto"
     columns: Columns = field(default_factory=Columns)
     output: Path | None = None
     format: str = ""
@@ -48,7 +49,9 @@ class PredictOptions:
 
     def load(self, task: str) -> tuple[Predictor, Task]:
         """Return the model, and the task with its labels."""
-        predictor = load(self.model, self.level)
+        predictor = load(self.model, self.level, precision=self.precision)
+        if predictor.precision != "float32":
+            logger.info("precision %s", predictor.precision)
         return predictor, predictor.task(task, self.labels, self.instruction, self.context)
 
 

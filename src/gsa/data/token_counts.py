@@ -46,8 +46,8 @@ class TurnTokenCounts:
         """Return the first turn of the history shown to a target within a budget of tokens.
 
         A history that exceeds the budget is cut to a third of it, so that the following targets start at the
-        same turn and share their prefix: each token is then computed 1.5 times over a long conversation, where
-        a cut to half would compute it twice.
+        same turn and share their prefix: a long conversation then costs 1.5 times its
+        tokens; a cut to half would cost twice.
         """
         if budget not in self._starts:
             start, starts = 0, []

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from gsa.chain.base import load_chain
+from gsa.chain.base import load_chain, with_precision
 from gsa.chain.run_folder import RunFolder
 from gsa.data.encoder import Encoder
 from gsa.data.selection import sample_dialogues, yes_or_no_examples
@@ -64,10 +64,14 @@ class _Measurement:
 class Evaluator:
     """Measures the levels of one run and keeps predictions and results in its folder."""
 
-    def __init__(self, root: Path) -> None:
-        """Read the run; raises InputError if `root` is not a run or is damaged."""
+    def __init__(self, root: Path, precision: str = "") -> None:
+        """Read the run, to be measured in a precision; empty is the recipe's.
+
+        Raises InputError if `root` is not a run or is damaged, or for a precision that cannot be computed.
+        """
         self.root = root
         self.recipe, self.chain = RunFolder(root).read()
+        self.backbone = with_precision(self.recipe.backbone, precision)
         self.predictions = PredictionStore(root)
         self._model: tuple[int, LoadedModel] | None = None
 
@@ -219,13 +223,13 @@ class Evaluator:
         """Return the model of a level; one model is in memory at a time."""
         if self._model is None or self._model[0] != level:
             self._model = None
-            self._model = level, load_chain(self.chain, self.recipe.backbone, level)
+            self._model = level, load_chain(self.chain, self.backbone, level)
         return self._model[1]
 
     def _model_digest(self, level: int) -> str:
         """Return a checksum of a level's weights and of how they read a prompt."""
         layout = self.recipe.layout.model_dump(mode="json")
-        return digest([self.chain.identity(level), self.recipe.backbone.dtype, layout])
+        return digest([self.chain.identity(level), self.backbone.precision, layout])
 
     def _remove_stale_results(self) -> list[Result]:
         """Return the rows of this recipe whose predictions are of the present weights; drop the others."""
@@ -255,7 +259,8 @@ class Evaluator:
     ) -> list[Result]:
         """Store and return the rows of one level on one dataset."""
         level, dataset, split = key
-        run = {"run": self.recipe.name, "seed": self.recipe.seed, "level": level}
+        precision = "float32" if level == MAJORITY else self.backbone.precision
+        run = {"run": self.recipe.name, "seed": self.recipe.seed, "level": level, "precision": precision}
         rows = results_of(answers, metrics_of(source), **run, dataset=dataset, split=split)
         results.add(self.root, rows)
         return rows

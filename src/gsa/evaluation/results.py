@@ -39,10 +39,12 @@ class Result:
     """Percent."""
     n: int
     """Examples it is taken over."""
+    precision: str = "float32"
+    """Of the weights."""
 
 
 def results_of(answers: Answers, metrics: Sequence[str], **key: Any) -> list[Result]:
-    """Return one row per metric; `key` is run, seed, level, dataset and split."""
+    """Return one row per metric; `key` is run, seed, level, dataset, split and precision."""
     return [
         Result(**key, metric=metric, value=round(value, 4), n=n)
         for metric, (value, n) in measure(answers, metrics).items()

@@ -141,6 +141,11 @@ def _check_same_recipe(arm: Arm) -> None:
 def _check_comparable(recipes: dict[Path, Recipe]) -> None:
     """Raise InputError unless all arms have the same untuned model, prompts and evaluation."""
     (first_file, first), *rest = recipes.items()
+    if first.backbone.precision == "auto":
+        raise InputError(
+            f"'{first_file}': backbone.precision is auto: expected float32 or bfloat16 in a study, the same "
+            "on every machine"
+        )
     for file, recipe in rest:
         for key in ("backbone", "layout", "evaluation"):
             if getattr(recipe, key) != getattr(first, key):

@@ -56,12 +56,18 @@ def export(root: Path, kind: str, out: Path, level: int | None = None) -> Path:
 
 
 def _merged(recipe: Recipe, chain: Chain, level: int | None, out: Path) -> None:
+    recipe = _in_float32(recipe)
     loaded = load_chain(chain, recipe.backbone, level, "cpu")
     with quiet_libraries():
         loaded.model.save_pretrained(out)
         loaded.tokenizer.save_pretrained(out)
     RunFolder(out).recipe_file.write_text(recipe.toml(), encoding="utf-8")
     _readme(recipe, chain, level, "merged", loaded.tokenizer, out)
+
+
+def _in_float32(recipe: Recipe) -> Recipe:
+    """Return the recipe with float32 weights, into which links are merged without rounding."""
+    return recipe.model_copy(update={"backbone": recipe.backbone.model_copy(update={"precision": "float32"})})
 
 
 def _adapter(recipe: Recipe, chain: Chain, level: int | None, out: Path) -> None:
@@ -104,7 +110,7 @@ def _targets(links: Sequence[LinkWeights]) -> list[str]:
 def _gguf(recipe: Recipe, chain: Chain, level: int | None, out: Path) -> None:
     from gsa.export.gguf import check_architecture, write_gguf
 
-    loaded = load_chain(chain, recipe.backbone, level, "cpu")
+    loaded = load_chain(chain, _in_float32(recipe).backbone, level, "cpu")
     check_architecture(loaded.model.config, recipe.backbone.name)
     write_gguf(loaded, recipe.name, out / f"{recipe.name}-f16.gguf")
     _readme(recipe, chain, level, "gguf", loaded.tokenizer, out)

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch.nn.attention.flex_attention import create_block_mask
@@ -19,6 +19,7 @@ from gsa.checksums import sha256
 from gsa.errors import InputError, memory_is_short
 from gsa.model import llama, smollm2
 from gsa.model.hf_logging import quiet_libraries
+from gsa.model.precision import resolve_precision
 from gsa.model.validation import check_model_folder
 from gsa.recipes.schema import Backbone
 from gsa.trie import attention
@@ -39,22 +40,29 @@ class LoadedModel:
     identity: str
     """A checksum of weights, configuration and tokenizer, or a hub commit; a chain accepts one identity."""
 
+    @property
+    def precision(self) -> str:
+        """Of the weights: float32 or bfloat16."""
+        return str(self.model.dtype).removeprefix("torch.")
+
 
 def load_backbone(backbone: Backbone, device: str = "") -> LoadedModel:
     """Return a backbone in memory, frozen, checked to be exact on a trie.
 
-    Raises InputError where the model cannot be found or read, or cannot take shared prefixes.
+    Raises InputError where the model cannot be found or read, cannot take shared prefixes, or has a precision
+    that the device does not compute.
     """
+    device = device or default_device()
     config, tokenizer = load_config(backbone)
+    precision = precision_of(backbone, config, device)
     refuse_unsuitable(config, backbone.name)
     folder = _folder(backbone, weights=True)
     identity = _identity(backbone, folder)
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     with quiet_libraries(), _readable(backbone.name):
         model = AutoModelForCausalLM.from_pretrained(
             folder or backbone.name,
             revision=backbone.revision,
-            dtype=getattr(torch, backbone.dtype),
+            dtype=getattr(torch, precision),
             use_safetensors=True,
             trust_remote_code=False,
             attn_implementation="sdpa",
@@ -63,6 +71,22 @@ def load_backbone(backbone: Backbone, device: str = "") -> LoadedModel:
         model.set_attn_implementation(_attention(backbone, device))
         check_exact(model, backbone.name)
     return LoadedModel(model, tokenizer, identity or f"commit:{getattr(model.config, '_commit_hash', None)}")
+
+
+def default_device() -> str:
+    """Return the torch device that models are loaded on: CUDA where there is one."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def precision_of(backbone: Backbone, config: Any, device: str) -> Literal["float32", "bfloat16"]:
+    """Return the precision in which a backbone of this configuration is loaded.
+
+    `auto` is bfloat16 only for the architecture that `llama.logits` computes: it keeps the residual stream in
+    float32. Raises InputError as `resolve_precision` does.
+    """
+    if backbone.precision == "auto" and config.model_type != "llama":
+        return "float32"
+    return resolve_precision(backbone.precision, device)
 
 
 def _attention(backbone: Backbone, device: str) -> str:

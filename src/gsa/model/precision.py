@@ -1,8 +1,10 @@
-"""The precision of frozen weights: a recipe's or an option's word in, a torch dtype out.
+"""The precision of frozen weights: a recipe's or an option's word in, the precision to load in out.
 
 float32 is the reference. bfloat16 halves the memory of the weights and is about twice as fast where the
 processor multiplies it natively; links, norms, attention and logits stay float32 beside it.
 """
+
+from typing import Literal
 
 import torch
 
@@ -18,10 +20,11 @@ def supports_bfloat16(device: str = "cpu") -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
-def resolve_precision(precision: str, device: str = "cpu") -> torch.dtype:
-    """Return the dtype of frozen weights; "auto" is bfloat16 where the device computes it natively.
+def resolve_precision(precision: str, device: str = "cpu") -> Literal["float32", "bfloat16"]:
+    """Return the precision of frozen weights; "auto" is bfloat16 where the device computes it natively.
 
-    Raises InputError for an unknown precision and for one that the device does not compute natively.
+    The result names a torch dtype. Raises InputError for an unknown precision and for one that the device
+    does not compute natively.
     """
     if precision not in PRECISIONS:
         raise InputError(
@@ -29,12 +32,12 @@ def resolve_precision(precision: str, device: str = "cpu") -> torch.dtype:
             f"{suggest(precision, PRECISIONS)}"
         )
     if precision == "float32":
-        return torch.float32
+        return "float32"
     if supports_bfloat16(device):
-        return torch.bfloat16
+        return "bfloat16"
     if precision == "bfloat16":
         raise InputError(
             f"precision 'bfloat16': {device} has no bfloat16 products (AVX512-BF16 or AMX): expected "
             "'float32' or 'auto'"
         )
-    return torch.float32
+    return "float32"

@@ -43,8 +43,10 @@ class Predictor:
         self.layout = layout
         self.tasks = dict(tasks)
         """What the model was tuned to do, by name, with the label lists that it was tuned on."""
-        self.identity = dict(identity or {"base": loaded.identity})
+        self.identity = dict(identity or {"base": loaded.identity, "precision": loaded.precision})
         """What predictions depend on; two predictors with equal identities give equal predictions."""
+        self.precision = loaded.precision
+        """Of the weights: float32, the reference, or bfloat16."""
         self.model = loaded.model
         """The transformers model; not to be changed."""
         self.tokenizer = loaded.tokenizer
@@ -56,7 +58,7 @@ class Predictor:
 
     def with_model(self, loaded: LoadedModel) -> "Predictor":
         """Return a predictor with another model, and this one's tasks and layout."""
-        return Predictor(loaded, self.layout, self.tasks, self._max_row_tokens, {"base": loaded.identity})
+        return Predictor(loaded, self.layout, self.tasks, self._max_row_tokens)
 
     @overload
     def sentiment(  # type: ignore[overload-overlap]  # a str is a sequence of str too

@@ -36,8 +36,9 @@ class Backbone(_Section):
     """`smollm2-135m`, the shipped `gsa-135m`, a Hugging Face id, or a local folder of a model or a run."""
     revision: str = "main"
     """Commit, tag or branch of a Hugging Face id; for a run, the number of links merged, `main` for all."""
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
-    """Type of the frozen weights; links are always merged in float32."""
+    precision: Literal["float32", "bfloat16", "auto"] = "float32"
+    """Of the frozen weights: float32 is the reference; `auto` is bfloat16 where the machine computes it
+    natively. Links are float32 always, merged into float32 weights and kept beside bfloat16 ones."""
     attention: Literal["auto", "runs", "dense", "flex"] = "auto"
     """Attention of a packed row: `runs` of the trie, a `dense` mask through SDPA, or FlexAttention (`flex`),
     with equal results. `auto` is runs on CPU, dense elsewhere. FlexAttention has no backward pass on CPU."""

@@ -197,8 +197,8 @@ def _state_routes(predictor: "Predictor", scheduler: Scheduler, metrics: Metrics
 
     @router.get("/health")
     async def health() -> dict[str, str]:
-        """Whether the server runs."""
-        return {"status": "ok", "version": __version__}
+        """Whether the server runs, and in which precision."""
+        return {"status": "ok", "version": __version__, "precision": predictor.precision}
 
     @router.get("/ready", responses={503: ERRORS[503]})
     async def ready() -> dict[str, Any]:

@@ -31,6 +31,7 @@ class Options:
 
     model: str | None = None
     level: int | None = None
+    precision: str = "auto"
     host: str = "127.0.0.1"
     port: int = 8000
     token_file: Path | None = None
@@ -55,7 +56,7 @@ def serve(options: Options, make_page: "PageFactory | None" = None) -> None:
     with closing(bind(options.host, options.port)) as listener:
         from gsa.prediction.loading import load
 
-        predictor = load(options.model, options.level)
+        predictor = load(options.model, options.level, precision=options.precision)
         check_probabilities(predictor)
         _run(predictor, options, limits, token, listener, make_page)
 
@@ -120,7 +121,13 @@ def _run(
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     def announce() -> None:
-        log("listening", address=address, model=predictor.identity["base"], version=__version__)
+        log(
+            "listening",
+            address=address,
+            model=predictor.identity["base"],
+            precision=predictor.precision,
+            version=__version__,
+        )
         api = f"{address}/docs describes the API"
         print(
             f"{options.model or 'the shipped model'} at {address} "

@@ -12,7 +12,7 @@ from typing import Any
 from gsa.atomic_io import make_folder, remove_tree
 from gsa.chain.chain import Chain
 from gsa.chain.link import LOG
-from gsa.chain.lora import fresh_link, merge, save_link
+from gsa.chain.lora import apply_active, fresh_link, save_link
 from gsa.chain.run_folder import RunFolder
 from gsa.progress import Progress, duration
 from gsa.recipes.schema import Recipe
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 def tune_level(
     recipe: Recipe, number: int, model: Any, chain: Chain, data: TrainingData, stop: Stop
 ) -> tuple[Any, Chain]:
-    """Tune, store and merge the link of level `number`, from 1; return the merged model and the longer chain.
+    """Tune, store and apply the link of level `number`, from 1; return the model and the longer chain.
 
     Raises Stopped, once a checkpoint is stored, if a signal asked for it.
     """
@@ -62,7 +62,7 @@ def tune_level(
     chain = chain.append(save_link(linked, folder, level.name, recipe.backbone.name, log.text))
     remove_tree(run.checkpoints_folder)
     logger.info("%s: finished in %s", title, duration(time.monotonic() - began))
-    return merge(linked), chain
+    return apply_active(linked), chain
 
 
 def _fingerprint(chain: Chain, number: int, data: TrainingData) -> str:

@@ -19,6 +19,7 @@ from gsa.errors import InputError
 from gsa.model import smollm2
 from gsa.model.backbone import refuse_unsuitable
 from gsa.model.ops import linear
+from gsa.model.precision import resolve_precision
 from gsa.recipes.schema import Backbone, Level, Recipe, Training
 from gsa.training.dataset import TrainingData, build_training_data, token_count
 from gsa.trie.packing import branches, group, pack
@@ -111,7 +112,9 @@ def _memory(recipe: Recipe, config: Any, parameters: int, link: int, longest: in
     """Return the estimated peak in bytes: weights, a link with its optimizer state, the activations of the
     longest row.
     """
-    itemsize: int = getattr(torch, recipe.backbone.dtype).itemsize
+    precision = recipe.backbone.precision  # a plan for another machine may be made here
+    precision = resolve_precision(precision) if precision == "auto" else precision
+    itemsize: int = getattr(torch, precision).itemsize
     layers, hidden = int(config.num_hidden_layers), int(config.hidden_size)
     layer: int = 10 * hidden + 4 * config.intermediate_size
     recomputed = longest * (layers * hidden + layer)

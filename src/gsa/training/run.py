@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gsa.atomic_io import is_temporary, remove_tree, write_atomic
-from gsa.chain.base import load_base, load_chain, load_config
+from gsa.chain.base import load_base, load_chain, load_config, with_precision
 from gsa.chain.chain import Chain
 from gsa.chain.run_folder import RunFolder
 from gsa.errors import InputError
@@ -25,7 +25,7 @@ def summary(recipe: Recipe) -> str:
     """Return what a recipe tunes, in a line for the run and one for each level."""
     lora, backbone = recipe.lora, recipe.backbone
     lines = [
-        f"{recipe.name}: {len(recipe.levels)} levels on {backbone.name} ({backbone.dtype}), "
+        f"{recipe.name}: {len(recipe.levels)} levels on {backbone.name} ({backbone.precision}), "
         f"LoRA rank {lora.rank} on {', '.join(lora.targets)}, seed {recipe.seed}"
     ]
     for number, level in enumerate(recipe.levels, 1):
@@ -43,9 +43,11 @@ def tune(recipe: Recipe, root: Path) -> Chain:
     Raises InputError if `root` holds a run of another recipe, is damaged beyond repair, is in use by another
     process, or is not a run; Stopped if a signal asks for it, once a checkpoint is stored. All data is read
     before weights are loaded and before anything is written, so bad data costs no time.
+    `precision = "auto"` is stored as what it was resolved to, which a run that resumes keeps.
     """
     run = RunFolder(root)
     _check_folder(run)
+    recipe = _with_precision(recipe, run)
     with handle_signals() as stop, run.lock("tune"):
         _check_folder(run)
         check_symlinks(root)
@@ -55,6 +57,17 @@ def tune(recipe: Recipe, root: Path) -> Chain:
         if chain and len(chain.links) == len(recipe.levels):
             return _finished(recipe, run, chain, log)
         return _tune(recipe, run, chain, stop)
+
+
+def _with_precision(recipe: Recipe, run: RunFolder) -> Recipe:
+    """Return the recipe with `auto` replaced: by the run's precision, or else by this machine's."""
+    stored = ""
+    if recipe.backbone.precision == "auto" and run.is_run() and run.recipe_file.is_file():
+        stored = load_recipe(run.recipe_file).backbone.precision
+    backbone = with_precision(recipe.backbone, stored)
+    if backbone != recipe.backbone:
+        logger.info("precision %s", backbone.precision)
+    return recipe.model_copy(update={"backbone": backbone})
 
 
 def _tune(recipe: Recipe, run: RunFolder, chain: Chain | None, stop: Stop) -> Chain:

@@ -3,6 +3,7 @@
 In: the predictor that is served and the run that it came from. Out: one predictor for each level, made when
 they are first asked for. A link changes few layers, so the levels share all other weights with the served
 model: of SmolLM2-135M (540 MB in float32) each further level takes 106 MB where links sit on attention.
+Beside bfloat16 weights a level takes its links alone.
 """
 
 import copy
@@ -77,18 +78,20 @@ class Levels:
         recipe, _ = RunFolder(self._root).read()
         links = chain.link_weights()
         layers = sorted({name for link in links for name in link.pairs})
-        merged = load_chain(chain, recipe.backbone, 0)
+        backbone = recipe.backbone.model_copy(update={"precision": self.served.precision})
+        current = load_chain(chain, backbone, 0)
         predictors = []
         for level in range(len(links) + 1):
             if level:
-                links[level - 1].merge_into(merged.model)
+                links[level - 1].apply_to(current.model)
             if level == self._served_level:
                 predictors.append(self.served)
+                continue
+            if self.served.precision == "float32":
+                model = copy_sharing(self.served.model, layers, current.model)
             else:
-                model = copy_sharing(self.served.model, layers, merged.model)
-                predictors.append(
-                    self.served.with_model(LoadedModel(model, merged.tokenizer, merged.identity))
-                )
+                model = copy_links(self.served.model, current.model)
+            predictors.append(self.served.with_model(LoadedModel(model, current.tokenizer, current.identity)))
         return predictors
 
 
@@ -103,3 +106,14 @@ def copy_sharing(model: Any, layers: Collection[str], source: Any) -> Any:
     for name in layers:
         result.get_submodule(name).weight.data.copy_(source.get_submodule(name).weight.data)
     return result
+
+
+def copy_links(model: Any, source: Any) -> Any:
+    """Return a copy of `source`, with the links beside its weights, that shares the weights of `model`.
+
+    Both have one architecture and equal weights. Neither is changed.
+    """
+    weights = dict(model.named_parameters())
+    memo: dict[int, Any] = {id(weight): weights[name] for name, weight in source.named_parameters()}
+    memo |= {id(tensor): tensor for tensor in source.buffers()}  # replaced, not changed, by a further link
+    return copy.deepcopy(source, memo)
