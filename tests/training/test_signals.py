@@ -237,7 +237,7 @@ def test_other_errors_are_not_taken_for_short_memory(monkeypatch: pytest.MonkeyP
 def test_a_recipe_gives_the_same_bytes_in_two_processes(
     recipe_file: Path, tmp_path: Path, threads: int
 ) -> None:
-    """On a model large enough that two threads share its products; they wait busily, so one level is enough."""
+    """On a model large enough that two threads share its products; one level, as they wait busily."""
     wide = tmp_path / "wide"
     tiny_llama(hidden_size=256, intermediate_size=512).save_pretrained(wide)
     byte_tokenizer().save_pretrained(wide)
