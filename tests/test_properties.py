@@ -143,7 +143,7 @@ LINKS = st.lists(
 )
 
 
-@settings(FEW, max_examples=10)
+@settings(FEW, max_examples=5)
 @given(LINKS, st.integers(0, 2**20), ids)
 def test_any_chain_exported_and_loaded_again_gives_the_same_logits(
     tiny_folder, recipe_file, links, seed, asked
