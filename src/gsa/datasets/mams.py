@@ -49,7 +49,7 @@ def _examples(path: Path, split: str) -> Iterator[Example]:
         where, id = f"{path} sentence {number}", f"{split}_{number}"
         dialogue = Dialogue(id, (Utterance(" ".join((element.findtext("text") or "").split())),))
         for place, term in enumerate(element.iter("aspectTerm"), start=1):
-            aspect = term.get("term", "").strip()
+            aspect = " ".join(term.get("term", "").split())
             if not aspect:
                 raise InputError(f"{where}: expected a 'term' of aspect {place}, found none")
             label = parsing.lookup(term.get("polarity", ""), LABELS, where)

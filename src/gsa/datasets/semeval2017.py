@@ -28,7 +28,7 @@ from gsa.errors import InputError
 NAME = "semeval2017"
 LABELS = {label: label for label in SENTIMENT.labels}
 ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
-QUOTE = re.compile(r'\\?"+')
+QUOTE = re.compile(r'(?:\\?")+')
 MENTION = re.compile(r"(?<!\w)@\w+")
 LINK = re.compile(r"https?\S*")
 
@@ -59,10 +59,12 @@ def _turns(path: Path) -> Iterator[parsing.Turn]:
 def decode(text: str) -> str:
     r"""Return a text without ``\u`` escapes, CSV quotation and HTML entities."""
     text = ESCAPE.sub(lambda match: chr(int(match[1], 16)), parsing.unquoted(text.strip()))
+    while (unescaped := html.unescape(text)) != text:  # some entities are escaped several times
+        text = unescaped
     text = QUOTE.sub('"', text)
     if text.count('"') % 2:  # the quotation lost its other end
         text = text.removesuffix('"') if text.endswith('"') else text.removeprefix('"')
-    return html.unescape(text)
+    return text
 
 
 def mask(text: str) -> str:
