@@ -20,7 +20,7 @@ SHORT = ("can't allocate memory", "cannot allocate memory", "out of memory", "ba
 
 
 def memory_is_short(error: BaseException) -> bool:
-    """Whether an exception, Python's, the system's or torch's, says that memory could not be had."""
+    """Whether an exception, Python's, the system's or torch's, says that memory ran out."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     if isinstance(error, OSError):

@@ -57,7 +57,7 @@ def fetch(name: str, root: Path | None = None, source: Path | None = None) -> li
             f"dataset '{name}' cannot be downloaded: {dataset.manual_download}; then put it into "
             f"'{root / dataset.folder}', or run 'gsa data fetch {name} --from FOLDER'"
         )
-    required = [file for other in dataset.requires for file in fetch(other, root)]
+    required = [file for name in dataset.requires for file in fetch(name, root)]
     fetchable = [file for file in dataset.files if file.fetchable]
     return required + [_fetch(file, root / dataset.folder / file.path) for file in fetchable]
 

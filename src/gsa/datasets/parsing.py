@@ -153,9 +153,9 @@ def read_json(path: Path) -> Any:
 def require_type(value: object, kind: type[T], where: str) -> T:
     """Return a JSON value if it has the given type; raises InputError otherwise."""
     if not isinstance(value, kind):
-        found = json.dumps(value, ensure_ascii=False)
-        found = found if len(found) <= 60 else f"{found[:57]}..."
-        raise InputError(f"{where}: expected {_TYPE_NAMES[kind]}, found {found}")
+        excerpt = json.dumps(value, ensure_ascii=False)
+        excerpt = excerpt if len(excerpt) <= 60 else f"{excerpt[:57]}..."
+        raise InputError(f"{where}: expected {_TYPE_NAMES[kind]}, found {excerpt}")
     return value
 
 

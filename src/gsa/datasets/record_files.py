@@ -74,13 +74,13 @@ def format_of(path: Path | None, name: str = "", option: str = "--format") -> st
 
     Raises InputError for an unknown format; `option` is where the user named it.
     """
-    found = name or (path.suffix.lower().removeprefix(".") if path else "jsonl")
-    if found not in FORMATS:
-        what = f"{option} '{name}'" if name else f"'{path}'"
+    format = name or (path.suffix.lower().removeprefix(".") if path else "jsonl")
+    if format not in FORMATS:
+        origin = f"{option} '{name}'" if name else f"'{path}'"
         raise InputError(
-            f"{what}: expected one of {', '.join(FORMATS)}, found '{found}'{suggest(found, FORMATS)}"
+            f"{origin}: expected one of {', '.join(FORMATS)}, found '{format}'{suggest(format, FORMATS)}"
         )
-    return found
+    return format
 
 
 def open_records(path: Path | None, options: ReadOptions, stream: BinaryIO | None = None) -> RecordReader:
@@ -230,8 +230,8 @@ def _open_jsonl(lines: LineReader, size: int, options: ReadOptions) -> RecordRea
             break
         bad.append(item)
     if first is None:
-        found = f"none (line {bad[0].row}: {bad[0].reason})" if bad else "none"
-        raise InputError(f"{lines.where}: expected a JSON object on a line, found {found}")
+        reason = f"none (line {bad[0].row}: {bad[0].reason})" if bad else "none"
+        raise InputError(f"{lines.where}: expected a JSON object on a line, found {reason}")
     keys = list(first.values)
     names = options.columns.resolve(keys, f"{lines.where} line {first.row}")
     # Other lines may have the columns that the first one lacks.
@@ -266,8 +266,8 @@ def _json_items(lines: LineReader, text: str) -> Iterator[Rejected | _Item]:
             item = json.loads(line)
             json.dumps(item, ensure_ascii=False).encode()  # lone surrogates, as escapes, cannot be written
         except (ValueError, RecursionError) as error:
-            found = line[:EXCERPT].decode("utf-8", "backslashreplace").strip()
-            yield Rejected(row, f"expected JSON in UTF-8, found an error: {error}".splitlines()[0], found)
+            excerpt = line[:EXCERPT].decode("utf-8", "backslashreplace").strip()
+            yield Rejected(row, f"expected JSON in UTF-8, found an error: {error}".splitlines()[0], excerpt)
             continue
         if not isinstance(item, dict):
             yield Rejected(row, f"expected an object, found {item!r:.60}", item)

@@ -89,8 +89,8 @@ class RowParser:
             if isinstance(value, int) and name == self.names.dialogue:
                 value = str(value)
             if not isinstance(value, str):
-                found = "none" if value is None else f"{value!r:.60}"
-                return Rejected(row, f"{where}'{name}': expected a text, found {found}", dict(values))
+                excerpt = "none" if value is None else f"{value!r:.60}"
+                return Rejected(row, f"{where}'{name}': expected a text, found {excerpt}", dict(values))
             fields.append(value.strip())
         texts = (value for value in values.values() if isinstance(value, str))
         character = next(filter(None, map(unreadable, texts)), "")

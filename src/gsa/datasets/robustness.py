@@ -135,7 +135,7 @@ def fill(template: str, words: Words, rng: Random) -> str:
 
     def word(match: re.Match[str]) -> str:
         name = match[1]
-        choice = rng.choice([each for each in words[name.lower()] if each not in used])
+        choice = rng.choice([w for w in words[name.lower()] if w not in used])
         used.add(choice)
         return choice[0].upper() + choice[1:] if name[0].isupper() else choice
 

@@ -31,7 +31,7 @@ Conversation = tuple[Utterance, ...]
 
 
 class Classifier(Protocol):
-    """What is asked: `Predictor.classify`, or anything that is called alike."""
+    """What is asked: `Predictor.classify`, or any function of the same signature."""
 
     def __call__(
         self, task: str, inputs: Sequence[Conversation], labels: Sequence[str]
@@ -155,8 +155,11 @@ def write_outcomes(outcomes: Iterable[Outcome], path: Path) -> None:
 
 def _row(outcome: Outcome) -> dict[str, Any]:
     predictions = [
-        {"label": each.label, "probabilities": {name: round(p, 6) for name, p in each.probabilities.items()}}
-        for each in outcome.predictions
+        {
+            "label": p.label,
+            "probabilities": {name: round(value, 6) for name, value in p.probabilities.items()},
+        }
+        for p in outcome.predictions
     ]
     return {"id": outcome.case.id, "failed": outcome.failed, "predictions": predictions}
 
@@ -169,5 +172,7 @@ def read_outcomes(path: Path, cases: Sequence[Case]) -> list[Outcome]:
         row = json.loads(line)
         if row["id"] not in by_id:
             raise InputError(f"{path}: expected ids of behavioural cases, found '{row['id']}'")
-        outcomes.append(Outcome(by_id[row["id"]], tuple(Prediction(**each) for each in row["predictions"])))
+        outcomes.append(
+            Outcome(by_id[row["id"]], tuple(Prediction(**content) for content in row["predictions"]))
+        )
     return outcomes

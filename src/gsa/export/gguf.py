@@ -1,7 +1,7 @@
 """A merged model as one GGUF file of 16 bits, with its tokenizer, for llama.cpp and what builds on it.
 
 In: a model of the Llama architecture with a byte-level BPE tokenizer. Out: the file. What llama.cpp would
-read differently is refused, in words.
+read differently is refused with an InputError.
 """
 
 import json
@@ -130,8 +130,8 @@ def _tokenizer(writer: gguf.GGUFWriter, tokenizer: Any, config: Any) -> None:
 
 def _pre(core: Any) -> str:
     """Return llama.cpp's name of how the tokenizer cuts a text; raises InputError where it has none."""
-    found = core["pre_tokenizer"] or {}
-    parts = found.get("pretokenizers", [found])
+    pre_tokenizer = core["pre_tokenizer"] or {}
+    parts = pre_tokenizer.get("pretokenizers", [pre_tokenizer])
     plain = all(
         part == DIGITS
         or (part.get("type") == "ByteLevel" and not part["add_prefix_space"] and part["use_regex"])

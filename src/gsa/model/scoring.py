@@ -41,25 +41,32 @@ class PackedBatch:
     @classmethod
     def from_row(cls, row: PackedRow, model: Any) -> "PackedBatch":
         """Lay out a row for a model, on its device."""
-        nodes, tokens, owner = row.predicted
-        kept, place = np.unique(nodes, return_inverse=True)
+        nodes, tokens, answer_index = row.predicted
+        predicting, logit_index = np.unique(nodes, return_inverse=True)
         sizes = [len(prompt.answers) if row.score else 1 for prompt in row.prompts]
         labels = [[p, i] for p, size in enumerate(sizes) for i in range(size)]
         gold = [-1 if prompt.gold is None else prompt.gold for prompt in row.prompts]
 
-        def here(array: Any) -> Tensor:
+        def to_device(array: Any) -> Tensor:
             return torch.as_tensor(np.asarray(array)).to(model.device)
 
-        inputs = {**trie_inputs(row.trie, model), "logits_to_keep": here(kept)}
-        weight = here(np.array([prompt.weight for prompt in row.prompts], np.float32))
-        return cls(inputs, here(place), here(tokens), here(owner), here(gold), weight, here(labels).T)
+        inputs = {**trie_inputs(row.trie, model), "logits_to_keep": to_device(predicting)}
+        return cls(
+            inputs,
+            to_device(logit_index),
+            to_device(tokens),
+            to_device(answer_index),
+            to_device(gold),
+            to_device(np.array([prompt.weight for prompt in row.prompts], np.float32)),
+            to_device(labels).T,
+        )
 
 
 def log_probabilities(model: Any, batch: PackedBatch) -> tuple[Tensor, Tensor]:
-    """Return each answer token's log-probability, and whether it is the likeliest token of all."""
+    """Return each answer token's log-probability, and whether it is the most probable of all tokens."""
     logits = row_logits(model, batch.inputs).float()
-    found = logits[batch.logit_index, batch.tokens] - logits.logsumexp(-1)[batch.logit_index]
-    return found, logits.argmax(-1)[batch.logit_index] == batch.tokens
+    log_p = logits[batch.logit_index, batch.tokens] - logits.logsumexp(-1)[batch.logit_index]
+    return log_p, logits.argmax(-1)[batch.logit_index] == batch.tokens
 
 
 def score(

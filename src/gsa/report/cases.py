@@ -100,7 +100,7 @@ def find_disagreements(arms: Arms, limit: int = 3) -> list[Disagreement]:
         own = [dataset for dataset in run.datasets if run.learned_at(dataset) == 1]
         entries += [disagreement((last, (run, 1)), titles, dataset, limit) for dataset in own]
     for arm, runs in arms.items():
-        same_seed = [other for other in runs if other.seed == run.seed]
+        same_seed = [member for member in runs if member.seed == run.seed]
         if arm != name and runs[0].strategy == MULTI_TASK and not runs[0].few_shot and same_seed:
             models = last, (same_seed[0], same_seed[0].last)
             entries += [disagreement(models, (name, arm), dataset, limit) for dataset in run.datasets]

@@ -38,8 +38,8 @@ def contamination(arms: Arms, overlaps: Overlaps, resamples: int) -> Table:
     rows = []
     for arm, runs in arms.items():
         for name in runs[0].datasets:
-            trained = sorted(other for other in overlaps.get(name, {}) if other in runs[0].sources)
-            repeated = {id for other in trained for id in overlaps[name][other]}
+            trained = sorted(source for source in overlaps.get(name, {}) if source in runs[0].sources)
+            repeated = {id for source in trained for id in overlaps[name][source]}
             cells = _scores(runs, name, repeated, resamples) if repeated else None
             if cells:
                 rows.append([arm, name, ", ".join(trained), *cells])

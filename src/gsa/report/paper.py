@@ -80,9 +80,9 @@ TABLE_5_RATIO = dict(zip(FEW_SHOT, (0.03, 0.07, 0.18, 0.01), strict=True))
 
 def margins() -> dict[str, float]:
     """Return GSA-7B minus the best unified system on each dataset, as the arrows of table 3 say."""
-    (ours,) = (row for row in TABLE_3 if row.group == OURS)
+    (gsa_7b,) = (row for row in TABLE_3 if row.group == OURS)
     best = {
         name: max(row.scores[name] for row in TABLE_3 if row.group == UNIFIED and name in row.scores)
         for name in BENCHMARK
     }
-    return {name: round(ours.scores[name] - best[name], 2) for name in BENCHMARK}
+    return {name: round(gsa_7b.scores[name] - best[name], 2) for name in BENCHMARK}

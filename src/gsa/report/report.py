@@ -153,7 +153,7 @@ def missing(runs: Sequence[MeasuredRun]) -> list[str]:
             sentences.append(f"{title_of(name)}: no rows: {why}.")
     used = {id(run) for members in by_arm(runs).values() for run in members}
     for run in runs:
-        same_arm = {name for other in runs if other.arm == run.arm for name in other.datasets}
+        same_arm = {name for member in runs if member.arm == run.arm for name in member.datasets}
         sentences += [
             f"{run.arm}, seed {run.seed}: {sentence}."
             for sentence in _missing_of_run(run, same_arm, id(run) in used)

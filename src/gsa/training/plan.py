@@ -101,11 +101,11 @@ def make_plan(recipe: Recipe) -> Plan:
 def _repeated_share(data: TrainingData, level: Level, training: Training) -> float:
     """Return the share of an epoch's tokens that is computed again because conversations are cut."""
     groups = [part for prompts in data.prompts.values() for part in group(prompts)]
-    cut, whole = (
+    cut, uncut = (
         token_count(pack(groups, level.loss == "labels", limit))
         for limit in (training.max_row_tokens, sys.maxsize)
     )
-    return 1 - whole / cut
+    return 1 - uncut / cut
 
 
 def _memory(recipe: Recipe, config: Any, parameters: int, link: int, longest: int) -> float:

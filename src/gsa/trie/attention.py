@@ -85,25 +85,25 @@ def spans_of(
     """Return the spans of a trie; `dtype` is the one of the attention scores."""
     bounds = list(pairwise(cuts(trie.depth)))
     keys = [np.array([*trie.path(int(trie.parent[s])), *range(s, e)], dtype=np.int64) for s, e in bounds]
-    kept = [0, *(_alike(before, after) for before, after in pairwise(keys)), 0]
+    kept = [0, *(_common_length(before, after) for before, after in pairwise(keys)), 0]
     spans = []
     for number, (start, stop) in enumerate(bounds):
-        mine, staying = keys[number], kept[number + 1]
+        nodes, staying = keys[number], kept[number + 1]
         queries = np.arange(start, stop)[:, None]
-        seen = (mine[None] <= queries) & (queries < trie.end[mine][None])
-        masked = int(np.logical_and.accumulate(seen.all(0)).sum())
-        bias = torch.zeros(seen[:, masked:].shape, dtype=dtype)
-        bias.masked_fill_(torch.from_numpy(~seen[:, masked:]), float("-inf"))
-        fresh, leaving = (_nodes(mine[i:], device) for i in (kept[number], staying))
+        visible = (nodes[None] <= queries) & (queries < trie.end[nodes][None])
+        masked = int(np.logical_and.accumulate(visible.all(0)).sum())
+        bias = torch.zeros(visible[:, masked:].shape, dtype=dtype)
+        bias.masked_fill_(torch.from_numpy(~visible[:, masked:]), float("-inf"))
+        fresh, leaving = (_nodes(nodes[i:], device) for i in (kept[number], staying))
         bias = bias[:, None].to(device)
-        spans.append(Span(start, stop, kept[number], fresh, staying, leaving, masked, bias, len(mine)))
+        spans.append(Span(start, stop, kept[number], fresh, staying, leaving, masked, bias, len(nodes)))
     return tuple(spans)
 
 
-def _alike(one: Array, other: Array) -> int:
-    """Return how many nodes two lists have in common from the first on."""
-    both = min(len(one), len(other))
-    return int(np.logical_and.accumulate(one[:both] == other[:both]).sum())
+def _common_length(a: Array, b: Array) -> int:
+    """Return the length of the longest common prefix of two arrays of nodes."""
+    n = min(len(a), len(b))
+    return int(np.logical_and.accumulate(a[:n] == b[:n]).sum())
 
 
 def _nodes(nodes: Array, device: str | torch.device) -> Nodes:
