@@ -252,3 +252,25 @@ def test_two_classes_with_a_merged_neutral_have_both_conventions(tiny_folder: Pa
     found = {row.metric: row.n for row in rows if row.level == 1}
     assert found["acc2_non0"] == 2
     assert found["acc2_has0"] == found["weighted_f1"] == 3
+
+
+def test_aspects_and_several_labels_are_tuned_and_measured(tiny_folder: Path, tmp_path: Path) -> None:
+    fixtures = Path(__file__).parents[1] / "datasets" / "fixtures"
+    path = tmp_path / "generic.toml"
+    path.write_text(
+        f'name = "g"\n[backbone]\nname = "{tiny_folder.as_posix()}"\n[[levels]]\nname = "generic"\n'
+        'datasets = ["goemotions", "mams"]\nlearning_rate = 1e-2\nloss = "labels"\n'
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GSA_DATA", str(fixtures))
+        tune(load_recipe(path), tmp_path / "run")
+        rows = Evaluator(tmp_path / "run").evaluate([1])
+        again = Evaluator(tmp_path / "run").evaluate([1])
+    assert again == rows
+    counts = {(row.dataset, row.metric): row.n for row in rows if row.level == 1}
+    assert counts["goemotions", "macro_f1"] == 4
+    assert counts["mams", "accuracy"] == 2
+    table = PredictionStore(tmp_path / "run").load(1, "goemotions", "test")
+    assert table["gold"].to_list() == ["gratitude", "disgust", "desire,optimism", "fear"]
+    assert sum(name.startswith("p_") for name in table.columns) == 28
+    assert {row.dataset for row in rows if row.level == MAJORITY} == {"goemotions", "mams"}
