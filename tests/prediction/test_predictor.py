@@ -249,7 +249,7 @@ def test_the_length_of_each_turn_is_counted_once(encoding: Predictor) -> None:
 
 
 @pytest.mark.parametrize("interleaved", [False, True])
-def test_encoding_takes_time_linear_in_the_number_of_turns(
+def test_encoding_takes_work_linear_in_the_number_of_turns(
     encoding: Predictor, interleaved: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines = 0
