@@ -1,6 +1,7 @@
 """Properties that hold for anything: tries against sequences one by one, budgets, probabilities, exports."""
 
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -152,7 +153,9 @@ def test_any_chain_exported_and_loaded_again_gives_the_same_logits(
     with TemporaryDirectory() as folder:
         root = Path(folder) / "run"
         loaded = load_base(backbone)
-        model, chain = loaded.model, Chain(root, loaded.identity)
+        recipe = load_recipe(recipe_file).toml()
+        model = loaded.model
+        chain = Chain(root, loaded.identity, recipe=sha256(recipe.encode()).hexdigest())
         for number, (rank, targets, alpha) in enumerate(links):
             linked = fresh_link(model, Lora(rank=rank, targets=targets, alpha=alpha), seed + number)
             for name, weight in linked.named_parameters():
@@ -161,7 +164,7 @@ def test_any_chain_exported_and_loaded_again_gives_the_same_logits(
             link_folder = RunFolder(root).links_folder / f"{number + 1}-{number}"
             chain = chain.append(save_link(linked, link_folder, str(number), backbone.name, ""))
             model = apply_active(linked)
-        write_atomic(root / STORED_RECIPE, load_recipe(recipe_file).toml())
+        write_atomic(root / STORED_RECIPE, recipe)
         expected = logits_of(model, asked)
         merged = AutoModelForCausalLM.from_pretrained(export(root, "merged", Path(folder) / "merged"))
         plain = AutoModelForCausalLM.from_pretrained(tiny_folder)
