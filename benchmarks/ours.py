@@ -74,7 +74,7 @@ def train(options: argparse.Namespace, meta: dict[str, Any], prompts: list[Promp
     before = gold_loss(loaded.model, prompts[: options.check], options.row_tokens)
     model = fresh_link(loaded.model, Lora(), 0)
     training = Training(
-        row_tokens=options.row_tokens,
+        activation_tokens=max(64, options.row_tokens),
         recompute=options.recompute,
         checkpoint_steps=10**9,
         schedule="constant",
@@ -91,7 +91,7 @@ def train(options: argparse.Namespace, meta: dict[str, Any], prompts: list[Promp
     ended: list[float] = []
     with tempfile.TemporaryDirectory() as scratch, Clock() as clock, quiet_libraries():
         rows = rows_of(prompts, options.row_tokens, by_labels)
-        data = TrainingData({"bench": prompts}, rows, len(rows))
+        data = TrainingData({"bench": prompts}, [[row] for row in rows])
         session = Session(
             "level",
             Checkpoints(Path(scratch), ""),

@@ -33,7 +33,7 @@ Model = Annotated[
 ]
 Level = Annotated[int | None, typer.Option(min=0, help="Links to apply; all if not given.")]
 RecipePrecision = Annotated[
-    str, typer.Option("--precision", help="float32, bfloat16 or auto [default: the recipe's].")
+    str, typer.Option("--precision", help="float32, bfloat16 or auto; default: the recipe's.")
 ]
 Precision = Annotated[
     str, typer.Option("--precision", help="float32 (the reference), bfloat16, or auto: the faster one here.")
