@@ -3,6 +3,7 @@
 import pytest
 import torch
 from tiny import tiny_llama
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from gsa.chain.lora import fresh_link
 from gsa.model import llama
@@ -170,3 +171,8 @@ def test_what_it_does_not_suit_goes_through_transformers(kind, monkeypatch):
 
 def test_dropout_matters_in_training_only():
     assert llama.suits(linked(dropout=0.5).eval())
+
+
+def test_other_architectures_recompute_no_layer() -> None:
+    model = GPT2LMHeadModel(GPT2Config(n_layer=1, n_head=2, n_embd=8, vocab_size=11, n_positions=16))
+    assert llama.limit_activations(model, nodes=5000, tokens=100) == 0

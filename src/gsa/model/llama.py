@@ -50,7 +50,9 @@ def limit_activations(model: Any, nodes: int, tokens: int) -> int:
     Returns how many layers are recomputed from now on. A row of up to `tokens` nodes recomputes none; one
     beyond `longest_row` recomputes all and keeps more than asked for.
     """
-    layers = bare(model).model.layers
+    layers = getattr(getattr(bare(model), "model", None), "layers", None)
+    if layers is None:  # another architecture, such as GPT-2: nothing is recomputed
+        return 0
     excess = nodes * (len(layers) + 1) - tokens * len(layers)  # with one layer that is being recomputed
     count = 0 if nodes <= tokens else min(len(layers), ceil(excess / (nodes * (1 - INPUT_SHARE))))
     if count and not any(layer.gradient_checkpointing for layer in layers):
