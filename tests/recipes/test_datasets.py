@@ -101,3 +101,13 @@ def test_training_examples_are_sampled_by_the_seed_and_the_dataset(own: DatasetC
     assert training_examples(config, seed=4) != sampled
     limited = DatasetConfig(name="sampler-emotion", limit=20)
     assert len(training_examples(limited, seed=3)) == 20
+
+
+def test_augmentation_varies_a_share_of_the_dialogues_and_keeps_labels() -> None:
+    plain = training_examples(DatasetConfig(name="sampler-emotion"), seed=1)
+    varied = training_examples(DatasetConfig(name="sampler-emotion", augment=0.5), seed=1)
+    assert [(e.id, e.target, e.label) for e in varied] == [(e.id, e.target, e.label) for e in plain]
+    pairs = {e.dialogue.id: (e.dialogue, other.dialogue) for e, other in zip(plain, varied, strict=True)}
+    changed = sum(one != other for one, other in pairs.values()) / len(pairs)
+    assert 0.25 < changed < 0.75
+    assert varied == training_examples(DatasetConfig(name="sampler-emotion", augment=0.5), seed=1)

@@ -335,3 +335,15 @@ def test_more_processes_than_one_are_refused(
     monkeypatch.setattr("transformers.TrainingArguments.world_size", 2)
     with pytest.raises(InputError, match="found 2 processes"):
         tune(recipe, tmp_path / "run")
+
+
+def test_a_level_may_have_a_link_of_its_own_shape(recipe: Recipe, tmp_path: Path) -> None:
+    lora = recipe.lora.model_copy(update={"rank": 3, "targets": ("gate_proj", "down_proj")})
+    level = recipe.levels[1].model_copy(update={"lora": lora})
+    recipe = recipe.model_copy(update={"levels": (recipe.levels[0], level)})
+    chain = tune(recipe, tmp_path / "run")
+    first, second = chain.link_weights()
+    assert {name.rpartition(".")[2] for name in second.pairs} == {"gate_proj", "down_proj"}
+    assert {name.rpartition(".")[2] for name in first.pairs} == set(recipe.lora.targets)
+    assert {a.shape[0] for a, _ in second.pairs.values()} == {3}
+    assert load_recipe(tmp_path / "run" / "recipe.toml") == recipe

@@ -15,6 +15,7 @@ from gsa.datasets import (
     mosi,
     mustard,
     mustardpp,
+    robustness,
     sampler,
     semeval2014,
     semeval2017,
@@ -43,6 +44,7 @@ CATALOGUE: Mapping[str, Dataset] = {
         *semeval2014.DATASETS,
         *three_class.DATASETS,
         *sampler.DATASETS,
+        *robustness.DATASETS,
     )
 }
 """Every dataset by its name, in the order of the levels."""

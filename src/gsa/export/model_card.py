@@ -67,7 +67,7 @@ def card(export: Exported, tokenizer: Any) -> str:
     task = next(iter(tasks.values()))
     words = [task.word(label) for label in task.labels]
     prompts = {name: prompt(recipe, each) for name, each in tasks.items()}
-    rank = recipe.lora.rank * len(export.links)
+    rank = sum(recipe.lora_of(level).rank for level in recipe.levels[: len(export.links)])
     request = {"model": recipe.name, "prompt": prompts[task.name], "max_tokens": 16, "temperature": 0}
     environment = jinja2.Environment(keep_trailing_newline=True, undefined=jinja2.StrictUndefined)
     environment.filters |= {"python": repr, "shell": shlex.quote, "json": _json}

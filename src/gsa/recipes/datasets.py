@@ -3,6 +3,7 @@
 import zlib
 from pathlib import Path
 
+from gsa.data.augmentation import augment_examples
 from gsa.data.selection import sample_dialogues, sample_per_class, yes_or_no_examples
 from gsa.data.task import SENTIMENT, TASKS, Task
 from gsa.data.types import Example
@@ -93,12 +94,15 @@ def training_pool(config: DatasetConfig) -> list[Example]:
 def training_examples(config: DatasetConfig, seed: int) -> list[Example]:
     """Return the examples that a level is tuned on: the pool, sampled down to the recipe's caps with a seed.
 
-    A multi-label task has a yes-or-no example of every label that holds and of `NEGATIVES` others. Raises
-    InputError as `training_pool` does.
+    A share of them is varied if the recipe says `augment`. A multi-label task has a yes-or-no example of
+    every label that holds and of `NEGATIVES` others. Raises InputError as `training_pool` does.
     """
     examples, task = training_pool(config), task_of(config)
     dataset_seed = zlib.crc32(f"{seed}/{config.name}".encode())
     if config.per_class:
-        return sample_per_class(examples, task, config.per_class, dataset_seed)
-    sample = sample_dialogues(examples, config.limit, dataset_seed)
+        sample = sample_per_class(examples, task, config.per_class, dataset_seed)
+    else:
+        sample = sample_dialogues(examples, config.limit, dataset_seed)
+    if config.augment:
+        sample = augment_examples(sample, config.augment, dataset_seed)
     return yes_or_no_examples(sample, task, NEGATIVES, dataset_seed) if task.multilabel else sample

@@ -104,6 +104,9 @@ class DatasetConfig(_Section):
     """Few-shot: training examples sampled for each class; 0 is off."""
     balance: StrictFloat | None = Field(default=None, ge=0, le=1)
     """Overrides the level's `balance` for this dataset."""
+    augment: StrictFloat | None = Field(default=None, gt=0, le=1)
+    """Share of the training dialogues that are replaced by a variant with the same label: other case,
+    punctuation, greetings and sign-offs, speakers' names (`gsa.data.augmentation`); left out is none."""
 
     @model_validator(mode="after")
     def _check_own_data(self) -> "DatasetConfig":
@@ -142,6 +145,8 @@ class Level(_Section):
     answer_weight: StrictFloat = Field(default=0.0, ge=0, le=1)
     """With the labels loss: the weight of an added answer loss, which keeps greedy decoding on the label
     list."""
+    lora: Lora | None = None
+    """Overrides the recipe's `[lora]` for this level's link, as a whole."""
     balance: StrictFloat = Field(default=0.0, ge=0, le=1)
     """With the labels loss: an example's weight is the frequency of its label in the dataset to the power of
     -balance, scaled to mean 1. With 1 all labels have equal weight, with 0 all examples."""
@@ -230,6 +235,10 @@ class Recipe(_Section):
     def few_shot(self) -> bool:
         """Whether any level samples its training examples by class."""
         return any(config.per_class for level in self.levels for config in level.datasets)
+
+    def lora_of(self, level: Level) -> Lora:
+        """Return the shape of a level's link."""
+        return level.lora or self.lora
 
     def toml(self) -> str:
         """Return the recipe as TOML with all defaults: every key that has a value."""

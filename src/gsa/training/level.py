@@ -36,7 +36,7 @@ def tune_level(
     title, steps = f"level {number} {level.name}", len(data.steps)
     counts = ", ".join(f"{name} {len(prompts):,}" for name, prompts in data.prompts.items())
     logger.info("%s: %s; %s steps, %s tokens", title, counts, f"{steps:,}", f"{data.tokens:,}")
-    linked = fresh_link(model, recipe.lora, zlib.crc32(f"{recipe.seed}/{number}".encode()))
+    linked = fresh_link(model, recipe.lora_of(level), zlib.crc32(f"{recipe.seed}/{number}".encode()))
     checkpoints = Checkpoints(run.level_checkpoints(number, level), _fingerprint(chain, number, data))
     checkpoint = checkpoints.newest()
     log = StepLog(run.log_file, chain.log(), number, level.name)

@@ -20,7 +20,7 @@ from gsa.model import smollm2
 from gsa.model.backbone import refuse_unsuitable
 from gsa.model.ops import linear
 from gsa.model.precision import resolve_precision
-from gsa.recipes.schema import Backbone, Level, Recipe, Training
+from gsa.recipes.schema import Backbone, Level, Lora, Recipe, Training
 from gsa.training.dataset import TrainingData, build_training_data, token_count
 from gsa.trie.packing import branches, group, pack
 
@@ -75,10 +75,10 @@ def make_plan(recipe: Recipe) -> Plan:
         body = parameters - model.get_input_embeddings().weight.numel()
         if not config.tie_word_embeddings:
             body -= model.get_output_embeddings().weight.numel()
-        link = sum(p.numel() for p in fresh_link(model, recipe.lora, 0).parameters() if p.requires_grad)
+        links = [_trainable(model, recipe.lora_of(level)) for level in recipe.levels]
     gflops = matmul_gflops(config.hidden_size)
     levels, longest = [], 0
-    for full_level in recipe.levels:
+    for full_level, link in zip(recipe.levels, links, strict=True):
         level = _available(full_level, notes)
         data = build_training_data(recipe, level, tokenizer)
         flat = sum(len(b) for row in data.rows for p in row.prompts for b in branches(p, row.score))
@@ -94,8 +94,16 @@ def make_plan(recipe: Recipe) -> Plan:
                 f"conversations are cut: expected a larger training.max_row_tokens than "
                 f"{recipe.training.max_row_tokens}"
             )
-    memory = _memory(recipe, config, parameters, link, longest)
+    memory = _memory(recipe, config, parameters, max(links), longest)
     return Plan(tuple(levels), parameters, memory, gflops, tuple(notes))
+
+
+def _trainable(model: Any, lora: Lora) -> int:
+    """Return the number of parameters of a link on a model, which is left without it."""
+    linked = fresh_link(model, lora, 0)
+    count = sum(p.numel() for p in linked.parameters() if p.requires_grad)
+    linked.unload()
+    return count
 
 
 def _repeated_share(data: TrainingData, level: Level, training: Training) -> float:
