@@ -22,6 +22,7 @@ COMMANDS = (
     ["report"],
     ["cases"],
     ["probe"],
+    ["calibrate"],
     ["predict"],
     ["serve"],
     ["export"],
@@ -64,7 +65,7 @@ def test_each_command_has_help(run, words: list[str]) -> None:
 
 def test_the_listed_commands_are_all_there_is(run) -> None:
     names = {command.callback.__name__ for command in cli.app.registered_commands}
-    assert names == {"tune", "evaluate", "predict", "serve", "export", "show"}
+    assert names == {"tune", "evaluate", "calibrate", "predict", "serve", "export", "show"}
     experiments = {command.callback.__name__ for command in cli.study.registered_commands}
     assert experiments == {"baselines", "run_study", "cases", "report"}
     below = {command.callback.__name__ for command in cli.data.registered_commands}

@@ -14,6 +14,7 @@ from tiny import byte_tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import gsa
+from gsa.chain.calibration import Calibration
 from gsa.chain.chain import Chain
 from gsa.chain.link import WEIGHTS, LinkWeights
 from gsa.chain.run_folder import RunFolder
@@ -134,6 +135,16 @@ def test_a_folder_that_is_there_is_kept(tuned: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="exists already: expected a new or empty folder"):
         export(tuned, "merged", tmp_path)
     assert (tmp_path / "mine").read_text() == "x"
+
+
+def test_a_chain_keeps_its_calibration(tuned: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(tuned, tmp_path / "run"))
+    temperatures = {"sentiment: negative, neutral, positive": 1.5}
+    Calibration(Chain.read(copy).identity(), temperatures).write(copy)
+    out = export(copy, "chain", tmp_path / "chain")
+    assert Calibration.read(out, Chain.read(out).identity()).temperatures == temperatures
+    first = export(copy, "chain", tmp_path / "first", level=1)
+    assert not Calibration.read(first, Chain.read(first).identity()), "it is of the last level"
 
 
 def test_a_chain_is_half_as_large_and_says_the_same(tuned: Path, tmp_path: Path) -> None:

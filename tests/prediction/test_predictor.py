@@ -12,7 +12,7 @@ from tiny import byte_tokenizer
 import gsa
 from gsa.data.encoder import Encoder, Prompt
 from gsa.data.layout import Layout
-from gsa.data.task import EMOTION, SARCASM, SENTIMENT, Task
+from gsa.data.task import EMOTION, EMOTIONS, SARCASM, SENTIMENT, Task
 from gsa.data.types import Dialogue, Example, Prediction, Truncated, Utterance
 from gsa.errors import InputError
 from gsa.model.backbone import LoadedModel, row_logits
@@ -279,3 +279,44 @@ def test_encoding_takes_work_linear_in_the_number_of_turns(
     (short_lines, short_characters), (long_lines, long_characters) = work(300), work(600)
     assert long_lines < 2.2 * short_lines
     assert long_characters < 2.2 * short_characters
+
+
+def test_every_aspect_of_a_text_has_a_polarity(plain: Predictor) -> None:
+    both = plain.aspects("The food was great, the service slow.", ["food", "service"])
+    assert [list(each.probabilities) for each in both] == [["negative", "neutral", "positive"]] * 2
+    many = plain.aspects(["Good food.", "Bad soup, fine wine."], [["food"], ["soup", "wine"]])
+    assert [len(each) for each in many] == [1, 2]
+    assert close(many[1][1], plain.aspects("Bad soup, fine wine.", ["wine"])[0])
+    assert list(plain.aspects("Fine.", ["food"], ["bad", "good"])[0].probabilities) == ["bad", "good"]
+
+
+@pytest.mark.parametrize(
+    ("text", "aspects", "sentence"),
+    [
+        ("Fine.", "food", "expected a list of aspects"),
+        ("Fine.", ["food", " "], "none of them empty"),
+        ("", ["food"], "expected a text, found an empty one"),
+        (["One.", "Two."], [["food"]], "found 2 texts and 1 lists of aspects"),
+    ],
+)
+def test_aspects_that_are_none_are_refused(plain: Predictor, text: Any, aspects: Any, sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        plain.aspects(text, aspects)
+
+
+def test_the_text_of_several_aspects_is_read_once(plain: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+    prompts: list[Prompt] = []
+    monkeypatch.setattr(module, "score", lambda model, p, *args: prompts.extend(p) or score(model, p, *args))
+    plain.aspects("The food was great, the service slow.", ["food", "service"])
+    assert prompts[0].example.dialogue is prompts[1].example.dialogue
+
+
+def test_a_task_of_several_labels_gives_all_that_hold(plain: Predictor) -> None:
+    task = EMOTIONS.with_labels("joy", "love", "fear")
+    one = plain.classify(task, "Hurrah!")
+    assert set(one.label.split(",")) <= {"joy", "love", "fear"}
+    assert list(one.probabilities) == ["joy", "love", "fear"]
+    examples = [Example("", "", dialogue(text), 0) for text in TEXTS]
+    mixed = plain.predict([*examples, *examples], [task] * 3 + [SENTIMENT] * 3)
+    assert all(close(a, b) for a, b in zip(mixed[:3], plain.classify(task, TEXTS), strict=True))
+    assert all(close(a, b) for a, b in zip(mixed[3:], plain.sentiment(TEXTS), strict=True))

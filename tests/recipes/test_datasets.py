@@ -67,6 +67,12 @@ def test_the_tasks_of_a_recipe_take_the_papers_label_list_or_the_first() -> None
     assert tasks["sarcasm"] == SARCASM, "not tuned, yet known"
     tasks = tasks_of(recipe({"name": "emorynlp"}, {"name": "iemocap"}))
     assert tasks["emotion"].labels == task_of(DatasetConfig(name="emorynlp")).labels
+    levels = [{"name": n, "datasets": [n], "learning_rate": 0.1} for n in ("sst2", "sst3", "mams")]
+    grown = Recipe.model_validate({"name": "r", "levels": levels})
+    assert tasks_of(grown, 1)["sentiment"].labels == ("negative", "positive")
+    assert tasks_of(grown)["sentiment"].labels == ("negative", "neutral", "positive")
+    assert "aspect" in tasks_of(grown)
+    assert "aspect" not in tasks_of(grown, 2)
     assert "tweet-emotion" in tasks_of(recipe({"name": "tweeteval-emotion"}))
 
 

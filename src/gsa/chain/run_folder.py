@@ -6,6 +6,7 @@
     links/           one PEFT adapter folder per level
     checkpoints/     those of the level under way
     log.jsonl        one line per step
+    calibration.json temperatures and thresholds fitted on dev, where `gsa calibrate` was run
     predictions/     level-K/DATASET-SPLIT.parquet, and SHA256SUMS
     results.jsonl    one line per measured number
 
@@ -63,6 +64,11 @@ class RunFolder:
     def chain_file(self) -> Path:
         """Base and links with their checksums, JSON with a checksum; it makes the folder a run."""
         return self.root / "chain.json"
+
+    @property
+    def calibration_file(self) -> Path:
+        """Temperatures and thresholds of the chain, JSON with a checksum."""
+        return self.root / "calibration.json"
 
     @property
     def links_folder(self) -> Path:

@@ -10,6 +10,7 @@ from rich.table import Table
 from gsa.progress import duration
 
 if TYPE_CHECKING:
+    from gsa.chain.calibration import Calibration
     from gsa.datasets.dataset import Dataset
     from gsa.prediction.preview import PromptPreview
     from gsa.recipes.schema import Recipe
@@ -40,6 +41,15 @@ def catalogue(datasets: Mapping[str, "Dataset"], root: Path) -> list[list[str]]:
         level, labels = str(dataset.task.level), str(len(dataset.task.labels))
         rows.append([name, level, labels, ", ".join(dataset.protocols), dataset.licence, present])
     return rows
+
+
+def calibration(fitted: "Calibration") -> str:
+    """Return what `gsa calibrate` fitted: a temperature or the thresholds of each task and label list."""
+    rows = [["task and labels", "temperature", "thresholds"]]
+    rows += [[name, f"{value:.2f}", ""] for name, value in fitted.temperatures.items()]
+    for name, thresholds in fitted.thresholds.items():
+        rows.append([name, "", f"{min(thresholds.values()):.2f} to {max(thresholds.values()):.2f}"])
+    return table(rows)
 
 
 def stats(datasets: Sequence[Mapping[str, Any]]) -> list[list[str]]:

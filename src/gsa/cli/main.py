@@ -122,6 +122,19 @@ def evaluate(
 
 
 @app.command()
+def calibrate(
+    run: RunPath,
+    limit: Annotated[int, typer.Option(min=0, help="Most dev examples per dataset; 0 is all.")] = 1000,
+    quiet: Quiet = False,
+) -> None:
+    """Fit temperatures and thresholds of a run's last level on dev and store them with its chain."""
+    from gsa.cli import format
+    from gsa.evaluation.calibrate import calibrate as fit
+
+    print(format.calibration(fit(run, limit)))
+
+
+@app.command()
 def predict(
     task: Annotated[
         str, typer.Argument(metavar="TASK", help="sentiment, emotion, sarcasm, or one of the run's own.")

@@ -10,7 +10,7 @@ layout, the task and the examples. Otherwise they are computed again.
 import logging
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,12 @@ import numpy as np
 import polars as pl
 
 from gsa.chain.base import load_chain, with_precision
+from gsa.chain.calibration import Calibration, combine
 from gsa.chain.run_folder import RunFolder
 from gsa.data.encoder import Encoder
 from gsa.data.selection import sample_dialogues, yes_or_no_examples
-from gsa.data.types import Example
+from gsa.data.task import Task
+from gsa.data.types import Example, Prediction
 from gsa.errors import InputError, suggest
 from gsa.evaluation import results
 from gsa.evaluation.metrics import Answers, answers_of, majority_class
@@ -40,7 +42,7 @@ from gsa.model.backbone import LoadedModel
 from gsa.model.scoring import score
 from gsa.progress import Progress
 from gsa.recipes.datasets import load_split, load_splits, metrics_of, task_of, training_pool
-from gsa.recipes.schema import DatasetConfig
+from gsa.recipes.schema import DatasetConfig, Recipe
 
 logger = logging.getLogger(__name__)
 SPLITS = ("train", "dev", "test")
@@ -99,7 +101,7 @@ class Evaluator:
             sources = self._sources(datasets, split)
             examples = {source.name: load_split(source, split) for source in sources}
             plan = [
-                _Measurement(level, source, split, _sample(source, examples[source.name], cap))
+                _Measurement(level, source, split, sample_examples(source, examples[source.name], cap))
                 for level, cap in self._caps(levels, limit).items()
                 for source in sources
             ]
@@ -174,7 +176,7 @@ class Evaluator:
         if table is not None:
             progress.resume(len(table))
         else:
-            model = self._load(level)
+            model = self.load(level)
             started = time.monotonic()
             table = self._predict(model, measurement, progress)
             self.predictions.store(*measurement.key, table, fingerprint)
@@ -201,25 +203,27 @@ class Evaluator:
         return table
 
     def _predict(self, model: LoadedModel, measurement: _Measurement, progress: Progress) -> pl.DataFrame:
-        """Return the table of a model's predictions."""
-        task, before = task_of(measurement.source), progress.completed
-        examples, width = measurement.examples, 1
-        if task.multilabel:
-            examples, width = yes_or_no_examples(examples, task), len(task.labels)
-        prompts = Encoder(model.tokenizer, self.recipe.layout, task).encode(examples)
-        predictions = score(
-            model.model,
-            prompts,
-            self.recipe.training.max_row_tokens,
+        """Return the table of a model's predictions, calibrated where the level has a calibration."""
+        task, before, width = task_of(measurement.source), progress.completed, 1
+        width = len(task.labels) if task.multilabel else 1
+        predictions = predict_examples(
+            model,
+            self.recipe,
+            task,
+            measurement.examples,
+            self._calibration(measurement.level),
             lambda n: progress.update(before + n // width),
         )
-        if task.multilabel:
-            p_yes = np.asarray([p.probabilities["yes"] for p in predictions]).reshape(-1, width)
-            return to_table(task, measurement.examples, p_yes)
         probabilities = np.asarray([[p.probabilities[label] for label in task.labels] for p in predictions])
-        return to_table(task, measurement.examples, probabilities, [p.greedy for p in predictions])
+        predicted = [p.label for p in predictions]
+        greedy = None if task.multilabel else [p.greedy for p in predictions]
+        return to_table(task, measurement.examples, probabilities, greedy, predicted)
 
-    def _load(self, level: int) -> LoadedModel:
+    def _calibration(self, level: int) -> Calibration:
+        """Return the calibration of a level, which changes nothing where none was fitted for it."""
+        return Calibration.read(self.root, self.chain.identity(level))
+
+    def load(self, level: int) -> LoadedModel:
         """Return the model of a level; one model is in memory at a time."""
         if self._model is None or self._model[0] != level:
             self._model = None
@@ -228,8 +232,11 @@ class Evaluator:
 
     def _model_digest(self, level: int) -> str:
         """Return a checksum of a level's weights and of how they read a prompt."""
-        layout = self.recipe.layout.model_dump(mode="json")
-        return digest([self.chain.identity(level), self.backbone.precision, layout])
+        parts: list[Any] = [self.chain.identity(level), self.backbone.precision]
+        parts.append(self.recipe.layout.model_dump(mode="json"))
+        if calibration := self._calibration(level):
+            parts.append(calibration.content())
+        return digest(parts)
 
     def _remove_stale_results(self) -> list[Result]:
         """Return the rows of this recipe whose predictions are of the present weights; drop the others."""
@@ -266,6 +273,22 @@ class Evaluator:
         return rows
 
 
-def _sample(source: DatasetConfig, examples: list[Example], cap: int) -> list[Example]:
+def predict_examples(
+    loaded: LoadedModel,
+    recipe: Recipe,
+    task: Task,
+    examples: Sequence[Example],
+    calibration: Calibration,
+    progress: Callable[[int], None] | None = None,
+) -> list[Prediction]:
+    """Return a model's prediction of each example, in order; `progress` gets the number of prompts done."""
+    binary = yes_or_no_examples(examples, task) if task.multilabel else examples
+    prompts = Encoder(loaded.tokenizer, recipe.layout, task).encode(binary)
+    predictions = score(loaded.model, prompts, recipe.training.max_row_tokens, progress)
+    predictions = calibration.apply(task, predictions)
+    return combine(task, predictions, calibration) if task.multilabel else predictions
+
+
+def sample_examples(source: DatasetConfig, examples: list[Example], cap: int) -> list[Example]:
     """Return at most `cap` examples (0 for all), the same of a dataset in every run."""
     return sample_dialogues(examples, cap, zlib.crc32(source.name.encode()))

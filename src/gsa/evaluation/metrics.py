@@ -29,14 +29,14 @@ class Answers:
     """For MOSI and MOSEI with two labels: which gold scores are 0; shape (examples,)."""
     dialogues: NDArray[np.int64] | None = None
     """A number per dialogue, where dialogues are known; shape (examples,)."""
-    thresholds: NDArray[np.float64] | None = None
-    """For a multi-label task: the probability from which each label holds; shape (labels,)."""
+    chosen: NDArray[np.int64] | None = None
+    """For a multi-label task: 1 for each label that is predicted, otherwise 0; shape (examples, labels)."""
 
     @property
     def predicted(self) -> NDArray[np.int64]:
         """Index of the most probable label, or 0 or 1 per label of a multi-label task; shape as `gold`."""
-        if self.thresholds is not None:
-            return (self.probabilities >= self.thresholds).astype(np.int64)
+        if self.chosen is not None:
+            return self.chosen
         return np.asarray(self.probabilities.argmax(1), dtype=np.int64)
 
     @property
@@ -45,27 +45,43 @@ class Answers:
         return bool(np.isin(self.probabilities, (0.0, 1.0)).all())
 
 
-def answers_of(task: Task, gold: Sequence[str], probabilities: NDArray[np.float64]) -> Answers:
+def answers_of(
+    task: Task,
+    gold: Sequence[str],
+    probabilities: NDArray[np.float64],
+    predicted: Sequence[str] | None = None,
+) -> Answers:
     """Return Answers from a dataset's gold labels and probabilities of shape (examples, labels).
 
-    Labels of a multi-label task hold from a probability of 0.5; see `best_thresholds`.
+    `predicted` is, of a multi-label task, the labels of each example; without it they hold from 0.5.
     """
     if task.multilabel:
-        split = [task.split_labels(label) for label in gold]
-        hold = np.asarray([[label in labels for label in task.labels] for labels in split], dtype=np.int64)
-        return Answers(task.labels, hold, probabilities, thresholds=np.full(len(task.labels), 0.5))
+        chosen = (probabilities >= 0.5).astype(np.int64) if predicted is None else _held(task, predicted)
+        return Answers(task.labels, _held(task, gold), probabilities, chosen=chosen)
     indices = np.asarray([task.labels.index(task.canonical_label(label)) for label in gold], dtype=np.int64)
     neutral = np.asarray([label == "neutral" for label in gold]) if "neutral" in task.merged else None
     return Answers(task.labels, indices, probabilities, neutral)
 
 
+def _held(task: Task, joined: Sequence[str]) -> NDArray[np.int64]:
+    """Return 1 for each label that stands in an example's joined labels, otherwise 0."""
+    split = [task.split_labels(labels) for labels in joined]
+    return np.asarray([[label in labels for label in task.labels] for labels in split], dtype=np.int64)
+
+
 def best_thresholds(answers: Answers) -> NDArray[np.float64]:
-    """Return the threshold of each label of a multi-label task with the highest F1, to be chosen on dev."""
+    """Return the threshold of each label of a multi-label task with the highest F1, to be chosen on dev.
+
+    A label that no example has gets 0.5.
+    """
     thresholds = []
     for gold, probabilities in zip(answers.gold.T, answers.probabilities.T, strict=True):
+        if not gold.any():  # no F1 to choose by
+            thresholds.append(0.5)
+            continue
         precision, recall, candidates = precision_recall_curve(gold, probabilities)
         f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
-        thresholds.append(candidates[f1[:-1].argmax()] if gold.any() else 0.5)
+        thresholds.append(candidates[f1[:-1].argmax()])
     return np.asarray(thresholds, dtype=np.float64)
 
 

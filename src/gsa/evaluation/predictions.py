@@ -123,16 +123,18 @@ def to_table(
     examples: Sequence[Example],
     probabilities: NDArray[np.float64],
     greedy: Sequence[str | None] | None = None,
+    predicted: Sequence[str] | None = None,
 ) -> pl.DataFrame:
     """Return a table with one row per example and one probability column per label.
 
-    `probabilities` has the shape (examples, labels); `greedy` is the label that greedy decoding gives.
+    `probabilities` has the shape (examples, labels); `greedy` is the label that greedy decoding gives;
+    `predicted` replaces the most probable label.
     """
     columns: dict[str, list[Any]] = {
         "id": [example.id for example in examples],
         "dialogue": [example.dialogue.id for example in examples],
         "gold": [example.label for example in examples],
-        "predicted": _predicted_labels(task, probabilities),
+        "predicted": list(predicted or _predicted_labels(task, probabilities)),
     }
     if greedy is not None:
         columns["greedy"] = list(greedy)
@@ -159,7 +161,7 @@ def labels_of(table: pl.DataFrame) -> tuple[str, ...]:
 def to_answers(task: Task, table: pl.DataFrame) -> Answers:
     """Return the gold labels and probabilities of a table, with a number per dialogue if it names them."""
     probabilities = table.select([PROBABILITY + label for label in task.labels]).to_numpy()
-    answers = answers_of(task, table["gold"].to_list(), probabilities)
+    answers = answers_of(task, table["gold"].to_list(), probabilities, table["predicted"].to_list())
     if "dialogue" not in table.columns:
         return answers
     numbers = np.unique(table["dialogue"].to_numpy(), return_inverse=True)[1]
@@ -183,6 +185,7 @@ class Predictions:
             gold=answers.gold[rows],
             probabilities=answers.probabilities[rows],
             neutral=None if answers.neutral is None else answers.neutral[rows],
+            chosen=None if answers.chosen is None else answers.chosen[rows],
             dialogues=None if answers.dialogues is None else answers.dialogues[rows],
         )
 
@@ -194,6 +197,7 @@ def concatenate(folds: Sequence[Predictions | None]) -> Predictions | None:
         return None
     parts = [fold.answers for fold in present]
     neutral = [part.neutral for part in parts if part.neutral is not None]
+    chosen = [part.chosen for part in parts if part.chosen is not None]
     offsets = np.cumsum([0, *(len(part.gold) for part in parts)])  # dialogues of two folds are distinct
     dialogues = [
         part.dialogues + offset
@@ -205,6 +209,7 @@ def concatenate(folds: Sequence[Predictions | None]) -> Predictions | None:
         gold=np.concatenate([part.gold for part in parts]),
         probabilities=np.concatenate([part.probabilities for part in parts]),
         neutral=np.concatenate(neutral) if neutral else None,
+        chosen=np.concatenate(chosen) if chosen else None,
         dialogues=np.concatenate(dialogues) if len(dialogues) == len(parts) else None,
     )
     return Predictions(tuple(id for fold in present for id in fold.ids), answers)

@@ -11,6 +11,7 @@ Each has a README.md with the prompts and a script that scores labels.
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from safetensors.torch import load_file, save
 
 from gsa.atomic_io import atomic_path
 from gsa.chain.base import base_name, load_chain, load_config
+from gsa.chain.calibration import Calibration
 from gsa.chain.chain import Chain, Link
 from gsa.chain.link import CONFIG, PREFIX, WEIGHTS, LinkWeights
 from gsa.chain.run_folder import RunFolder
@@ -130,7 +132,10 @@ def _chain(recipe: Recipe, chain: Chain, level: int | None, out: Path) -> None:
         _save(tensors, folder / WEIGHTS)
         shutil.copyfile(source / CONFIG, folder / CONFIG)
         links.append(Link(link.name, link.folder, checksums(folder, (WEIGHTS, CONFIG))))
-    Chain(out, chain.base, tuple(links), chain.recipe).write()
+    exported = Chain(out, chain.base, tuple(links), chain.recipe)
+    exported.write()
+    if calibration := Calibration.read(chain.root, chain.identity(level)):
+        replace(calibration, identity=exported.identity()).write(out)
     RunFolder(out).recipe_file.write_text(recipe.toml(), encoding="utf-8")
     _, tokenizer = load_config(recipe.backbone)
     _readme(recipe, chain, level, "chain", tokenizer, out)

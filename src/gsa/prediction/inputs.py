@@ -1,6 +1,7 @@
 """Users' texts, turns and conversations in Python: to Dialogues and Examples. Imports no torch."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from gsa.data.task import Task
@@ -18,6 +19,23 @@ def example(task: Task, dialogue: Dialogue, target: int = 0) -> Example:
     Examples about one dialogue share the object, so that its turns are read once.
     """
     return Example("", task.name, dialogue, target)
+
+
+def aspect_examples(task: Task, texts: Sequence[Any], aspects: Sequence[Any]) -> list[list[Example]]:
+    """Return an Example of each aspect of each text; those of one text share its Dialogue.
+
+    Raises InputError unless every text has a list of aspects, none of them empty.
+    """
+    if len(texts) != len(aspects):
+        raise InputError(f"found {len(texts)} texts and {len(aspects)} lists of aspects: expected as many")
+    groups = []
+    for number, (text, names) in enumerate(zip(texts, aspects, strict=True), start=1):
+        where = f"input {number}" if len(texts) > 1 else "input"
+        if isinstance(names, str) or not all(isinstance(name, str) and name.strip() for name in names):
+            raise InputError(f"{where}: expected a list of aspects, none of them empty, found {names!r:.60}")
+        sentence = dialogue(text, where)
+        groups.append([replace(example(task, sentence), aspect=name) for name in names])
+    return groups
 
 
 def utterance(turn: Any, where: str) -> Utterance:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from gsa.chain.base import load_base, load_chain, with_precision
+from gsa.chain.calibration import Calibration
 from gsa.chain.run_folder import SHIPPED_NAME, RunFolder
 from gsa.data.layout import Layout
 from gsa.data.task import TASKS
@@ -64,7 +65,11 @@ def _load_run(run: RunFolder, level: int | None, device: str, precision: str) ->
     loaded = load_chain(chain, with_precision(recipe.backbone, precision, device), level, device)
     links = [link.sha256 for link in chain.links[:level]]
     identity = _identity(loaded, links, recipe.layout)
-    return Predictor(loaded, recipe.layout, tasks_of(recipe), recipe.training.max_row_tokens, identity)
+    calibration = Calibration.read(run.root, chain.identity(level))
+    if calibration:
+        identity["calibration"] = calibration.content()
+    max_row_tokens = recipe.training.max_row_tokens
+    return Predictor(loaded, recipe.layout, tasks_of(recipe, level), max_row_tokens, identity, calibration)
 
 
 def _identity(loaded: LoadedModel, links: list[str], layout: Layout) -> dict[str, Any]:

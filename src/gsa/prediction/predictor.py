@@ -9,15 +9,17 @@ from itertools import groupby
 from threading import Lock
 from typing import Any, overload
 
+from gsa.chain.calibration import Calibration, combine
 from gsa.data.encoder import Encoder, Prompt
 from gsa.data.layout import Layout
-from gsa.data.task import EMOTION, SARCASM, SENTIMENT, TASKS, Task
+from gsa.data.selection import yes_or_no_examples
+from gsa.data.task import ASPECT, EMOTION, SARCASM, SENTIMENT, TASKS, Task
 from gsa.data.token_counts import TokenCountCache
 from gsa.data.types import Dialogue, Example, Prediction
 from gsa.errors import InputError, suggest
 from gsa.model.backbone import LoadedModel
 from gsa.model.scoring import score
-from gsa.prediction.inputs import Turn, as_list, dialogue, example, is_many
+from gsa.prediction.inputs import Turn, as_list, aspect_examples, dialogue, example, is_many
 from gsa.trie.packing import MAX_ROW_TOKENS
 
 CHUNK = 1024
@@ -38,6 +40,7 @@ class Predictor:
         tasks: Mapping[str, Task] = TASKS,
         max_row_tokens: int = MAX_ROW_TOKENS,
         identity: Mapping[str, Any] | None = None,
+        calibration: Calibration | None = None,
     ) -> None:
         """Wrap a loaded model; `gsa.load` does it for a run, a model folder or a Hugging Face id."""
         self.layout = layout
@@ -51,6 +54,8 @@ class Predictor:
         """The transformers model; not to be changed."""
         self.tokenizer = loaded.tokenizer
         """Its tokenizer; not to be changed."""
+        self.calibration = calibration or Calibration()
+        """Temperatures and thresholds that were fitted on dev sets with these weights."""
         self._max_row_tokens = max_row_tokens
         self._encoders: dict[tuple[Any, ...], Encoder] = {}
         self._token_counts = TokenCountCache(self.tokenizer)
@@ -111,6 +116,28 @@ class Predictor:
         """
         return self.classify(SARCASM.name, conversation, labels)
 
+    @overload
+    def aspects(  # type: ignore[overload-overlap]
+        self, text: str, aspects: Sequence[str], labels: Sequence[str] = ()
+    ) -> list[Prediction]: ...
+    @overload
+    def aspects(
+        self, text: Sequence[str], aspects: Sequence[Sequence[str]], labels: Sequence[str] = ()
+    ) -> list[list[Prediction]]: ...
+    def aspects(self, text: Any, aspects: Any, labels: Sequence[str] = ()) -> Any:
+        """Return the polarity of each aspect in a text, in order; the text is read once for all of them.
+
+        A list of texts takes a list of aspects for each and gives a list of lists. Raises InputError for an
+        empty text or aspect, and for aspects that are no list.
+        """
+        task = self.task(self.tasks.get(ASPECT.name, ASPECT), labels)
+        many = not isinstance(text, str)
+        texts, lists = (as_list(text), as_list(aspects)) if many else ([text], [aspects])
+        examples = aspect_examples(task, texts, lists)
+        predictions = iter(self.predict([one for group in examples for one in group], task))
+        by_text = [[next(predictions) for _ in group] for group in examples]
+        return by_text if many else by_text[0]
+
     def classify(
         self,
         task: str | Task,
@@ -164,7 +191,8 @@ class Predictor:
         """Return one Prediction an example, in order.
 
         `tasks` is one task for all examples, or one an example. Examples of one task share its instruction,
-        those of one Dialogue object its turns. `progress` is called with the number of examples done.
+        those of one Dialogue object its turns. Of a multi-label task all labels that hold are one label, with
+        commas between. `progress` is called with the number of examples done.
         """
         task_of = [tasks] * len(examples) if isinstance(tasks, Task) else list(tasks)
         keys = {id(task): _key(task) for task in task_of}
@@ -172,20 +200,32 @@ class Predictor:
         predictions: dict[int, Prediction] = {}
         for start in range(0, len(order), CHUNK):
             chunk = order[start : start + CHUNK]
-            with self._lock:
-                prompts = self._encode([examples[i] for i in chunk], [task_of[i] for i in chunk])
-                done = (lambda count: progress(start + count)) if progress else None  # noqa: B023
-                answers = score(self.model, prompts, self._max_row_tokens, done)
+            done = (lambda count: progress(start + count)) if progress else None  # noqa: B023
+            answers = self._score([examples[i] for i in chunk], [task_of[i] for i in chunk], done)
             predictions.update(zip(chunk, answers, strict=True))
         return [predictions[i] for i in range(len(examples))]
 
-    def _encode(self, examples: Sequence[Example], tasks: Sequence[Task]) -> list[Prompt]:
-        """Return the prompts of examples that are grouped by task."""
+    def _score(
+        self, examples: Sequence[Example], tasks: Sequence[Task], progress: Callable[[int], None] | None
+    ) -> list[Prediction]:
+        """Return the predictions of examples that are grouped by task, calibrated."""
         prompts: list[Prompt] = []
-        for _, pairs in groupby(zip(examples, tasks, strict=True), key=lambda pair: _key(pair[1])):
-            group = list(pairs)
-            prompts += self._encoder(group[0][1]).encode([one for one, _ in group])
-        return prompts
+        groups: list[tuple[Task, int]] = []
+        with self._lock:
+            for _, pairs in groupby(zip(examples, tasks, strict=True), key=lambda pair: _key(pair[1])):
+                group = list(pairs)
+                task, members = group[0][1], [one for one, _ in group]
+                binary = yes_or_no_examples(members, task) if task.multilabel else members
+                prompts += self._encoder(task).encode(binary)
+                groups.append((task, len(binary)))
+            per_prompt = len(examples) / len(prompts)
+            done = (lambda count: progress(int(count * per_prompt))) if progress else None
+            answers = score(self.model, prompts, self._max_row_tokens, done)
+        predictions: list[Prediction] = []
+        for task, count in groups:
+            own, answers = self.calibration.apply(task, answers[:count]), answers[count:]
+            predictions += combine(task, own, self.calibration) if task.multilabel else own
+        return predictions
 
     def _encoder(self, task: Task) -> Encoder:
         key = _key(task)
@@ -207,7 +247,8 @@ def _grouped(examples: Sequence[Example], keys: Sequence[tuple[Any, ...]]) -> li
 
 
 def _key(task: Task) -> tuple[Any, ...]:
-    return task.name, task.instruction, task.labels, tuple(sorted(task.words.items())), task.context
+    words = tuple(sorted(task.words.items()))
+    return task.name, task.instruction, task.labels, words, task.context, task.about, task.multilabel
 
 
 def _dialogues(conversations: Sequence[Any], many: bool) -> list[Dialogue]:

@@ -36,13 +36,15 @@ def task_of(config: DatasetConfig) -> Task:
     return task.with_labels(*config.labels)
 
 
-def tasks_of(recipe: Recipe) -> dict[str, Task]:
+def tasks_of(recipe: Recipe, level: int | None = None) -> dict[str, Task]:
     """Return the tasks that a recipe tunes, and those of the paper that it does not, by name.
 
-    If the datasets of a task have different label lists, the paper's list is taken where it is among them
-    (for emotion MELD's seven labels), otherwise that of the first dataset. Levels share it to be comparable.
+    `level` is how many levels count; None or 0 is all. If the datasets of a task have different label lists,
+    the paper's list is taken where it is among them (for emotion MELD's seven labels), otherwise that of the
+    first dataset. Levels share it to be comparable.
     """
     candidates: dict[str, list[Task]] = {}
+    recipe = recipe.model_copy(update={"levels": recipe.levels[:level] or recipe.levels})
     for config in recipe.datasets:
         task = task_of(config)
         candidates.setdefault(task.name, []).append(task)

@@ -1,0 +1,89 @@
+"""Fits a chain's calibration on dev sets: a run in, temperatures and thresholds out, stored with the chain.
+
+A temperature is fitted for each task and label list on the dev sets of all its datasets, each with the same
+weight, by the negative log-likelihood of the gold labels. The thresholds of a multi-label task are those with
+the best F1 of each label.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+
+from gsa.chain.calibration import Calibration, key
+from gsa.data.task import Task
+from gsa.errors import InputError
+from gsa.evaluation.evaluate import Evaluator, predict_examples, sample_examples
+from gsa.evaluation.metrics import Answers, answers_of, best_thresholds
+from gsa.locking import folder_lock
+from gsa.progress import Progress
+from gsa.recipes.datasets import load_splits, task_of
+
+logger = logging.getLogger(__name__)
+DEFAULT_LIMIT = 1000
+"""Dev examples of a dataset that are read."""
+SMALLEST = 1e-12
+"""Added to probabilities before their logarithm."""
+
+
+def calibrate(root: Path, limit: int = DEFAULT_LIMIT) -> Calibration:
+    """Fit the calibration of a run's last level on at most `limit` dev examples of each dataset and store it.
+
+    A `limit` of 0 is all. Raises InputError where no dataset of the run has a dev split, and for a run that
+    is damaged or that another process evaluates.
+    """
+    evaluator = Evaluator(root)
+    sources = [source for source in evaluator.recipe.datasets if load_splits(source)["dev"]]
+    if not sources:
+        raise InputError(f"run '{root}': expected a dataset with a dev split to calibrate on, found none")
+    examples = {s.name: sample_examples(s, load_splits(s)["dev"], limit) for s in sources}
+    answers: dict[str, list[Answers]] = defaultdict(list)
+    multilabel: dict[str, Task] = {}
+    level = len(evaluator.chain.links)
+    with folder_lock(root, "eval"), Progress("calibrate", sum(map(len, examples.values())), "targets") as bar:
+        model = evaluator.load(level)
+        for source in sources:
+            task = task_of(source)
+            if task.multilabel:
+                multilabel[key(task)] = task
+            dev = examples[source.name]
+            predictions = predict_examples(model, evaluator.recipe, task, dev, Calibration())
+            p = np.asarray([[one.probabilities[label] for label in task.labels] for one in predictions])
+            answers[key(task)].append(answers_of(task, [str(e.label) for e in dev], p))
+            bar.advance(len(p), source.name)
+        calibration = Calibration(
+            evaluator.chain.identity(level),
+            {name: fit_temperature(many) for name, many in answers.items() if name not in multilabel},
+            {name: _thresholds(task, answers[name]) for name, task in multilabel.items()},
+        )
+        calibration.write(root)
+    return calibration
+
+
+def fit_temperature(datasets: Sequence[Answers]) -> float:
+    """Return the temperature with the lowest mean negative log-likelihood; every dataset weighs the same."""
+
+    def loss(log_temperature: float) -> float:
+        losses = [_negative_log_likelihood(answers, np.exp(-log_temperature)) for answers in datasets]
+        return float(np.mean(losses))
+
+    best = minimize_scalar(loss, bounds=(np.log(0.25), np.log(8.0)), method="bounded")
+    return round(float(np.exp(best.x)), 3)
+
+
+def _negative_log_likelihood(answers: Answers, inverse_temperature: float) -> float:
+    scaled: NDArray[np.float64] = np.log(answers.probabilities + SMALLEST) * inverse_temperature
+    log_sum = np.log(np.exp(scaled - scaled.max(1, keepdims=True)).sum(1)) + scaled.max(1)
+    return float(np.mean(log_sum - scaled[np.arange(len(answers.gold)), answers.gold]))
+
+
+def _thresholds(task: Task, datasets: Sequence[Answers]) -> dict[str, float]:
+    """Return the best threshold of each label over the examples of all datasets."""
+    gold = np.concatenate([answers.gold for answers in datasets])
+    probabilities = np.concatenate([answers.probabilities for answers in datasets])
+    best = best_thresholds(Answers(task.labels, gold, probabilities))
+    return {label: round(float(value), 4) for label, value in zip(task.labels, best, strict=True)}
