@@ -38,7 +38,7 @@ from serving import tiny_random_predictor  # noqa: E402
 PROBE = {"turns": ["They lost my luggage again.", {"speaker": "Desk", "text": "I am so sorry!"}]}
 TOKEN = "s3cret"
 AUTHORIZATION = {"authorization": f"Bearer {TOKEN}"}
-OPERATIONS = 8
+OPERATIONS = 9
 """Methods and paths of the OpenAPI, over which schemathesis spreads its requests."""
 
 

@@ -16,6 +16,7 @@ from gsa.prediction.predictor import Predictor
 from gsa.serving import schemas
 from gsa.serving.app import STATUSES, Service, make_service
 from gsa.serving.limits import Limits
+from gsa.serving.server import allowed_hosts
 from gsa.serving.telemetry import configure_json_logging
 from serving import ControlledPredictor, until
 
@@ -201,7 +202,7 @@ def test_logs_hold_no_text(client: TestClient) -> None:
 
 def test_the_openapi_describes_it_with_examples_that_work(client: TestClient) -> None:
     spec = client.get("/openapi.json").json()
-    assert len([path for path in spec["paths"] if path.startswith("/v1/")]) == 4
+    assert len([path for path in spec["paths"] if path.startswith("/v1/")]) == 5
     tried = 0
     for path, methods in spec["paths"].items():
         if "post" not in methods:
@@ -211,7 +212,7 @@ def test_the_openapi_describes_it_with_examples_that_work(client: TestClient) ->
             assert client.post(path, json=example).status_code == 200
             tried += 1
         assert set(map(str, STATUSES)) <= set(methods["post"]["responses"])
-    assert tried == 8
+    assert tried == 10
     text = json.dumps(spec)
     assert "securitySchemes" not in text
     assert '"default": null' not in text
@@ -233,3 +234,26 @@ def test_a_token_is_asked_for(predictor: ControlledPredictor) -> None:
         assert client.get("/metrics", headers=good).status_code == 200
         assert client.get("/health").status_code == client.get("/ready").status_code == 200
         assert "HTTPBearer" in client.get("/openapi.json").json()["components"]["securitySchemes"]
+
+
+def test_aspects_of_a_text_and_of_texts(client: TestClient, predictor: ControlledPredictor) -> None:
+    both = client.post("/v1/aspect", json={"text": "Fine food.", "aspects": ["food", "service"]}).json()
+    direct = predictor.aspects("Fine food.", ["food", "service"])
+    assert [p["label"] for p in both["predictions"]] == [p.label for p in direct]
+    assert [p["probabilities"] for p in both["predictions"]] == [
+        pytest.approx(p.probabilities, abs=1e-5) for p in direct
+    ]
+    many = client.post("/v1/aspect", json={"texts": ["Fine food.", "Slow."], "aspects": ["food"]}).json()
+    assert [len(of_text) for of_text in many["predictions"]] == [1, 1]
+
+
+def test_a_request_with_a_foreign_host_is_refused(predictor: ControlledPredictor) -> None:
+    service = make_service(predictor, hosts=allowed_hosts("127.0.0.1", ["gsa.example"]))
+    with TestClient(service.app) as client:
+        for host, status in {
+            "localhost:8000": 200, "127.0.0.1": 200, "[::1]:80": 200, "gsa.example": 200,
+            "evil.example": 400, "127.0.0.1.evil.example": 400, "": 400,
+        }.items():  # fmt: skip
+            assert client.get("/health", headers={"host": host}).status_code == status, host
+    assert allowed_hosts("0.0.0.0", []) == ["*"]
+    assert allowed_hosts("10.0.0.7", ["gsa.example"]) == ["gsa.example"]

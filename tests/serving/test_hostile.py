@@ -7,6 +7,7 @@ from collections import Counter
 
 import hostility
 import httpx2
+import pytest
 
 PROBE = {"turns": ["They lost my luggage again.", {"speaker": "Desk", "text": "I am so sorry!"}]}
 
@@ -28,6 +29,19 @@ def test_no_hostile_request_breaks_the_server(serving) -> None:
     assert {200, 400, 404, 405, 413, 415, 422} <= set(seen), seen
     assert seen[422] > 100
     assert server._service.scheduler.alive
+
+
+def test_a_body_that_breaks_http_is_answered_once(serving, caplog: pytest.LogCaptureFixture) -> None:
+    """uvicorn answers a malformed chunk by itself, before the middleware refuses the content type."""
+    (host, port), _ = serving
+    request = (
+        b"POST /v1/sentiment HTTP/1.1\r\nhost: localhost\r\ncontent-type: text/plain\r\n"
+        b"transfer-encoding: chunked\r\n\r\nnot a size\r\n"
+    )
+    assert hostility.send((host, port), request) == [400]
+    metrics = httpx2.get(f"http://{host}:{port}/metrics").text
+    assert 'gsa_requests_total{path="/v1/sentiment",status="400"} 1.0' in metrics
+    assert not [record for record in caplog.records if record.exc_info]
 
 
 def test_the_requests_are_many_and_the_same_again() -> None:

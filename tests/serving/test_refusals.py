@@ -46,6 +46,10 @@ REFUSED = [
     (422, "classify", {"task": "sentiment", "turns": ["a"]}, "reads sentences: expected text or texts"),
     (422, "classify", {**OWN, "instruction": long(1001), "text": "a"}, "instruction: String should"),
     (422, "classify", {"task": long(101), "text": "a"}, "task: String should have at most 100"),
+    (422, "aspect", {"text": "a"}, "body.aspects: Field required"),
+    (422, "aspect", {"text": "a", "aspects": []}, "body.aspects: List should have at least 1 item"),
+    (422, "aspect", {"text": "a", "aspects": ["food", " "]}, "aspects.1: expected a text, found an empty"),
+    (422, "aspect", {"turns": ["a"], "aspects": ["food"]}, "body.turns: Extra inputs are not permitted"),
     (422, "classify", {"text": "a"}, "body.task: Field required"),
     (422, "classify", {**OWN, "text": "a", "context": 1}, "body.context: Input should be a valid boolean"),
 ]  # fmt: skip

@@ -199,15 +199,19 @@ def serve(
     limit: Annotated[
         list[str] | None, typer.Option(metavar="NAME=NUMBER", help="Change a limit (docs/serving.md).")
     ] = None,
+    allowed_host: Annotated[
+        list[str] | None,
+        typer.Option(help="Host name to answer to beside the loopback names; repeatable, * is any."),
+    ] = None,
     page: Annotated[bool, typer.Option(help="Serve the web page at /; needs the extra `web`.")] = True,
     quiet: Quiet = False,
 ) -> None:
-    """Serve over HTTP until stopped: the web page, /v1/sentiment, /v1/emotion, /v1/sarcasm, /v1/classify."""
+    """Serve over HTTP until stopped: the web page, and /v1/sentiment, emotion, sarcasm, aspect, classify."""
     from importlib.util import find_spec
 
     from gsa.serving import server
 
-    options = server.Options(model, level, precision, host, port, token_file, limit or [])
+    options = server.Options(model, level, precision, host, port, token_file, limit or [], allowed_host or [])
     server.serve(options, _make_page if page and find_spec("gradio") else None)
 
 

@@ -6,7 +6,7 @@ In: a Predictor and Limits. Out: an ASGI application for uvicorn or a test's cli
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +17,10 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from fastapi.security import HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from gsa import __version__
-from gsa.data.task import EMOTION, SARCASM, SENTIMENT
+from gsa.data.task import ASPECT, EMOTION, SARCASM, SENTIMENT
 from gsa.data.types import Prediction
 from gsa.errors import InputError
 from gsa.serving.limits import Limits
@@ -34,6 +35,7 @@ from gsa.serving.scheduler import (
     predict_groups,
 )
 from gsa.serving.schemas import (
+    AspectRequest,
     ClassifyRequest,
     ConversationRequest,
     ErrorResponse,
@@ -57,7 +59,7 @@ NO_PAGE = (
     "the API is described at /openapi.json"
 )
 PATHS = {
-    "/", "/v1/sentiment", "/v1/emotion", "/v1/sarcasm", "/v1/classify",
+    "/", "/v1/sentiment", "/v1/emotion", "/v1/sarcasm", "/v1/aspect", "/v1/classify",
     "/health", "/ready", "/metrics", "/docs", "/openapi.json",
 }  # fmt: skip
 STATUSES = {
@@ -95,11 +97,16 @@ class Service:
 
 
 def make_service(
-    predictor: "Predictor", limits: Limits | None = None, token: str = "", page: Page | None = None
+    predictor: "Predictor",
+    limits: Limits | None = None,
+    token: str = "",
+    page: Page | None = None,
+    hosts: Sequence[str] = ("*",),
 ) -> Service:
     """Return the application and its scheduler, which starts and ends with the application's lifespan.
 
-    `token` is what clients must bring; empty lets everyone in. `page` is the web page at `/`.
+    `token` is what clients must bring; empty lets everyone in. `page` is the web page at `/`. Requests whose
+    header Host is none of `hosts` get a 400.
     """
     limits = limits or Limits()
     predict = page.predict if page else lambda groups: predict_groups(predictor, groups)
@@ -127,6 +134,7 @@ def make_service(
     app.add_middleware(
         RequestMiddleware, limits=limits, metrics=metrics, paths=PATHS, token=token, page=mounted
     )
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False)
     _add_error_handlers(app)
     # In the OpenAPI only: the middleware checks the token before a body is read.
     security = [Depends(HTTPBearer(auto_error=False))] if token else []
@@ -163,6 +171,11 @@ def _label_routes(predictor: "Predictor", limits: Limits, scheduler: Scheduler) 
     async def sarcasm(http: fastapi.Request, body: ConversationRequest) -> Response:
         """Whether the last turn of a conversation, or of each of a list, is sarcastic."""
         return await answer(http, body, SARCASM.name)
+
+    @router.post("/aspect", response_model=TurnLabelsResponse)
+    async def aspect(http: fastapi.Request, body: AspectRequest) -> Response:
+        """Polarity of each aspect of a text, or of each of a list."""
+        return await answer(http, body, ASPECT.name)
 
     @router.post("/classify", response_model=LabelResponse | LabelsResponse)
     async def classify(http: fastapi.Request, body: ClassifyRequest) -> Response:

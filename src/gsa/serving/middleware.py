@@ -6,6 +6,7 @@ and logged without its texts, and an unforeseen exception ends as a 500.
 """
 
 import asyncio
+import contextlib
 import hmac
 import logging
 import time
@@ -13,6 +14,7 @@ import uuid
 from collections.abc import Collection
 from typing import Any
 
+from h11 import LocalProtocolError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -27,6 +29,8 @@ DISCARD = 4 * 2**20
 """Bytes beyond the limit that are read and dropped, so that most clients get to see the 413."""
 CLIENT_LEFT = 499
 """Status that is counted where the client left before its answer."""
+MALFORMED = 400
+"""Status that is counted where the body breaks HTTP's rules."""
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 MAX_UPLOADS = 4
 """Files that may arrive at a time; each is held in memory until it is whole."""
@@ -65,14 +69,19 @@ class RequestMiddleware:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers.update({"x-request-id": request_id, **(HEADERS if page else {})})
-            await send(message)
+            try:
+                await send(message)
+            except LocalProtocolError:  # uvicorn has answered a malformed body with 400 by itself
+                status = MALFORMED
+                raise ClientDisconnect from None
 
         async def refuse(error: HTTPException) -> None:
             if not status:
                 response = JSONResponse(
                     {"error": error.detail, "id": request_id}, error.status_code, error.headers
                 )
-                await response(scope, receive, send_with_id)
+                with contextlib.suppress(ClientDisconnect):
+                    await response(scope, receive, send_with_id)
 
         try:
             if page:

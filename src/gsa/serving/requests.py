@@ -1,15 +1,23 @@
 """From a request's body to the queries that the model answers, and from its Predictions to JSON."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from gsa.data.task import ASPECT
 from gsa.data.types import Prediction, Utterance
 from gsa.errors import InputError
 from gsa.prediction.inputs import dialogue, example
 from gsa.serving.limits import Limits
 from gsa.serving.scheduler import QueryGroup
-from gsa.serving.schemas import ClassifyRequest, ConversationRequest, SentenceRequest, Turn, as_json
+from gsa.serving.schemas import (
+    AspectRequest,
+    ClassifyRequest,
+    ConversationRequest,
+    SentenceRequest,
+    Turn,
+    as_json,
+)
 
 if TYPE_CHECKING:
     from gsa.prediction.predictor import Predictor
@@ -25,13 +33,13 @@ class ParsedRequest:
     """One for each text or conversation."""
     many: bool
     """Whether a list was given, so that a list is expected."""
-    every_turn: bool
-    """Whether every turn is labelled, or the last one only."""
+    listed: bool
+    """Whether an input has a list of labels, one for each turn or aspect, rather than one label."""
 
     def json(self, predictions: Sequence[Sequence[Prediction]]) -> dict[str, Any]:
         """Return the answer's body from the Predictions of each group."""
         rows = [[as_json(prediction) for prediction in group] for group in predictions]
-        if self.every_turn:
+        if self.listed:
             return {"predictions": rows if self.many else rows[0]}
         return {"predictions": [row[0] for row in rows]} if self.many else rows[0][0]
 
@@ -43,8 +51,13 @@ def parse_request(
 
     Raises InputError for what the predictor would refuse and for more than the queue may hold.
     """
+    aspects = body.aspects if isinstance(body, AspectRequest) else []
     if isinstance(body, ClassifyRequest):
         task = predictor.task(body.task, body.labels, body.instruction, body.context)
+        if task.about and not task.multilabel:
+            raise InputError(f"task '{task.name}' reads aspects: expected a request to /v1/aspect")
+    elif aspects:
+        task = predictor.task(predictor.tasks.get(task_name, ASPECT), body.labels)
     else:
         task = predictor.task(task_name, body.labels)
     key = body.input_key()
@@ -57,10 +70,14 @@ def parse_request(
         conversation = dialogue(_turns(item), f"{key} {number}" if many else key)
         last = len(conversation.turns) - 1
         targets = range(0 if every_turn else last, last + 1)
-        groups.append(QueryGroup(task, [example(task, conversation, target) for target in targets]))
-    _check_size("labels to predict", sum(map(len, groups)), limits.waiting)
+        examples = [example(task, conversation, target) for target in targets]
+        if aspects:
+            examples = [replace(examples[0], aspect=aspect) for aspect in aspects]
+        groups.append(QueryGroup(task, examples))
+    answers = len(task.labels) if task.multilabel else 1
+    _check_size("labels to predict", answers * sum(map(len, groups)), limits.waiting)
     _check_size("bytes to read", sum(group.size for group in groups), limits.waiting_bytes)
-    return ParsedRequest(groups, many, every_turn)
+    return ParsedRequest(groups, many, every_turn or bool(aspects))
 
 
 def _turns(item: Any) -> Any:

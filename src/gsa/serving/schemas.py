@@ -54,6 +54,12 @@ def _readable(text: str) -> str:
     return text
 
 
+def _not_empty(text: str) -> str:
+    if not text.strip():
+        raise ValueError("expected a text, found an empty one")
+    return text
+
+
 class _Object(BaseModel):
     """An object of a request; unknown keys are refused."""
 
@@ -69,6 +75,7 @@ class _Object(BaseModel):
 
 Text = Annotated[str, StringConstraints(max_length=MAX_TEXT), AfterValidator(_readable)]
 Label = Annotated[str, StringConstraints(max_length=MAX_LABEL), AfterValidator(_readable)]
+Aspect = Annotated[Label, AfterValidator(_not_empty)]
 Instruction = Annotated[str, StringConstraints(max_length=MAX_INSTRUCTION), AfterValidator(_readable)]
 
 
@@ -123,6 +130,21 @@ class SentenceRequest(_Request):
 
     text: Text = ABSENT
     texts: Texts = ABSENT
+
+
+class AspectRequest(SentenceRequest):
+    """Aspects of a text, or of each of many; a text is read once for all of its aspects."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"text": "The food was great, the service slow.", "aspects": ["food", "service"]},
+                {"texts": ["Great food.", "Slow service."], "aspects": ["food", "service"]},
+            ]
+        }
+    )
+
+    aspects: Annotated[list[Aspect], Field(min_length=1, max_length=MAX_LABELS), FailFast()]
 
 
 class ConversationRequest(_Request):
@@ -189,7 +211,9 @@ class LabelResponse(BaseModel):
     )
 
     label: str
-    probabilities: dict[str, float] = Field(description="Probability of each label; they sum to 1.")
+    probabilities: dict[str, float] = Field(
+        description="Of each label. They sum to 1, unless several labels may hold."
+    )
     truncated: Truncation
 
 
@@ -200,7 +224,7 @@ class LabelsResponse(BaseModel):
 
 
 class TurnLabelsResponse(BaseModel):
-    """One label for each turn; of many conversations a list for each."""
+    """One label for each turn or aspect; of many conversations or texts a list for each."""
 
     predictions: list[LabelResponse] | list[list[LabelResponse]]
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gsa.serving.page import PageFactory
 
 REQUIRED = ("fastapi", "uvicorn", "prometheus_client")
+LOOPBACK = ("localhost", "127.0.0.1", "::1", "[::1]")
 TOKEN_VARIABLE = "GSA_TOKEN"
 """Environment variable of the token."""
 
@@ -37,6 +38,8 @@ class Options:
     token_file: Path | None = None
     limits: Sequence[str] = ()
     """Each ``NAME=NUMBER``."""
+    allowed_hosts: Sequence[str] = ()
+    """Host names beside those of a loopback address; ``*`` is any."""
 
 
 def serve(options: Options, make_page: "PageFactory | None" = None) -> None:
@@ -138,4 +141,17 @@ def _run(
     if not token and not ipaddress.ip_address(host).is_loopback:
         log("no token: whoever reaches this address is answered", logging.WARNING, address=address)
     page = make_page(predictor, options.model, options.level) if make_page else None
-    Server(make_service(predictor, limits, token, page), limits.drain, announce).run(sockets=[listener])
+    hosts = allowed_hosts(host, options.allowed_hosts)
+    service = make_service(predictor, limits, token, page, hosts)
+    Server(service, limits.drain, announce).run(sockets=[listener])
+
+
+def allowed_hosts(address: str, more: Sequence[str]) -> list[str]:
+    """Return the host names that requests may have, ``*`` for any.
+
+    A loopback server answers to its loopback names alone: a web site whose name is made to lead here (DNS
+    rebinding) is refused. Elsewhere, where the names are unknown, it is `more`, or any if there are none.
+    """
+    if ipaddress.ip_address(address).is_loopback:
+        return [*LOOPBACK, address, *more]
+    return list(more) or ["*"]
