@@ -320,3 +320,10 @@ def test_a_task_of_several_labels_gives_all_that_hold(plain: Predictor) -> None:
     mixed = plain.predict([*examples, *examples], [task] * 3 + [SENTIMENT] * 3)
     assert all(close(a, b) for a, b in zip(mixed[:3], plain.classify(task, TEXTS), strict=True))
     assert all(close(a, b) for a, b in zip(mixed[3:], plain.sentiment(TEXTS), strict=True))
+
+
+def test_a_text_in_another_language_is_marked(plain: Predictor) -> None:
+    german, english = plain.sentiment(
+        ["Die Rechnung ist am Freitag fällig.", "The invoice is due on Friday."]
+    )
+    assert (german.language, english.language) == ("de", "")

@@ -33,6 +33,7 @@ def as_json(predictions: Any) -> Any:
         "label": predictions.label,
         "probabilities": dict(predictions.probabilities),
         "truncated": {"turns": predictions.truncated.turns, "words": predictions.truncated.words},
+        "language": predictions.language,
     }
 
 
@@ -41,6 +42,7 @@ def as_json(predictions: Any) -> Any:
     [
         ("sentiment", {"text": TEXTS[0]}, lambda m: m.sentiment(TEXTS[0])),
         ("sentiment", {"texts": TEXTS}, lambda m: m.sentiment(TEXTS)),
+        ("sentiment", {"text": "Ужасный сервис"}, lambda m: m.sentiment("Ужасный сервис")),
         ("sentiment", {"text": "So.", "labels": ["a", "b"]}, lambda m: m.sentiment("So.", ["a", "b"])),
         ("emotion", {"turns": TALK}, lambda m: m.emotions(TALK)),
         ("emotion", {"turns": ["Oh no.", TALK[0]]}, lambda m: m.emotions(["Oh no.", TALK[0]])),

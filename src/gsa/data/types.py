@@ -78,6 +78,9 @@ class Prediction:
     """Of every label of the task, in its order; they sum to 1."""
     truncated: Truncated = Truncated()
     """What the model did not read."""
+    language: str = ""
+    """ISO 639-1 code of the text's language where it is plainly not English, which the shipped model reads;
+    empty for English, for a text too short to tell, and without the extra `language`."""
     greedy: str | None = field(default=None, repr=False, compare=False)
     """The label that greedy decoding over the whole vocabulary gives (section 5.3), if it gives one."""
 

@@ -20,6 +20,7 @@ from gsa.errors import InputError, suggest
 from gsa.model.backbone import LoadedModel
 from gsa.model.scoring import score
 from gsa.prediction.inputs import Turn, as_list, aspect_examples, dialogue, example, is_many
+from gsa.prediction.language import foreign_language
 from gsa.trie.packing import MAX_ROW_TOKENS
 
 CHUNK = 1024
@@ -225,7 +226,10 @@ class Predictor:
         for task, count in groups:
             own, answers = self.calibration.apply(task, answers[:count]), answers[count:]
             predictions += combine(task, own, self.calibration) if task.multilabel else own
-        return predictions
+        return [
+            replace(prediction, language=foreign_language(one.utterance.text))
+            for prediction, one in zip(predictions, examples, strict=True)
+        ]
 
     def _encoder(self, task: Task) -> Encoder:
         key = _key(task)

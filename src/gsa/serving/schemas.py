@@ -205,6 +205,7 @@ class LabelResponse(BaseModel):
                     "label": "negative",
                     "probabilities": {"negative": 0.87, "neutral": 0.09, "positive": 0.04},
                     "truncated": {"turns": 0, "words": 0},
+                    "language": "",
                 }
             ]
         }
@@ -215,6 +216,10 @@ class LabelResponse(BaseModel):
         description="Of each label. They sum to 1, unless several labels may hold."
     )
     truncated: Truncation
+    language: str = Field(
+        description="ISO 639-1 code where the text is plainly not English, otherwise empty; always empty "
+        "without the extra `language`."
+    )
 
 
 class LabelsResponse(BaseModel):
@@ -254,4 +259,5 @@ def as_json(prediction: Prediction) -> dict[str, Any]:
         "label": prediction.label,
         "probabilities": dict(prediction.probabilities),
         "truncated": truncated,
+        "language": prediction.language,
     }

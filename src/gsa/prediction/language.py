@@ -1,0 +1,40 @@
+"""The language of a text, where it is plainly not English, by py3langid (the extra `language`).
+
+GSA-135M and its benchmark are English. A label of a text in another language is a guess, so its prediction
+says which language it seems to be.
+"""
+
+from functools import cache
+from typing import Any
+
+SURE = 0.3
+"""Smallest probability of another language that counts as plain."""
+ENGLISH = 0.02
+"""Largest probability of English beside it."""
+
+NO_LANGUAGE = "zxx"
+"""py3langid's code of emoji and symbols."""
+
+
+@cache
+def _identifier() -> Any:
+    """Return py3langid's model, None without the extra."""
+    try:
+        from py3langid.langid import MODEL_FILE, LanguageIdentifier
+    except ImportError:
+        return None
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+
+
+def foreign_language(text: str) -> str:
+    """Return the ISO 639-1 code of a text's language if it is plainly not English, otherwise ``""``.
+
+    Words too short to tell, emoji and mixed texts give ``""``, and so does every text without the extra.
+    """
+    identifier = _identifier()
+    if identifier is None:
+        return ""
+    ranked = identifier.rank(text)
+    (language, probability), english = ranked[0], dict(ranked)["en"]
+    plain = language not in ("en", NO_LANGUAGE) and probability >= SURE and english < ENGLISH
+    return str(language) if plain else ""
