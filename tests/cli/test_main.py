@@ -93,6 +93,13 @@ def test_tune_and_eval_from_the_shell(run, recipe_file: Path, tmp_path: Path) ->
     code, out, _ = run("eval", root, "--level", 3, "--dataset", "sampler-emotion", "--limit", 5, "--json")
     rows = [json.loads(line) for line in out.splitlines()]
     assert {"run", "seed", "level", "dataset", "split", "metric", "value", "n", "precision"} == set(rows[0])
+    out_folder = tmp_path / "out"
+    code, out, _ = run(
+        "eval", root, "--dataset", "robustness-sarcasm", "--limit", 3, "--examples", 1, "--out", out_folder
+    )
+    assert code == 0
+    assert "robustness-sarcasm" in out
+    assert f"results and predictions are in {out_folder}" in out
 
 
 def test_report_from_the_shell(run, tmp_path: Path) -> None:
@@ -243,7 +250,7 @@ def test_a_disk_that_fails_is_one_sentence(run, recipe_file: Path, tmp_path: Pat
     [
         (["tune", "nowhere.toml"], "recipe 'nowhere.toml' does not exist"),
         (["eval", "nowhere"], "run 'nowhere' does not exist"),
-        (["eval", "gsa-135m"], "the shipped model's folder is never written to: expected a run, or"),
+        (["eval", "gsa-135m", "--dataset", "mled"], "dataset 'mled' (did you mean 'meld'?): expected a name"),
         (["eval", "nowhere", "--split", "trian"], "run 'nowhere' does not exist"),
         (["show", "meldd"], "did you mean 'meld'"),
         (["show", "meld", "--split", "tset"], "--split 'tset': expected one of"),

@@ -9,7 +9,6 @@ import typer
 from gsa import __version__
 from gsa.cli.data import data
 from gsa.cli.options import (
-    Datasets,
     Json,
     Level,
     Model,
@@ -92,11 +91,31 @@ def tune(
 
 @app.command(name="eval")
 def evaluate(
-    run: RunPath,
-    level: Annotated[
-        list[int] | None, typer.Option(help="Links to apply, 0 is untuned; all levels if not given.")
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[MODEL]", help="Run, model folder or Hugging Face id; the shipped one if not given."
+        ),
     ] = None,
-    dataset: Datasets = None,
+    level: Annotated[
+        list[int] | None,
+        typer.Option(
+            help="Links to apply, 0 is untuned; default: all of a run on its own datasets, else the last."
+        ),
+    ] = None,
+    dataset: Annotated[
+        list[str] | None,
+        typer.Option(help="Only these: names of `gsa data list`, or folders; default: all of the recipe."),
+    ] = None,
+    task: Annotated[str, typer.Option(help="Of a folder: a task of the model, or a new one.")] = "",
+    labels: Annotated[str, typer.Option(help="Of a folder: labels, separated by commas.")] = "",
+    instruction: Annotated[str, typer.Option(help="Of a folder: instruction of a new task.")] = "",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of results; default: the run, or runs/eval/NAME for other models or datasets."
+        ),
+    ] = None,
     split: Annotated[str, typer.Option(help="train, dev or test; the recipe's if not given.")] = "",
     limit: Annotated[int | None, typer.Option(min=0, help="Most examples per dataset; 0 is all.")] = None,
     precision: RecipePrecision = "",
@@ -105,13 +124,14 @@ def evaluate(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Evaluate a run: scores, the forgetting matrix, predictions stored as Parquet."""
+    """Evaluate any model: scores, the forgetting matrix, predictions stored as Parquet."""
     from gsa.cli import format
-    from gsa.evaluation.evaluate import Evaluator
     from gsa.evaluation.results import to_json_lines
+    from gsa.evaluation.sources import FolderTask, make_evaluator
 
-    evaluator = Evaluator(run, precision)
-    rows = evaluator.evaluate(level, dataset or [], split, limit, overwrite)
+    own = FolderTask(task, [label.strip() for label in labels.split(",")] if labels else [], instruction)
+    evaluator, names = make_evaluator(model, dataset or [], out, precision, own)
+    rows = evaluator.evaluate(level, names, split, limit, overwrite)
     if as_json:
         print(to_json_lines(rows))
         return
@@ -119,6 +139,8 @@ def evaluate(
     print(format.table(evaluator.forgetting_matrix(rows), title))
     if examples:
         print(format.predictions(evaluator.sample_predictions(rows[0].split, examples)))
+    if not evaluator.in_run:
+        print(f"results and predictions are in {evaluator.root}")
 
 
 @app.command()

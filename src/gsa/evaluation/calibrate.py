@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 from gsa.chain.calibration import Calibration, key
+from gsa.chain.chain import Chain
 from gsa.data.task import Task
 from gsa.errors import InputError
 from gsa.evaluation.evaluate import Evaluator, predict_examples, sample_examples
@@ -37,13 +38,13 @@ def calibrate(root: Path, limit: int = DEFAULT_LIMIT) -> Calibration:
     is damaged or that another process evaluates.
     """
     evaluator = Evaluator(root)
-    sources = [source for source in evaluator.recipe.datasets if load_splits(source)["dev"]]
+    sources = [source for source in evaluator.datasets.values() if load_splits(source)["dev"]]
     if not sources:
         raise InputError(f"run '{root}': expected a dataset with a dev split to calibrate on, found none")
     examples = {s.name: sample_examples(s, load_splits(s)["dev"], limit) for s in sources}
     answers: dict[str, list[Answers]] = defaultdict(list)
     multilabel: dict[str, Task] = {}
-    level = len(evaluator.chain.links)
+    level = evaluator.model.last_level
     with folder_lock(root, "eval"), Progress("calibrate", sum(map(len, examples.values())), "targets") as bar:
         model = evaluator.load(level)
         for source in sources:
@@ -51,12 +52,12 @@ def calibrate(root: Path, limit: int = DEFAULT_LIMIT) -> Calibration:
             if task.multilabel:
                 multilabel[key(task)] = task
             dev = examples[source.name]
-            predictions = predict_examples(model, evaluator.recipe, task, dev, Calibration())
+            predictions = predict_examples(model, evaluator.model, task, dev, Calibration())
             p = np.asarray([[one.probabilities[label] for label in task.labels] for one in predictions])
             answers[key(task)].append(answers_of(task, [str(e.label) for e in dev], p))
             bar.advance(len(p), source.name)
         calibration = Calibration(
-            evaluator.chain.identity(level),
+            Chain.read(root).identity(level),
             {name: fit_temperature(many) for name, many in answers.items() if name not in multilabel},
             {name: _thresholds(task, answers[name]) for name, task in multilabel.items()},
         )

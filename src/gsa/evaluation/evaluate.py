@@ -1,7 +1,10 @@
-"""Evaluation of a run: each level's model on each dataset; predictions and results are kept in the run.
+"""Evaluation of a model: each level on each dataset; predictions and results are kept in a folder.
 
-    run/predictions/     tables, as `predictions` keeps them
-    run/results.jsonl    one row per number
+    FOLDER/predictions/     tables, as `predictions` keeps them
+    FOLDER/results.jsonl    one row per number
+
+A run is evaluated in its own folder on the datasets of its recipe. Any other model, and a run on any other
+dataset, has a folder of results (`sources.make_evaluator`).
 
 Predictions are kept as long as what they were computed from is the same: the weights of the level, the
 layout, the task and the examples. Otherwise they are computed again.
@@ -18,9 +21,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from gsa.chain.base import load_chain, with_precision
 from gsa.chain.calibration import Calibration, combine
-from gsa.chain.run_folder import RunFolder
+from gsa.chain.source import ModelSource
 from gsa.data.encoder import Encoder
 from gsa.data.selection import sample_dialogues, yes_or_no_examples
 from gsa.data.task import Task
@@ -37,12 +39,13 @@ from gsa.evaluation.predictions import (
     to_table,
 )
 from gsa.evaluation.results import MAJORITY, Result, results_of
+from gsa.evaluation.results_folder import check_model, store_recipe
 from gsa.locking import folder_lock
 from gsa.model.backbone import LoadedModel
 from gsa.model.scoring import score
 from gsa.progress import Progress
-from gsa.recipes.datasets import load_split, load_splits, metrics_of, task_of, training_pool
-from gsa.recipes.schema import DatasetConfig, Recipe
+from gsa.recipes.datasets import load_split, load_splits, metrics_of, task_of
+from gsa.recipes.schema import DatasetConfig, Evaluation
 
 logger = logging.getLogger(__name__)
 SPLITS = ("train", "dev", "test")
@@ -64,18 +67,31 @@ class _Measurement:
 
 
 class Evaluator:
-    """Measures the levels of one run and keeps predictions and results in its folder."""
+    """Measures the levels of one model and keeps predictions and results in a folder."""
 
-    def __init__(self, root: Path, precision: str = "") -> None:
-        """Read the run, to be measured in a precision; empty is the recipe's.
+    def __init__(
+        self,
+        root: Path,
+        precision: str = "",
+        model: ModelSource | None = None,
+        datasets: Sequence[DatasetConfig] = (),
+    ) -> None:
+        """Read the run in `root`, or with `model` any other, whose results on `datasets` go to `root`.
 
-        Raises InputError if `root` is not a run or is damaged, or for a precision that cannot be computed.
+        An empty `precision` is the recipe's. Raises InputError if there is no such run, for a damaged one,
+        and for a precision that cannot be computed.
         """
         self.root = root
-        self.recipe, self.chain = RunFolder(root).read()
-        self.backbone = with_precision(self.recipe.backbone, precision)
+        self.model = (model or ModelSource.of_run(root)).with_precision(precision)
+        self.seed = self.model.recipe.seed if self.model.recipe else 0
+        self.options = self.model.recipe.evaluation if self.model.recipe else Evaluation()
+        self.in_run = model is None
+        if self.model.recipe and self.in_run:
+            datasets = self.model.recipe.evaluated_datasets
+        self.datasets = {config.name: config for config in datasets}
         self.predictions = PredictionStore(root)
-        self._model: tuple[int, LoadedModel] | None = None
+        self._loaded: tuple[int, LoadedModel] | None = None
+        self._identity = ""
 
     def evaluate(
         self,
@@ -85,19 +101,22 @@ class Evaluator:
         limit: int | None = None,
         overwrite: bool = False,
     ) -> list[Result]:
-        """Measure the run and return all of its rows of the split.
+        """Measure the model and return all of its rows of the split.
 
-        `levels` None is every level from untuned to last; `datasets` empty is all of the recipe; `split`
-        empty and `limit` None (examples per dataset, 0 for all) are the recipe's. Raises InputError for
-        names and levels that the run does not have, a damaged run, and one that another process evaluates.
+        `levels` None is every level of a run in its folder, the last one of any other model; `datasets` empty
+        is all; `split` empty and `limit` None (examples per dataset, 0 for all) are the recipe's. Raises
+        InputError for names and levels that there are not, a damaged run, a folder with results of another
+        model, and one that another process works in.
         """
-        split = split or self.recipe.evaluation.split
+        split = split or self.options.split
         if split not in SPLITS:
             raise InputError(f"split '{split}': expected train, dev or test")
         for level in levels or ():
-            self.chain.check_level(level)
+            self.model.check_level(level)
         with folder_lock(self.root, "eval"):
             results.read(self.root)  # raises InputError for damaged rows before anything is computed
+            if not self.in_run:
+                check_model(self.root, self.model.name)
             sources = self._sources(datasets, split)
             examples = {source.name: load_split(source, split) for source in sources}
             plan = [
@@ -106,26 +125,31 @@ class Evaluator:
                 for source in sources
             ]
             total = sum(len(measurement.examples) for measurement in plan)
-            with Progress(f"evaluate {self.recipe.name}", total, "targets") as progress:
+            with Progress(f"evaluate {self.model.name}", total, "targets") as progress:
                 for measurement in plan:
                     self._measure(measurement, overwrite, progress)
-            self._model = None
+            self._loaded = None
             for source in sources:
                 self._add_majority(source, split, examples[source.name])
+            if not self.in_run and self.model.chain and self.model.recipe:
+                store_recipe(self.root, self.model.recipe, sources)
             return [row for row in self._remove_stale_results() if row.split == split]
 
     def forgetting_matrix(self, rows: Sequence[Result]) -> list[list[str]]:
-        """Return the table of every dataset's main metric after every level, header first."""
-        metrics = {source.name: metrics_of(source)[0] for source in self.recipe.datasets}
-        titles = {MAJORITY: "majority", 0: "untuned"}
-        titles |= {number: f"after {link.name}" for number, link in enumerate(self.chain.links, 1)}
+        """Return the table of every dataset's main metric after every measured level, header first."""
+        metrics = {name: metrics_of(config)[0] for name, config in self.datasets.items()}
+        links = self.model.chain.links if self.model.chain else ()
+        titles = {MAJORITY: "majority", 0: "untuned" if links else self.model.name}
+        titles |= {number: f"after {link.name}" for number, link in enumerate(links, 1)}
+        measured = {row.level for row in rows}
+        titles = {level: title for level, title in titles.items() if level in measured}
         return results.forgetting_matrix(rows, metrics, titles)
 
     def sample_predictions(self, split: str, count: int) -> list[dict[str, Any]]:
         """Return `count` predictions of the last level per dataset with their texts, spread over it."""
         samples = []
-        for source in self.recipe.datasets:
-            table = self.predictions.load(len(self.chain.links), source.name, split)
+        for source in self.datasets.values():
+            table = self.predictions.load(self.model.last_level, source.name, split)
             if table is None:
                 continue
             texts = {example.id: example.utterance.line() for example in load_split(source, split)}
@@ -142,7 +166,7 @@ class Evaluator:
 
     def _sources(self, datasets: Sequence[str], split: str) -> list[DatasetConfig]:
         """Return the datasets to measure: those that are named, or all that have the split."""
-        known = {source.name: source for source in self.recipe.datasets}
+        known = self.datasets
         for name in datasets:
             if name not in known:
                 raise InputError(
@@ -160,10 +184,14 @@ class Evaluator:
 
     def _caps(self, levels: Sequence[int] | None, limit: int | None) -> dict[int, int]:
         """Return the levels to measure, each with the most examples per dataset; 0 is all."""
-        options, last = self.recipe.evaluation, len(self.chain.links)
-        caps = dict.fromkeys(range(last + 1) if levels is None else levels, options.limit)
+        last = self.model.last_level
         if levels is None:
-            caps |= dict.fromkeys(range(1, last), options.sample)
+            levels = range(last + 1) if self.in_run else [last]
+            caps = {
+                level: self.options.sample if 0 < level < last else self.options.limit for level in levels
+            }
+        else:
+            caps = dict.fromkeys(levels, self.options.limit)
         return caps if limit is None else dict.fromkeys(caps, limit)
 
     def _measure(self, measurement: _Measurement, overwrite: bool, progress: Progress) -> None:
@@ -204,14 +232,14 @@ class Evaluator:
 
     def _predict(self, model: LoadedModel, measurement: _Measurement, progress: Progress) -> pl.DataFrame:
         """Return the table of a model's predictions, calibrated where the level has a calibration."""
-        task, before, width = task_of(measurement.source), progress.completed, 1
+        task, before = task_of(measurement.source), progress.completed
         width = len(task.labels) if task.multilabel else 1
         predictions = predict_examples(
             model,
-            self.recipe,
+            self.model,
             task,
             measurement.examples,
-            self._calibration(measurement.level),
+            self.model.calibration(measurement.level),
             lambda n: progress.update(before + n // width),
         )
         probabilities = np.asarray([[p.probabilities[label] for label in task.labels] for p in predictions])
@@ -219,22 +247,22 @@ class Evaluator:
         greedy = None if task.multilabel else [p.greedy for p in predictions]
         return to_table(task, measurement.examples, probabilities, greedy, predicted)
 
-    def _calibration(self, level: int) -> Calibration:
-        """Return the calibration of a level, which changes nothing where none was fitted for it."""
-        return Calibration.read(self.root, self.chain.identity(level))
-
     def load(self, level: int) -> LoadedModel:
         """Return the model of a level; one model is in memory at a time."""
-        if self._model is None or self._model[0] != level:
-            self._model = None
-            self._model = level, load_chain(self.chain, self.backbone, level)
-        return self._model[1]
+        if self._loaded is None or self._loaded[0] != level:
+            self._loaded = None
+            self._loaded = level, self.model.load(level)
+        return self._loaded[1]
 
     def _model_digest(self, level: int) -> str:
         """Return a checksum of a level's weights and of how they read a prompt."""
-        parts: list[Any] = [self.chain.identity(level), self.backbone.precision]
-        parts.append(self.recipe.layout.model_dump(mode="json"))
-        if calibration := self._calibration(level):
+        layout = self.model.layout.model_dump(mode="json")
+        if self.model.chain:
+            identity = self.model.chain.identity(level)
+        else:
+            identity = self._identity = self._identity or self.load(level).identity
+        parts = [identity, self.model.backbone.precision, layout]
+        if calibration := self.model.calibration(level):
             parts.append(calibration.content())
         return digest(parts)
 
@@ -248,15 +276,21 @@ class Evaluator:
         return current
 
     def _is_current(self, row: Result) -> bool:
-        if (row.run, row.seed) != (self.recipe.name, self.recipe.seed) or row.level > len(self.chain.links):
+        if (row.run, row.seed) != (self.model.name, self.seed) or row.level > self.model.last_level:
             return False
         stored = self.predictions.fingerprint(row.level, row.dataset, row.split)
         return row.level == MAJORITY or stored.startswith(self._model_digest(row.level))
 
     def _add_majority(self, source: DatasetConfig, split: str, examples: Sequence[Example]) -> None:
-        """Add the rows of always answering the most frequent label of the training split."""
-        task = task_of(source)
-        majority = majority_class(task, [str(example.label) for example in training_pool(source)])
+        """Add the rows of always answering the most frequent label of the train split, or of dev without it.
+
+        A dataset that has neither gets no rows.
+        """
+        task, splits = task_of(source), load_splits(source)
+        known = splits["train"] or splits["dev"]
+        if not known:
+            return
+        majority = majority_class(task, [str(example.label) for example in known])
         probabilities = np.eye(len(task.labels))[[majority] * len(examples)]
         answers = answers_of(task, [str(example.label) for example in examples], probabilities)
         self._add_results((MAJORITY, source.name, split), source, answers)
@@ -266,8 +300,8 @@ class Evaluator:
     ) -> list[Result]:
         """Store and return the rows of one level on one dataset."""
         level, dataset, split = key
-        precision = "float32" if level == MAJORITY else self.backbone.precision
-        run = {"run": self.recipe.name, "seed": self.recipe.seed, "level": level, "precision": precision}
+        precision = "float32" if level == MAJORITY else self.model.backbone.precision
+        run = {"run": self.model.name, "seed": self.seed, "level": level, "precision": precision}
         rows = results_of(answers, metrics_of(source), **run, dataset=dataset, split=split)
         results.add(self.root, rows)
         return rows
@@ -275,7 +309,7 @@ class Evaluator:
 
 def predict_examples(
     loaded: LoadedModel,
-    recipe: Recipe,
+    source: ModelSource,
     task: Task,
     examples: Sequence[Example],
     calibration: Calibration,
@@ -283,8 +317,8 @@ def predict_examples(
 ) -> list[Prediction]:
     """Return a model's prediction of each example, in order; `progress` gets the number of prompts done."""
     binary = yes_or_no_examples(examples, task) if task.multilabel else examples
-    prompts = Encoder(loaded.tokenizer, recipe.layout, task).encode(binary)
-    predictions = score(loaded.model, prompts, recipe.training.max_row_tokens, progress)
+    prompts = Encoder(loaded.tokenizer, source.layout, task).encode(binary)
+    predictions = score(loaded.model, prompts, source.max_row_tokens, progress)
     predictions = calibration.apply(task, predictions)
     return combine(task, predictions, calibration) if task.multilabel else predictions
 

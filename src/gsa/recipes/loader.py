@@ -61,11 +61,12 @@ def validate(document: dict[str, Any], where: str) -> Recipe:
 
 def _check_datasets(recipe: Recipe, where: str) -> None:
     """Raise InputError for a dataset, protocol or fold that the catalogue does not have."""
-    for number, level in enumerate(recipe.levels):
-        for index, config in enumerate(level.datasets):
+    sections = {f"levels.{number}": level.datasets for number, level in enumerate(recipe.levels)}
+    for section, datasets in {**sections, "evaluation": recipe.evaluation.datasets or ()}.items():
+        for index, config in enumerate(datasets):
             if config.path:
                 continue
-            key = f"{where}: levels.{number}.datasets.{index}"
+            key = f"{where}: {section}.datasets.{index}"
             with _errors_at(f"{key}.name"):
                 dataset = get(config.name)
             with _errors_at(f"{key}.protocol"):
@@ -89,6 +90,14 @@ def parse_layout(**keys: Any) -> Layout:
         return Layout(**keys)
     except ValidationError as error:
         raise InputError(_message(error)) from None
+
+
+def parse_dataset(where: str, **keys: Any) -> DatasetConfig:
+    """Return a DatasetConfig from the values of its keys; raises InputError that begins with `where`."""
+    try:
+        return DatasetConfig(**keys)
+    except ValidationError as error:
+        raise InputError(f"{where}: {_message(error).removeprefix('recipe: ')}") from None
 
 
 def parse_seeds(text: str) -> list[int]:

@@ -177,6 +177,8 @@ class Evaluation(_Section):
     """Maximum number of examples per dataset for the untuned and the final model; 0 is all."""
     sample: StrictInt = Field(default=500, ge=0)
     """Maximum number of examples per dataset for the levels between (always the same ones); 0 is all."""
+    datasets: tuple[Annotated[DatasetConfig, BeforeValidator(_expand_name)], ...] | None = None
+    """Datasets that no level is tuned on, evaluated beside those of the levels; left out is none."""
 
 
 def _distinct(levels: tuple[Level, ...]) -> tuple[Level, ...]:
@@ -207,9 +209,10 @@ class Recipe(_Section):
     def _check_datasets(self) -> "Recipe":
         first = {config.name: config for config in self.datasets}
         keys = {"path", "task", "instruction", "labels", "protocol", "fold"}
-        for level in self.levels:
-            for config in level.datasets:
-                if config.model_dump(include=keys) != first[config.name].model_dump(include=keys):
+        for configs in (*(level.datasets for level in self.levels), self.evaluation.datasets or ()):
+            for config in configs:
+                known = first.setdefault(config.name, config)
+                if config.model_dump(include=keys) != known.model_dump(include=keys):
                     raise ValueError(
                         f"dataset '{config.name}' appears with different paths, labels, protocols or folds: "
                         "expected the same for every use of a name"
@@ -230,6 +233,13 @@ class Recipe(_Section):
             for config in level.datasets:
                 configs.setdefault(config.name, config)
         return list(configs.values())
+
+    @property
+    def evaluated_datasets(self) -> list[DatasetConfig]:
+        """The datasets of all levels, and those that are evaluated alone."""
+        tuned = {config.name: config for config in self.datasets}
+        others = [config for config in self.evaluation.datasets or () if config.name not in tuned]
+        return [*tuned.values(), *others]
 
     @property
     def few_shot(self) -> bool:

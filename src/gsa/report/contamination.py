@@ -38,7 +38,7 @@ def contamination(arms: Arms, overlaps: Overlaps, resamples: int) -> Table:
     rows = []
     for arm, runs in arms.items():
         for name in runs[0].datasets:
-            trained = sorted(source for source in overlaps.get(name, {}) if source in runs[0].sources)
+            trained = sorted(source for source in overlaps.get(name, {}) if runs[0].learned_at(source))
             repeated = {id for source in trained for id in overlaps[name][source]}
             cells = _scores(runs, name, repeated, resamples) if repeated else None
             if cells:

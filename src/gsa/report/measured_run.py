@@ -42,7 +42,7 @@ class MeasuredRun:
     @cached_property
     def sources(self) -> dict[str, DatasetConfig]:
         """The recipe's datasets by name."""
-        return {source.name: source for source in self.recipe.datasets} if self.recipe else {}
+        return {source.name: source for source in self.recipe.evaluated_datasets} if self.recipe else {}
 
     @property
     def datasets(self) -> tuple[str, ...]:

@@ -15,10 +15,10 @@ from typing import Any
 from gsa.chain.base import load_chain
 from gsa.chain.chain import Chain
 from gsa.chain.run_folder import RunFolder
+from gsa.chain.source import folder_of
 from gsa.data.types import Prediction
 from gsa.errors import InputError, memory_is_short
 from gsa.model.backbone import LoadedModel
-from gsa.prediction.loading import folder_of
 from gsa.prediction.predictor import Predictor
 from gsa.serving.scheduler import QueryGroup, predict_groups
 

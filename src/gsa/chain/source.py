@@ -1,0 +1,113 @@
+"""What a user names as a model: the shipped model, a run folder, a model folder or a Hugging Face id."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from gsa.chain.base import load_base, load_chain, with_precision
+from gsa.chain.calibration import Calibration
+from gsa.chain.chain import Chain
+from gsa.chain.run_folder import SHIPPED_NAME, RunFolder
+from gsa.data.layout import Layout
+from gsa.data.task import TASKS, Task
+from gsa.errors import InputError
+from gsa.model.backbone import LoadedModel
+from gsa.recipes.datasets import tasks_of
+from gsa.recipes.loader import load_recipe
+from gsa.recipes.schema import Backbone, Recipe, Training
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """A model before its weights are loaded, and how it reads prompts."""
+
+    name: str
+    """Of the run's recipe, or the last part of the path or id."""
+    backbone: Backbone
+    recipe: Recipe | None = None
+    """Of a run or of a merged export; None for any other model, which reads the default layout."""
+    chain: Chain | None = None
+    """Of a run."""
+
+    @classmethod
+    def of_run(cls, root: Path) -> "ModelSource":
+        """Return the model of a run; raises InputError as `RunFolder.read` does."""
+        recipe, chain = RunFolder(root).read()
+        return cls(recipe.name, recipe.backbone, recipe, chain)
+
+    @classmethod
+    def find(cls, source: str | Path | None) -> "ModelSource":
+        """Return the model of a run folder, a model folder or a Hugging Face id; None is the shipped one.
+
+        Raises InputError for a folder that is neither a run nor a model, and for a damaged run. Weights are
+        not read, so an id that does not exist is refused by `load`.
+        """
+        folder = folder_of(source)
+        run = RunFolder(folder)
+        if run.is_run():
+            return cls.of_run(folder)
+        if folder.is_dir() and not (folder / "config.json").is_file():
+            raise InputError(
+                f"'{folder}' holds neither {run.chain_file.name} nor config.json: expected the folder of a "
+                "run or of a model"
+            )
+        exported = load_recipe(run.recipe_file) if run.recipe_file.is_file() else None
+        backbone = exported.backbone if exported else Backbone()
+        backbone = backbone.model_copy(update={"name": str(source), "revision": "main"})
+        return cls((folder.resolve() if folder.is_dir() else folder).name, backbone, exported)
+
+    @property
+    def layout(self) -> Layout:
+        """The layout of its prompts."""
+        return self.recipe.layout if self.recipe else Layout()
+
+    def tasks(self, level: int | None = None) -> Mapping[str, Task]:
+        """Return the tasks it was tuned on up to a level and the paper's, by name."""
+        return tasks_of(self.recipe, level) if self.recipe else TASKS
+
+    def calibration(self, level: int | None = None) -> Calibration:
+        """Return the calibration of a level; empty where none was fitted for it."""
+        return Calibration.read(self.chain.root, self.chain.identity(level)) if self.chain else Calibration()
+
+    @property
+    def max_row_tokens(self) -> int:
+        """Most tokens of a packed row."""
+        return (self.recipe.training if self.recipe else Training()).max_row_tokens
+
+    @property
+    def last_level(self) -> int:
+        """The number of links."""
+        return len(self.chain.links) if self.chain else 0
+
+    def with_precision(self, precision: str = "", device: str = "") -> "ModelSource":
+        """Return the model in the precision in which it is loaded here; as `chain.base.with_precision`."""
+        return replace(self, backbone=with_precision(self.backbone, precision, device))
+
+    def check_level(self, level: int | None) -> None:
+        """Raise InputError for a level that it does not have."""
+        if self.chain:
+            self.chain.check_level(level)
+        elif level:
+            raise InputError(f"level {level}: '{self.backbone.name}' has no links: expected level 0 or none")
+
+    def load(self, level: int | None = None, device: str = "") -> LoadedModel:
+        """Return the model with the first `level` links (None: all).
+
+        Raises InputError where there is no such level or model, and as `load_backbone` does.
+        """
+        self.check_level(level)
+        if self.chain:
+            return load_chain(self.chain, self.backbone, level, device)
+        return load_base(self.backbone, device)
+
+
+def folder_of(source: str | Path | None) -> Path:
+    """Return where a source would be on disk; raises InputError if it is the shipped model and not here."""
+    if source is not None and str(source) != SHIPPED_NAME:
+        return Path(source).expanduser()
+    if not RunFolder.shipped().is_run():
+        raise InputError(
+            "the shipped model GSA-135M is not in this installation: expected a run folder made by "
+            "`gsa tune`, a model folder or a Hugging Face id instead, such as smollm2-135m (untuned)"
+        )
+    return RunFolder.shipped().root

@@ -1,0 +1,114 @@
+"""What is evaluated: names and folders as a user gives them in, the datasets of an Evaluator out."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gsa.chain.run_folder import SHIPPED_NAME, RunFolder
+from gsa.chain.source import ModelSource
+from gsa.data.task import TASKS
+from gsa.datasets.catalogue import CATALOGUE
+from gsa.errors import InputError, suggest
+from gsa.evaluation.evaluate import Evaluator
+from gsa.recipes.datasets import task_of
+from gsa.recipes.loader import parse_dataset
+from gsa.recipes.schema import DatasetConfig
+
+RESULTS = Path("runs") / "eval"
+"""Where the results of models that are not evaluated in their own folder go, one folder a model."""
+
+
+@dataclass(frozen=True)
+class FolderTask:
+    """What is asked about a user's folder of labelled files; empty is what the model was tuned on."""
+
+    name: str = ""
+    labels: Sequence[str] = ()
+    instruction: str = ""
+
+
+def make_evaluator(
+    model: str | Path | None,
+    datasets: Sequence[str] = (),
+    out: Path | None = None,
+    precision: str = "",
+    task: FolderTask | None = None,
+) -> tuple[Evaluator, list[str]]:
+    """Return an evaluator of any model, and the names of the datasets that were asked for; empty is all.
+
+    `model` is a run, a model folder or a Hugging Face id; None is the shipped one. `datasets` are names of
+    the catalogue or of the run's recipe, or folders of labelled files, which are asked for `task`. A run on
+    datasets of its recipe is evaluated in its folder unless `out` is given, all else in `out`, or
+    `runs/eval/NAME`. Raises InputError where there is no such model, dataset or task.
+    """
+    run = RunFolder.find(model or SHIPPED_NAME)
+    is_shipped = run == RunFolder.shipped()
+    if not datasets and not out and not is_shipped:
+        return Evaluator(run.root, precision), []
+    source = ModelSource.find(run.root if run.is_run() else model)
+    known = {config.name: config for config in source.recipe.evaluated_datasets} if source.recipe else {}
+    configs = [_config(name, known, source, task or FolderTask()) for name in datasets or known]
+    if not configs:
+        raise InputError(f"'{model}' has no recipe: expected --dataset, once or more")
+    names = [config.name for config in configs]
+    if run.is_run() and not is_shipped and not out and known.keys() >= set(names):
+        return Evaluator(run.root, precision), names
+    return Evaluator(out or RESULTS / source.name, precision, source, configs), names
+
+
+def _config(
+    name: str, known: Mapping[str, DatasetConfig], source: ModelSource, task: FolderTask
+) -> DatasetConfig:
+    """Return the dataset of a name or a folder."""
+    if name in known:
+        return known[name]
+    if name in CATALOGUE:
+        return DatasetConfig(name=name)
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        near = suggest(name, [*known, *CATALOGUE])
+        raise InputError(
+            f"dataset '{name}'{near}: expected a name of the recipe or of `gsa data list`, or a folder with "
+            "labelled files"
+        )
+    return _own_folder(folder.resolve(), known, source, task)
+
+
+def _own_folder(
+    folder: Path, known: Mapping[str, DatasetConfig], source: ModelSource, task: FolderTask
+) -> DatasetConfig:
+    """Return the dataset of a folder: as the recipe has it, or asked for a task."""
+    for config in known.values():
+        if config.path and Path(config.path).expanduser().resolve() == folder:
+            return config
+    where = f"dataset '{folder}'"
+    name = re.sub(r"[^A-Za-z0-9_.-]", "-", folder.name).lstrip("_.-") or "data"
+    if name in known:
+        raise InputError(
+            f"{where}: the recipe has another dataset '{name}': expected a folder of another name"
+        )
+    task_name = task.name or _only_task(source, where)
+    tuned = source.tasks().get(task_name)
+    if tuned and (tuned.about or tuned.multilabel):
+        raise InputError(f"{where}: task '{task_name}' is not for folders: expected one with a label a text")
+    instruction = tuned.instruction if tuned and task_name not in TASKS else ""
+    return parse_dataset(
+        where,
+        name=name,
+        path=str(folder),
+        task=task_name,
+        instruction=task.instruction or instruction,
+        labels=tuple(task.labels or (tuned.labels if tuned else ())),
+    )
+
+
+def _only_task(source: ModelSource, where: str) -> str:
+    """Return the task that a model was tuned on; raises InputError if there are several, or none is known."""
+    tuned = {task_of(config).name for config in source.recipe.datasets} if source.recipe else set()
+    if len(tuned) != 1:
+        raise InputError(
+            f"{where}: expected --task, one of {', '.join(sorted(source.tasks()))}, or a task of your own "
+            "with --instruction and --labels"
+        )
+    return tuned.pop()
