@@ -12,8 +12,7 @@ from jobs import Fake, csv, make_job, predict_by_length, read
 
 from gsa.data.task import EMOTION, SENTIMENT, Task
 from gsa.data.types import Example, Prediction
-from gsa.datasets.record_files import ReadOptions
-from gsa.datasets.records import Columns, Record
+from gsa.datasets.records import Columns, ReadOptions, Record
 from gsa.errors import InputError
 from gsa.prediction import parts
 from gsa.prediction.job import JobConfig, LabelJob, examples_of, label_file, label_stream

@@ -13,8 +13,7 @@ import pytest
 
 from gsa.data.task import SENTIMENT
 from gsa.data.types import Example
-from gsa.datasets.record_files import ReadOptions
-from gsa.datasets.records import Columns
+from gsa.datasets.records import Columns, ReadOptions
 from gsa.errors import InputError
 from gsa.prediction.inputs import dialogue, example
 from gsa.prediction.job import JobConfig, LabelJob, label_file

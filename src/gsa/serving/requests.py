@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gsa.data.types import Prediction, Utterance
+from gsa.data.types import Prediction
 from gsa.errors import InputError
 from gsa.prediction.inputs import dialogue, example
 from gsa.serving.limits import Limits
@@ -66,7 +66,7 @@ def parse_request(
 def _turns(item: Any) -> Any:
     if not isinstance(item, list):
         return item
-    return [Utterance(turn.text, turn.speaker) if isinstance(turn, Turn) else turn for turn in item]
+    return [turn.utterance() if isinstance(turn, Turn) else turn for turn in item]
 
 
 def _check_size(what: str, count: int, limit: int) -> None:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gsa.datasets.chat import parse_conversation
 from gsa.errors import InputError
-from gsa.web.parsing import parse_conversation
 
 LINES = [
     ("Mara: hello", "Mara", "hello"),
