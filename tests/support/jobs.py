@@ -31,7 +31,7 @@ class Fake:
         self.seen, self.most = 0, most
 
     def __call__(
-        self, examples: Sequence[Example], task: Task, progress: Callable[[int], None] | None = None
+        self, examples: Sequence[Example], task: Any, progress: Callable[[int], None] | None = None
     ) -> list[Prediction]:
         if self.seen + len(examples) > self.most:
             raise KeyboardInterrupt

@@ -90,7 +90,7 @@ def _split(line: str) -> tuple[bool, str, str]:
     name, text = _name_and_text(line[stamp.end() :])
     if stamp["sure"] or (name and not name[0].islower()):
         return True, name, text
-    return False, *_name_and_text(line)
+    return False, "", line
 
 
 def _name_and_text(line: str) -> tuple[str, str]:

@@ -5,8 +5,16 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
-from gsa.datasets.record_lines import EXCERPT, MAX_LINE_BYTES, LineReader
-from gsa.datasets.records import MAX_COLUMNS, ReadOptions, RecordReader, Rejected, Row, RowParser
+from gsa.datasets.record_lines import EXCERPT, MAX_LINE_BYTES, UNDECODED, LineReader
+from gsa.datasets.records import (
+    MAX_COLUMNS,
+    ReadOptions,
+    RecordReader,
+    Rejected,
+    Row,
+    RowParser,
+    describe_unreadable,
+)
 from gsa.errors import InputError
 
 MAX_BAD_LINES = 1000
@@ -74,7 +82,10 @@ def _items(lines: LineReader, text: str | None) -> Iterator[Rejected | _Item]:
             json.dumps(item, ensure_ascii=False).encode()  # lone surrogates, as escapes, cannot be written
         except (ValueError, RecursionError) as error:
             excerpt = line[:EXCERPT].decode("utf-8", "backslashreplace").strip()
-            yield Rejected(row, f"expected JSON in UTF-8, found an error: {error}".splitlines()[0], excerpt)
+            problem = f"an error: {error}".splitlines()[0]
+            if UNDECODED.search(decoded):
+                problem = describe_unreadable(decoded)
+            yield Rejected(row, f"expected JSON in UTF-8, found {problem}", excerpt)
             continue
         yield from _objects(row, item, (text,) if text else ("text", "content"))
 

@@ -91,7 +91,7 @@ class Columns(NamedTuple):
             if name and name not in known:
                 shown = ", ".join(names[:MAX_NAMES]) or "none"
                 raise InputError(
-                    f"{where}: found no column '{name}'{suggest(name, names[:MAX_COLUMNS])}: expected the "
+                    f"{where}: found no column '{name}'{suggest(name, names)}: expected the "
                     f"{role} column to be one of {shown}{', ...' if len(names) > MAX_NAMES else ''}"
                 )
         speaker = self.speaker or ("speaker" if "speaker" in known else "")
@@ -173,7 +173,7 @@ class RowParser:
         texts = (value for value in values.values() if isinstance(value, str))
         if next(filter(None, map(unreadable, texts)), ""):
             escaped = {name: ascii(value) for name, value in values.items()}
-            found = next(filter(None, map(_unreadable, map(str, values.values()))))
+            found = next(filter(None, map(describe_unreadable, map(str, values.values()))))
             return Rejected(row, f"{where}expected UTF-8 text, found {found}", escaped)
         try:
             return self._record(row, values, dialogue, turn)
@@ -251,7 +251,7 @@ def _excerpt(value: object) -> str:
     return "none" if value is None else f"{value!r:.60}"
 
 
-def _unreadable(text: str) -> str:
+def describe_unreadable(text: str) -> str:
     """Return what cannot be read in a text; a byte that is not UTF-8 with what it is in Windows-1252."""
     match = UNREADABLE.search(text)
     code = ord(match[0]) if match else 0
