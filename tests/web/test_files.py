@@ -13,8 +13,7 @@ import pytest
 
 from gsa.data.task import SENTIMENT
 from gsa.data.types import Example
-from gsa.datasets.record_files import ReadOptions
-from gsa.datasets.records import Columns
+from gsa.datasets.records import Columns, ReadOptions
 from gsa.errors import InputError
 from gsa.prediction.inputs import dialogue, example
 from gsa.prediction.job import JobConfig, LabelJob, label_file
@@ -111,7 +110,8 @@ def test_none_rejected_has_no_file_of_rejects(
         ("a.csv", "", Columns(), "a.csv: expected a header and rows, found an empty file"),
         ("a.csv", "text,predicted\na,b\n", Columns(), "a column 'predicted' already: expected it under"),
         ("a.parquet", "no", Columns(), "a.parquet: expected a Parquet file, found an error"),
-        ("a.xlsx", "no", Columns(), "'a.xlsx': expected one of csv, tsv, jsonl, parquet, found 'xlsx'"),
+        ("a.xlsx", "no", Columns(), "a.xlsx: expected an Excel file (.xlsx), found an error"),
+        ("a.pdf", "no", Columns(), "'a.pdf': expected one of"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_said_without_the_servers_paths(

@@ -8,8 +8,9 @@ from gsa.data.selection import sample_dialogues, sample_per_class, yes_or_no_exa
 from gsa.data.task import SENTIMENT, TASKS, Task
 from gsa.data.types import Example
 from gsa.datasets.catalogue import get, load
-from gsa.datasets.custom import read_folder
+from gsa.datasets.custom import LABEL, read_folder
 from gsa.datasets.dataset import Splits
+from gsa.datasets.records import Columns
 from gsa.errors import InputError
 from gsa.recipes.schema import DatasetConfig, Recipe
 
@@ -60,13 +61,24 @@ def metrics_of(config: DatasetConfig) -> tuple[str, ...]:
     return DEFAULT_METRICS if config.path else get(config.name).metrics
 
 
+def check_folders(recipe: Recipe) -> None:
+    """Raise InputError for a folder of a user's own data that does not exist."""
+    for config in recipe.datasets:
+        if config.path and not Path(config.path).expanduser().is_dir():
+            raise InputError(f"dataset '{config.name}': expected the folder '{config.path}', found none")
+
+
 def load_splits(config: DatasetConfig) -> Splits:
     """Return the train, dev and test examples of a recipe's dataset, each empty where there are none.
 
     Raises InputError for missing or malformed files.
     """
     if config.path:
-        return read_folder(Path(config.path).expanduser(), config.name, config.labels)
+        columns = Columns(
+            config.text_column or None, config.speaker_column or None, config.dialogue_column or None
+        )
+        folder = Path(config.path).expanduser()
+        return read_folder(folder, config.name, config.labels, columns, config.label_column or LABEL)
     return load(config.name, config.protocol, config.fold)
 
 

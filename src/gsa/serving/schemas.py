@@ -13,12 +13,15 @@ from pydantic import (
     FailFast,
     Field,
     StrictBool,
+    StrictFloat,
+    StrictInt,
     StringConstraints,
     Tag,
     model_validator,
 )
 
-from gsa.data.types import Prediction, unreadable
+from gsa.data.types import Prediction, Utterance, unreadable
+from gsa.datasets.records import as_name
 
 MAX_ITEMS = 128
 """Texts or conversations in a request."""
@@ -74,16 +77,33 @@ class _Object(BaseModel):
 
 
 Text = Annotated[str, StringConstraints(max_length=MAX_TEXT), AfterValidator(_readable)]
+Speaker = Text | StrictInt | StrictFloat | None
 Label = Annotated[str, StringConstraints(max_length=MAX_LABEL), AfterValidator(_readable)]
 Aspect = Annotated[Label, AfterValidator(_not_empty)]
 Instruction = Annotated[str, StringConstraints(max_length=MAX_INSTRUCTION), AfterValidator(_readable)]
 
 
 class Turn(_Object):
-    """One turn of a conversation."""
+    """One turn of a conversation: `text` and `speaker`, or `content` and `role`; other keys are ignored."""
 
-    text: Text
-    speaker: Text = ""
+    model_config = ConfigDict(extra="ignore")
+
+    text: Text = ABSENT
+    content: Text = ABSENT
+    speaker: Speaker = None
+    role: Speaker = None
+
+    @model_validator(mode="after")
+    def _check_text(self) -> Self:
+        if self.text is None and self.content is None:
+            raise ValueError("expected a text, found none")
+        return self
+
+    def utterance(self) -> Utterance:
+        """Return the turn, a speaker who is a number as a text."""
+        speaker = self.role if self.speaker is None else self.speaker
+        text = self.content if self.text is None else self.text
+        return Utterance(text, as_name(speaker) or "")
 
 
 TextOrTurn = Annotated[

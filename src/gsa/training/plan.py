@@ -101,7 +101,7 @@ def make_plan(recipe: Recipe) -> Plan:
 def _trainable(model: Any, lora: Lora) -> int:
     """Return the number of parameters of a link on a model, which is left without it."""
     linked = fresh_link(model, lora, 0)
-    count = sum(p.numel() for p in linked.parameters() if p.requires_grad)
+    count: int = sum(p.numel() for p in linked.parameters() if p.requires_grad)
     linked.unload()
     return count
 
