@@ -18,7 +18,7 @@ import polars as pl
 
 from gsa.data.task import EMOTION, SENTIMENT, Task
 from gsa.data.types import Example, Prediction
-from gsa.datasets.record_files import ReadOptions
+from gsa.datasets.records import ReadOptions
 from gsa.prediction.job import JobConfig, LabelJob, label_file
 from gsa.progress import Progress
 

@@ -23,7 +23,7 @@ from gsa.data.encoder import Encoder
 from gsa.data.task import Task
 from gsa.data.types import Example
 from gsa.datasets.catalogue import load
-from gsa.datasets.record_files import ReadOptions
+from gsa.datasets.records import ReadOptions
 from gsa.prediction.job import JobConfig, LabelJob, label_file
 from gsa.prediction.predictor import Predictor
 from gsa.progress import Progress

@@ -3,15 +3,21 @@
 import errno
 from collections.abc import Iterable
 from difflib import get_close_matches
+from itertools import islice
 
 
 class InputError(ValueError):
     """Bad input, said in one sentence; the command line prints it and exits with code 2."""
 
 
+MAX_COMPARED, MAX_WORD = 1_000, 100
+"""Known words, and characters of a word, that are compared: users' files may have any number of both."""
+
+
 def suggest(word: str, known: Iterable[str]) -> str:
     """Return ``" (did you mean 'x'?)"`` for the known word nearest to a misspelt one, or ``""``."""
-    near = get_close_matches(word, list(known), n=1)
+    words = [candidate for candidate in islice(known, MAX_COMPARED) if len(candidate) <= MAX_WORD]
+    near = get_close_matches(word, words, n=1) if len(word) <= MAX_WORD else []
     return f" (did you mean '{near[0]}'?)" if near else ""
 
 

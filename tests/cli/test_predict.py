@@ -3,6 +3,8 @@
 import io
 import json
 import logging
+import re
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,8 +12,12 @@ import pytest
 
 from gsa.cli import predict as module
 from gsa.cli.predict import PredictOptions, file_of, predict
-from gsa.datasets.records import Columns
+from gsa.data.task import EMOTION
+from gsa.datasets.records import Columns, ReadOptions
 from gsa.errors import InputError
+from gsa.prediction.parts import RowCounts
+
+REVIEW = ReadOptions("", Columns("review"))
 
 
 @pytest.fixture
@@ -20,27 +26,32 @@ def options(tuned: Path) -> PredictOptions:
 
 
 def test_a_text_is_a_line_of_labels(options: PredictOptions) -> None:
-    said = predict("sentiment", "It was fine.", options)
+    said, succeeded = predict("sentiment", "It was fine.", options)
+    assert succeeded
     names, chances = said.split()[::2], [float(p) for p in said.split()[1::2]]
     assert set(names) == {"negative", "neutral", "positive"}
     assert chances == sorted(chances, reverse=True)
-    long = predict("sentiment", "word " * 3000, options)
+    long, _ = predict("sentiment", "word " * 3000, options)
     assert long.endswith("words were not read)")
 
 
 @pytest.mark.usefixtures("native_bfloat16")
 def test_the_precision_is_reported(tuned: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "gsa")
-    exact = predict("sentiment", "Fine.", PredictOptions(model=str(tuned), precision="float32", as_json=True))
+    exact, _ = predict(
+        "sentiment", "Fine.", PredictOptions(model=str(tuned), precision="float32", as_json=True)
+    )
     assert caplog.messages == []
-    fast = predict("sentiment", "Fine.", PredictOptions(model=str(tuned), as_json=True))
+    fast, _ = predict("sentiment", "Fine.", PredictOptions(model=str(tuned), as_json=True))
     assert caplog.messages == ["precision bfloat16"]
     probabilities = json.loads(exact)["probabilities"]
     assert json.loads(fast)["probabilities"] == pytest.approx(probabilities, abs=0.02)
 
 
 def test_a_text_as_json(tuned: Path) -> None:
-    said = json.loads(predict("sarcasm", "Lovely.", PredictOptions(model=str(tuned), as_json=True, level=1)))
+    said = json.loads(
+        predict("sarcasm", "Lovely.", PredictOptions(model=str(tuned), as_json=True, level=1))[0]
+    )
     assert set(said) == {"label", "probabilities", "truncated"}
     assert said["truncated"] == {"turns": 0, "words": 0}
 
@@ -53,7 +64,7 @@ def test_a_conversation_to_standard_output(
     chat.write_text(json.dumps({"turns": [{"speaker": "Ana", "text": "Hi"}, {"text": "Oh no!"}]}) + "\nbad\n")
     out = io.BytesIO()
     monkeypatch.setattr(module.sys, "stdout", SimpleNamespace(buffer=out))
-    assert predict("emotion", str(chat), options) == ""
+    assert predict("emotion", str(chat), options) == ("", True)
     rows = [json.loads(line) for line in out.getvalue().splitlines()]
     assert [row["turn"] for row in rows] == [1, 2]
     assert rows[1]["predicted"] in ("neutral", "joy", "surprise", "anger", "sadness", "disgust", "fear")
@@ -67,7 +78,7 @@ def test_standard_input(tuned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = io.BytesIO()
     monkeypatch.setattr(module.sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"review\nfine\nbad\n")))
     monkeypatch.setattr(module.sys, "stdout", SimpleNamespace(buffer=out))
-    predict("sentiment", "-", PredictOptions(model=str(tuned), columns=Columns("review"), format="csv"))
+    predict("sentiment", "-", PredictOptions(model=str(tuned), read=ReadOptions("csv", Columns("review"))))
     lines = out.getvalue().decode().splitlines()
     assert lines[0].startswith("review,predicted,")
     assert len(lines) == 3
@@ -94,7 +105,7 @@ def test_what_needs_no_model_is_said_before_it_is_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "load", lambda *_, **__: pytest.fail("nothing is to be loaded"))
-    path = tmp_path / "in.txt"
+    path = tmp_path / "in.md"
     path.write_text("text\n")
     table, there = tmp_path / "in.csv", tmp_path / "there.csv"
     table.write_text("review\nfine\n")
@@ -109,25 +120,93 @@ def test_what_needs_no_model_is_said_before_it_is_loaded(
         (str(tmp_path / "empty.csv"), PredictOptions(), "found an empty file"),
         (
             str(table),
-            PredictOptions(columns=Columns("review"), output=there),
+            PredictOptions(read=REVIEW, output=there),
             "exists already: expected another --out",
         ),
         (
             str(table),
-            PredictOptions(columns=Columns("review"), rejects=there),
+            PredictOptions(read=REVIEW, rejects=there),
             "exists already: expected another --rej",
         ),
         (
             str(table),
-            PredictOptions(columns=Columns("review"), rejects=table, overwrite=True),
+            PredictOptions(read=REVIEW, rejects=table, overwrite=True),
             "is the input",
         ),
         ("-", PredictOptions(rejects=there), "exists already: expected another --rejects"),
         ("fine", PredictOptions(output=tmp_path / "x.csv"), "--output: expected a file as the input"),
         (" ", PredictOptions(), "text: expected a text, found an empty one"),
-        (str(path), PredictOptions(), "expected one of csv, tsv, jsonl, parquet, found 'txt'"),
-        (str(path), PredictOptions(format="csv", output=tmp_path / "x.xls"), "found 'xls'"),
+        (
+            str(path),
+            PredictOptions(),
+            "expected one of csv, tsv, jsonl, parquet, xlsx, txt, chat, found 'md'",
+        ),
+        (str(path), PredictOptions(read=ReadOptions("csv"), output=tmp_path / "x.xls"), "found 'xls'"),
     ):
         with pytest.raises(InputError, match=says):
             predict("sentiment", source, options)
     assert (there.read_text(), table.read_text()) == ("mine", "review\nfine\n")
+
+
+def test_nothing_labelled_is_no_success(options: PredictOptions, tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    for rows, succeeded in ((" \n,\n", False), (" \nfine\n", True), ("", True)):
+        path.write_text(f"text\n{rows}")
+        result = predict(
+            "sentiment", str(path), replace(options, output=tmp_path / "out.csv", overwrite=True)
+        )
+        assert result[1] is succeeded
+
+
+def test_a_pasted_chat_is_a_conversation_for_a_task_that_reads_one(options: PredictOptions) -> None:
+    chat = "[12:04] Anna: hi\n[12:05] Ben: oh no\n"
+    said, _ = predict("emotion", chat, options)
+    lines = said.split("\n")
+    assert lines[::2] == ["Anna: hi", "Ben: oh no"]
+    assert all(set(line.split()[::2]) == set(EMOTION.labels) for line in lines[1::2])
+    objects = json.loads(predict("emotion", chat, replace(options, as_json=True))[0])
+    assert len(objects) == 2
+    assert isinstance(json.loads(predict("sentiment", chat, replace(options, as_json=True))[0]), dict)
+    assert isinstance(
+        json.loads(predict("emotion", "Oh no: a text", replace(options, as_json=True))[0]), dict
+    )
+
+
+def test_a_file_is_summed_up_by_label(options: PredictOptions, tmp_path: Path) -> None:
+    path, out = tmp_path / "in.txt", tmp_path / "out.csv"
+    path.write_text("fine\nbad\nwell\n")
+    said, _ = predict("sentiment", str(path), replace(options, output=out, min_probability=1.0))
+    assert re.search(r"3 rows labelled in \d+ s \(.*\), 0 of them written, none rejected$", said)
+    counts = [int(count) for count in re.findall(r"(?:negative|neutral|positive) (\d)", said)]
+    assert sum(counts) == 3
+    assert out.read_text().startswith("text,predicted,")
+    with pytest.raises(InputError, match=r"--only 'negativ' \(did you mean 'negative'\?\): expected one of"):
+        predict("sentiment", str(path), replace(options, output=out, only=("negativ",), overwrite=True))
+
+
+def test_the_summary_of_many_labels_is_short() -> None:
+    counts = RowCounts(78, 0, labels={f"l{i}": i for i in range(13)})
+    said = module._summary(counts, 1, None)
+    assert said == (
+        "78 rows labelled in 1 s (l12 12, l11 11, l10 10, l9 9, l8 8, l7 7, l6 6, l5 5, l4 4, l3 3, "
+        "3 more labels), none rejected"
+    )
+
+
+def test_a_table_of_turns_without_their_conversations_says_so(
+    options: PredictOptions, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "gsa")
+    path = tmp_path / "in.csv"
+    path.write_text("text,speaker,dialogue_id\nhi,Ana,1\n")
+    for task, header, warned in (
+        ("emotion", "text,speaker,dialogue_id", False), ("emotion", "text,speaker,talk", True),
+        ("sentiment", "text,speaker,talk", False), ("emotion", "text,who,talk", False),
+    ):  # fmt: skip
+        caplog.clear()
+        path.write_text(f"{header}\nhi,Ana,1\n")
+        predict(task, str(path), replace(options, output=tmp_path / "out.csv", overwrite=True))
+        messages = [
+            message for message in caplog.messages if "--dialogue-id COLUMN names the conv" in message
+        ]
+        assert len(messages) == warned

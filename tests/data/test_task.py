@@ -87,7 +87,15 @@ def test_with_labels_refuses_what_cannot_be_told_apart(labels, words):
         InputError, match="task 'emotion': expected two or more distinct, non-empty labels"
     ) as info:
         EMOTION.with_labels(*labels, words=words)
-    assert str([(words or {}).get(label, label) for label in labels]) in str(info.value)
+    assert str([(words or {}).get(label, label).strip() for label in labels]) in str(info.value)
+
+
+def test_labels_are_trimmed_texts():
+    task = EMOTION.with_labels(" joy", "anger\n", words={"joy": "happy"})
+    assert (task.labels, task.word("joy")) == (("joy", "anger"), "happy")
+    for label in (1, True, None, ["joy"]):
+        with pytest.raises(InputError, match="task 'emotion': expected labels that are texts, found"):
+            EMOTION.with_labels("joy", label)
 
 
 def test_a_recipes_own_task_needs_no_code():

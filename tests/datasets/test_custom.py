@@ -1,3 +1,4 @@
+import gzip
 import json
 
 import polars as pl
@@ -5,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gsa.data.types import is_blank
 from gsa.datasets import custom
+from gsa.datasets.records import Columns
 from gsa.errors import InputError
 
 LABELS = ("good", "bad")
@@ -83,7 +86,7 @@ def test_any_label_will_do_when_none_are_given(write):
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("a.txt", "x", "expected one of csv, tsv, jsonl, parquet, found 'txt'"),
+        ("a.md", "x", "expected one of csv, tsv, jsonl, parquet, xlsx, txt, chat, found 'md'"),
         ("a.jsonl", "{", r"found none \(line 1: expected JSON in UTF-8, found an error"),
         ("a.jsonl", "[]", r"found none \(line 1: expected an object, found \[\]\)"),
         ("a.jsonl", "{}", "line 1: found no column 'text': expected the text column to be one of none"),
@@ -96,7 +99,18 @@ def test_any_label_will_do_when_none_are_given(write):
             r"line 1: expected JSON in UTF-8, found an error: 'utf-8' codec",
         ),
         ("a.jsonl", "9" * 5000, r"line 1: expected JSON in UTF-8, found an error"),
-        ("a.jsonl", '{"text": "x", "label": 1}', "line 1: 'label': expected a text, found 1"),
+        ("a.jsonl", '{"text": "x", "label": 1}', "line 1: expected a label out of good, bad, found '1'"),
+        (
+            "a.jsonl",
+            '{"text": "x", "label": [1]}',
+            r"line 1: 'label': expected a text or a number, found \[1\]",
+        ),
+        ("a.csv", "text,label\n ,bad\n", "line 2: 'text': expected a text, found an empty one"),
+        (
+            "a.csv",
+            "text,lable\nx,bad\n",
+            r"expected a column 'label' \(did you mean 'lable'\?\), found text, lable",
+        ),
         ("a.jsonl", '{"turns": ["x"]}', r"line 1: 'turns': expected a list of objects, found \['x'\]"),
         ("a.jsonl", '{"turns": []}', r"line 1: 'turns': expected a list of objects, found \[\]"),
         (
@@ -157,9 +171,38 @@ words = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
 @given(st.lists(st.tuples(words, words), min_size=1))
 def test_any_jsonl_text_comes_back(tmp_path_factory, pairs):
     path = tmp_path_factory.mktemp("custom") / "a.jsonl"
+    pairs = [(text, speaker) for text, speaker in pairs if not is_blank(text)]
+    if not pairs:
+        return
     rows = [{"text": text, "speaker": speaker, "label": "good"} for text, speaker in pairs]
     path.write_text(jsonl(*rows), encoding="utf-8")
     found = custom.read_file(path, "mine")
     assert [(e.utterance.text, e.utterance.speaker) for e in found] == [
         (text.strip(), speaker.strip()) for text, speaker in pairs
+    ]
+
+
+def test_columns_have_any_name_and_labels_may_be_numbers(tmp_path):
+    columns = Columns("review", "who", "talk")
+    (tmp_path / "train.csv").write_text("review,stars,who,talk\nFine.,5,Ada,7\nBad.,1,,7\n")
+    pl.DataFrame({"review": ["Well."], "stars": [5.0], "who": [3], "talk": [None]}).write_parquet(
+        tmp_path / "dev.parquet"
+    )
+    row = {"review": "No.", "stars": 1, "who": None, "talk": None}
+    (tmp_path / "test.ndjson.gz").write_bytes(gzip.compress(jsonl(row).encode()))
+    splits = custom.read_folder(tmp_path, "mine", ("1", "5"), columns, "stars")
+    assert {split: shown(examples) for split, examples in splits.items()} == {
+        "train": [("line2", "Ada: Fine.", "5", 2), ("line3", "Bad.", "1", 2)],
+        "dev": [("line1", "3: Well.", "5", 1)],
+        "test": [("line1", "No.", "1", 1)],
+    }
+    with pytest.raises(InputError, match=r"expected a column 'star'.*did you mean 'stars'"):
+        custom.read_folder(tmp_path, "mine", ("1", "5"), columns, "star")
+
+
+def test_an_excel_file_is_a_split(tmp_path):
+    pl.DataFrame({"text": ["Fine.", "Bad."], "label": ["good", "bad"]}).write_excel(tmp_path / "train.xlsx")
+    assert shown(custom.read_folder(tmp_path, "mine", LABELS)["train"]) == [
+        ("line2", "Fine.", "good", 1),
+        ("line3", "Bad.", "bad", 1),
     ]

@@ -8,9 +8,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from gsa.datasets import record_files
-from gsa.datasets.record_files import ReadOptions, RecordReader, format_of, open_records
-from gsa.datasets.records import Columns, Record, Rejected
+from gsa.datasets import record_files, record_json, record_lines, record_tables
+from gsa.datasets.record_files import format_of, open_records
+from gsa.datasets.records import Columns, ReadOptions, Record, RecordReader, Rejected
 from gsa.errors import InputError
 
 ROWS = [
@@ -71,17 +71,19 @@ def test_windows_line_ends_and_byte_order_mark(tmp_path: Path) -> None:
 
 def test_bad_rows_of_a_table_are_rejected_with_the_reason(tmp_path: Path) -> None:
     path = tmp_path / "in.csv"
-    path.write_bytes(b'text,id\nfine,1\nshort\n"a"b,3\n ,4\n\xff\xfe,5\na\0b,6\nlong,7,x\nlast,8\n"open,9\n')
+    path.write_bytes(
+        b'text,id\nfine,1\nshort\n"a"b,3\n ,4\n\xff\xfe\xc3\xa9,5\na\0b,6\nlong,7,x\nlast,8\n"open,9\n'
+    )
     records, rejected = both(opened(path))
     assert [record.text for record in records] == ["fine", "last"]
     assert [(r.row, r.reason.split(":")[-1].strip()) for r in rejected] == [
         (3, "expected 2 fields, found 1"),
-        (4, "',' expected after '\"'"),
+        (4, "',' expected after '\"' (--no-quotes reads quotes as text)"),
         (5, "expected a text, found an empty one"),
-        (6, "expected UTF-8 text, found the character U+DCFF"),
+        (6, "expected UTF-8 text, found the byte 0xFF ('ÿ' in the encoding cp1252)"),
         (7, "expected UTF-8 text, found the character U+0000"),
         (8, "expected 2 fields, found 3"),
-        (10, "unexpected end of data"),
+        (10, "unexpected end of data (--no-quotes reads quotes as text)"),
     ]
     assert all(json.dumps(r.found).encode() for r in rejected)
 
@@ -106,7 +108,7 @@ def test_lines_that_a_stray_quote_swallows_are_counted_and_kept(tmp_path: Path) 
     assert [(r.row, r.found) for r in rejected] == [
         (3, '"a stray quote,2'),
         (4, "b,3"),
-        (6, "c" * record_files.EXCERPT),
+        (6, "c" * record_lines.EXCERPT),
         (7, 'he said "no" twice,5'),
         (8, '"x" y,6'),
     ]
@@ -115,7 +117,9 @@ def test_lines_that_a_stray_quote_swallows_are_counted_and_kept(tmp_path: Path) 
     path.write_text('text,id\n"open,1\nb,2\n12",3,4\nlast,5\n')
     records, rejected = both(opened(path))
     assert [record.text for record in records] == ["last"]
-    assert {r.reason for r in rejected} == {"lines 2 to 4 were read as one row: expected 2 fields, found 3"}
+    assert {r.reason for r in rejected} == {
+        "lines 2 to 4 were read as one row: expected 2 fields, found 3 (--no-quotes reads quotes as text)"
+    }
     assert [r.found for r in rejected] == ['"open,1', "b,2", '12",3,4']
 
 
@@ -134,8 +138,8 @@ def test_quotes_may_be_text(kind: str, tmp_path: Path) -> None:
 def test_bad_lines_of_jsonl_are_rejected_with_the_reason(tmp_path: Path) -> None:
     path = tmp_path / "in.jsonl"
     lines = [b"nonsense", b'{"text": "fine"}', b"", b"[1]", b'{"text": 5}', b'{"txt": "a"}',
-             b'{"text": "\\ud800"}', b'{"text": "a\\u0000"}', b'{"text": "\xff"}', b'{"turns": []}',
-             b'{"turns": [1]}', b'{"text": "a", "speaker": 5}', b'{"text": ' + b"9" * 5000 + b"}",
+             b'{"text": "\\ud800"}', b'{"text": "a\\u0000"}', b'{"text": "\xff \xc3\xa9"}', b'{"turns": []}',
+             b'{"turns": [1]}', b'{"text": "a", "speaker": [5]}', b'{"text": ' + b"9" * 5000 + b"}",
              b"[" * 100_000, b'{"text": "last", "dialogue_id": 7}']  # fmt: skip
     path.write_bytes(b"\n".join(lines))
     records, rejected = both(opened(path))
@@ -150,7 +154,8 @@ def test_bad_lines_of_jsonl_are_rejected_with_the_reason(tmp_path: Path) -> None
 def test_a_line_without_end_is_rejected_in_constant_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(record_files, "MAX_LINE_BYTES", 100)
+    for module in (record_lines, record_json, record_tables):
+        monkeypatch.setattr(module, "MAX_LINE_BYTES", 100)
     rows = [json.dumps({"text": text}) for text in ("first", "x" * 350, "last")]
     path = tmp_path / "in.jsonl"
     path.write_text("\n".join(rows) + "\n")
@@ -212,7 +217,7 @@ def test_a_line_has_a_text_or_turns(tmp_path: Path) -> None:
 def test_bad_lines_before_the_first_object_are_limited(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(record_files, "MAX_BAD_LINES", 3)
+    monkeypatch.setattr(record_json, "MAX_BAD_LINES", 3)
     path = tmp_path / "in.jsonl"
     path.write_text('1\n2\n{"text": "a"}\n3\n')
     records, rejected = both(opened(path))
@@ -253,7 +258,7 @@ def test_streams_have_no_size() -> None:
     reader = open_records(None, ReadOptions("csv"), stream)
     assert [r.text for r in both(reader)[0]] == ["fine"]
     assert reader.fraction == 0.0
-    with pytest.raises(InputError, match="standard input cannot be Parquet"):
+    with pytest.raises(InputError, match="standard input cannot be parquet"):
         open_records(None, ReadOptions("parquet"))
 
 
@@ -271,10 +276,9 @@ def test_a_header_alone_is_a_table_of_no_rows(tmp_path: Path) -> None:
         ("in.csv", b"text,talk\nx,y", Columns(dialogue="tlk"), r"mean 'talk'\?\): expected the dialogue id"),
         ("in.csv", b"review\nx", Columns(), "found no column 'text': expected the text column to be one"),
         ("in.csv", b"", Columns(), "expected a header and rows, found an empty file"),
-        ("in.csv", b"text,text\na,b", Columns(), "expected each column once, found 'text' twice"),
+        ("in.csv", b"text,text\na,b", Columns(), "expected one column 'text', found several"),
         ("in.csv", b'"text"x\na', Columns(), "line 1: expected a header of column names"),
-        ("in.csv", b"text,\xff\na,b", Columns(), "expected a header in UTF-8 text"),
-        ("in.csv", "text\na".encode("utf-16"), Columns(), "expected UTF-8 text, found UTF-16"),
+        ("in.csv", b"text,\xff\na,\xc3\xa9", Columns(), "expected a header in UTF-8 text"),
         ("in.jsonl", b"", Columns(), "expected a JSON object on a line, found none"),
         ("in.jsonl", b'[1]\n"a"\n', Columns(), r"found none \(line 1: expected an object"),
         ("in.jsonl", b'{"review": "a"}', Columns(), "line 1: found no column 'text'"),
@@ -301,8 +305,10 @@ def test_formats_and_files_that_are_none(tmp_path: Path) -> None:
     assert format_of(None) == "jsonl"
     assert format_of(Path("x.CSV")) == "csv"
     assert format_of(Path("x.txt"), "tsv") == "tsv"
-    with pytest.raises(InputError, match=r"'x\.txt': expected one of csv, tsv, jsonl, parquet, found 'txt'"):
-        format_of(Path("x.txt"))
+    with pytest.raises(
+        InputError, match=r"'x\.md': expected one of csv, tsv, jsonl, parquet, xlsx, txt, chat, found 'md'"
+    ):
+        format_of(Path("x.md"))
     with pytest.raises(InputError, match=r"--format 'jsn'.*did you mean 'jsonl'"):
         format_of(None, "jsn")
     with pytest.raises(InputError, match="expected a file, found none"):

@@ -3,13 +3,14 @@
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 
 from gsa.data.task import EMOTION, SENTIMENT
 from gsa.data.types import Prediction, Truncated, Utterance
 from gsa.errors import InputError
-from gsa.prediction.inputs import as_list, dialogue, is_many, utterance
+from gsa.prediction.inputs import as_list, dialogue, is_many, is_missing, label_list, utterance, utterances
 
 
 def test_a_turn_is_a_text_a_mapping_or_an_utterance() -> None:
@@ -17,6 +18,62 @@ def test_a_turn_is_a_text_a_mapping_or_an_utterance() -> None:
     assert utterance({"text": "Hi", "speaker": "Ana"}, "x") == Utterance("Hi", "Ana")
     assert utterance({"text": "Hi", "speaker": None}, "x") == Utterance("Hi")  # type: ignore[dict-item]
     assert utterance(Utterance("Hi", "Ana"), "x") == Utterance("Hi", "Ana")
+
+
+def test_chats_and_numbered_speakers_are_read_as_in_files() -> None:
+    for turn, expected in (
+        ({"content": "Hi", "role": "user", "time": 3}, Utterance("Hi", "user")),
+        ({"text": "Hi", "speaker": 0}, Utterance("Hi", "0")),
+        ({"text": "Hi", "speaker": float("nan")}, Utterance("Hi")),
+        ({"content": "Hi", "role": None}, Utterance("Hi")),
+        ((1.0, "Hi"), Utterance("Hi", "1")),
+        ((None, "Hi"), Utterance("Hi")),
+    ):
+        assert utterance(turn, "x") == expected  # type: ignore[arg-type]
+
+
+def test_missing_values_are_told_from_texts() -> None:
+    nothing = [None, float("nan"), np.nan, pd.NA, pd.NaT]
+    assert all(map(is_missing, nothing))
+    assert not any(map(is_missing, ["", "a", 0, ["a"], np.array(["a", "b"]), {"text": "a"}]))
+    assert is_many([["a"], None], EMOTION)
+    assert not is_many(["a", None], EMOTION)
+    assert utterances(["a", None, " "], errors="skip") == [Utterance("a"), None, None]
+    assert utterances(None, errors="skip") == []
+    with pytest.raises(InputError, match="dialogue turn 2: expected a text, found None"):
+        utterances(["a", None])
+
+
+def test_a_label_list_is_an_ordered_list_of_texts() -> None:
+    for labels in (
+        ["a", "b"],
+        ("a", "b"),
+        np.array(["a", "b"]),
+        pd.Series(["a", "b"]),
+        pl.Series(["a", "b"]),
+    ):
+        assert label_list(labels) == ["a", "b"]
+    assert label_list(np.array([])) == label_list(()) == []
+    for labels, found in (
+        ("ab", "'ab'"), (None, "None"), ({"a", "b"}, r"\{'"), (5, "5"), (True, "True"),
+        ({"a": 1}, r"\{'a': 1\}"),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=f"labels: expected a list of texts, found {found}"):
+            label_list(labels)
+    for labels, found in (
+        (["a", 1], "1"),
+        (["a", True], "True"),
+        (["a", None], "None"),
+        (np.array([1, 2]), "np.int64"),
+    ):
+        with pytest.raises(InputError, match=f"labels: expected texts, found {found}"):
+            label_list(labels)
+
+
+def test_labels_that_are_numbers_are_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(3):
+        assert label_list(["1711", "1712"]) == ["1711", "1712"]
+    assert [message[:40] for message in caplog.messages] == ["labels 1711, 1712 are numbers, which say"]
 
 
 def test_a_dialogue_is_turns_or_one_turn() -> None:
@@ -35,10 +92,12 @@ def test_a_dialogue_is_turns_or_one_turn() -> None:
         (["\ud800"], r"found the character U\+D800"),
         ([], r"dialogue: expected one turn or more, found \[\]"),
         (5, "expected one turn or more, found 5"),
-        ([5], "turn 1: expected a text or a turn with 'text' and 'speaker', found"),
-        ([{"txt": "a"}], r"unknown key 'txt' \(did you mean 'text'\?\)"),
-        ([{"speaker": "Ana"}], "turn 1: expected a text, found an empty one"),
-        ([{"text": 7}], "turn 1: expected a text or a turn"),
+        ([5], "turn 1: expected a text, found 5"),
+        ([{"txt": "a"}], r"turn 1: expected a key 'text', found 'txt' \(did you mean 'text'\?\)"),
+        ([{"speaker": "Ana"}], "turn 1: expected a key 'text', found 'speaker'"),
+        (["a", "\u200b"], "turn 2: expected a text, found an empty one"),
+        ([{"text": "a", "speaker": [1]}], r"expected a speaker that is a text or a number, found \[1\]"),
+        ([{"text": 7}], "turn 1: expected a text, found 7"),
     ],
 )
 def test_what_holds_no_text_is_named(given: object, says: str) -> None:
@@ -70,7 +129,7 @@ def test_a_pair_in_a_list_is_speaker_and_text() -> None:
     assert dialogue(["a", ("Desk", "no")]).turns == (Utterance("a"), Utterance("no", "Desk"))
     assert is_many([talk, ["a"]], EMOTION)
     assert not is_many([("a", "b"), ("c", "d", "e")], EMOTION)
-    with pytest.raises(InputError, match="turn 2: expected a text or a turn"):
+    with pytest.raises(InputError, match="turn 2: expected a text, found"):
         dialogue([("a", "b"), ("c", "d", "e")])  # type: ignore[list-item]
     with pytest.raises(InputError, match="dialogue: found a tuple of two texts, which may be two turns, or"):
         dialogue(("Mara", "hi"))

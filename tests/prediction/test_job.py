@@ -12,8 +12,7 @@ from jobs import Fake, csv, make_job, predict_by_length, read
 
 from gsa.data.task import EMOTION, SENTIMENT, Task
 from gsa.data.types import Example, Prediction
-from gsa.datasets.record_files import ReadOptions
-from gsa.datasets.records import Columns, Record
+from gsa.datasets.records import Columns, ReadOptions, Record
 from gsa.errors import InputError
 from gsa.prediction import parts
 from gsa.prediction.job import JobConfig, LabelJob, examples_of, label_file, label_stream
@@ -82,7 +81,7 @@ def test_killed_at_any_write_the_result_is_the_same(tmp_path: Path, monkeypatch:
 
 def test_a_kill_while_joining_is_mended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, out = csv(tmp_path, 9), tmp_path / "out.csv"
-    monkeypatch.setattr(parts.shutil, "rmtree", lambda _: pytest.fail("stopped"))
+    monkeypatch.setattr(parts.PartStore, "remove", lambda _: pytest.fail("stopped"))
     with pytest.raises(pytest.fail.Exception):
         label_file(make_job(source, "csv"), out, size=4)
     monkeypatch.undo()
@@ -173,6 +172,25 @@ def test_turns_of_a_dialogue_are_read_together() -> None:
     assert examples[0].dialogue is examples[1].dialogue
     sentences = examples_of(records, SENTIMENT, speakers=True)
     assert [len(sentence.dialogue.turns) for sentence in sentences] == [1] * 5
+
+
+def test_turns_are_read_in_the_order_of_a_column(tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text("text,dialogue_id,at\nlate,a,10:02\nearly,a,9:58\nsame,a,9:58\nalone,,\nother,b,1\n")
+    asked: list[tuple[list[str], int]] = []
+
+    def listen(examples: Sequence[Example], task: Task, progress: Any = None) -> list[Prediction]:
+        asked.extend(([turn.text for turn in e.dialogue.turns], e.target) for e in examples)
+        assert examples[0].dialogue is examples[1].dialogue
+        return [predict_by_length(example, task) for example in examples]
+
+    job = make_job(path, "csv", listen, EMOTION, columns=Columns(order="at"))
+    counts = label_file(job, tmp_path / "out.csv")
+    turns = ["early", "same", "late"]
+    assert asked == [(turns, 2), (turns, 0), (turns, 1), (["other"], 0)]
+    assert counts.first_reason == "row 5: 'at': expected a value to sort turns by, found none"
+    out = pl.read_csv(tmp_path / "out.csv")
+    assert out["text"].to_list() == ["late", "early", "same", "other"], "rows stay where they are"
 
 
 def test_speakers_are_read_where_tuning_read_them(tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ WRONG = [
     (SA, '["mosi"]', "dataset 'mosi': expected"),
     (SA, '[{ name = "mustard", fold = 9 }]', "levels.0.datasets.0.fold: dataset 'mustard': expected a fold"),
     (SA, '[{ name = "sst2", protocol = "binry" }]', "levels.0.datasets.0.protocol: dataset 'sst2'"),
-    (SA, f'[{OWN.replace("PATH", "nowhere")}]', "nowhere: expected train or test examples"),
+    (SA, f'[{OWN.replace("PATH", "nowhere")}]', "dataset 'own': expected the folder"),
     (SA, f'[{OWN.replace("bad", "worse")}]', "expected a label out of good, worse, found 'bad'"),
     (SA, f'[{OWN.replace(", labels", ", labls")}]', "levels.0.datasets.0.labls: unknown key (did you"),
     (SA, f'[{OWN.replace("sentiment", "sentimnt")}]', "task: found 'sentimnt' (did you mean 'sentiment'?)"),

@@ -9,8 +9,8 @@ import polars as pl
 
 from gsa.data.task import SENTIMENT, Task
 from gsa.data.types import Example, Prediction, Truncated
-from gsa.datasets.record_files import ReadOptions, format_of
-from gsa.datasets.records import Columns
+from gsa.datasets.record_files import format_of
+from gsa.datasets.records import Columns, ReadOptions
 from gsa.prediction.job import JobConfig, LabelJob
 from gsa.progress import Progress
 
@@ -31,7 +31,7 @@ class Fake:
         self.seen, self.most = 0, most
 
     def __call__(
-        self, examples: Sequence[Example], task: Task, progress: Callable[[int], None] | None = None
+        self, examples: Sequence[Example], task: Any, progress: Callable[[int], None] | None = None
     ) -> list[Prediction]:
         if self.seen + len(examples) > self.most:
             raise KeyboardInterrupt

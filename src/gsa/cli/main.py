@@ -69,10 +69,12 @@ def tune(
     quiet: Quiet = False,
 ) -> None:
     """Tune a chain from a recipe; the same command resumes an interrupted run."""
+    from gsa.recipes.datasets import check_folders
     from gsa.recipes.loader import load_recipe
 
     changed = [*(overrides or []), *([f"backbone.precision={precision}"] if precision else [])]
     resolved = load_recipe(recipe, changed, seed)
+    check_folders(resolved)  # before anything that may take long
     if plan:
         from gsa.cli import format
         from gsa.training.plan import make_plan
@@ -162,7 +164,7 @@ def predict(
         str, typer.Argument(metavar="TASK", help="sentiment, emotion, sarcasm, or one of the run's own.")
     ],
     source: Annotated[
-        str, typer.Argument(metavar="INPUT", help="A text, a .csv, .tsv, .jsonl or .parquet file, or -.")
+        str, typer.Argument(metavar="INPUT", help="A text, a file (a table, JSON lines, texts), or -.")
     ],
     model: Model = None,
     level: Level = None,
@@ -175,15 +177,36 @@ def predict(
     dialogue_id: Annotated[
         str | None, typer.Option(help="Column that names each row's dialogue; default: dialogue_id.")
     ] = None,
+    order: Annotated[str | None, typer.Option(help="Column that sorts the turns of a dialogue.")] = None,
+    aspect: Annotated[
+        str | None, typer.Option("--aspect-column", help="Column of aspects that are asked about.")
+    ] = None,
+    instruction_column: Annotated[
+        str | None, typer.Option(help="Column of instructions, instead of the task's.")
+    ] = None,
+    labels_column: Annotated[
+        str | None, typer.Option(help="Column of label lists, instead of the task's.")
+    ] = None,
     input_format: Annotated[
-        str, typer.Option("--format", help="Format of the input: csv, tsv, jsonl, parquet.")
+        str, typer.Option("--format", help="Format of the input: csv, tsv, jsonl, parquet, xlsx, txt, chat.")
     ] = "",
+    encoding: Annotated[str, typer.Option(help="Encoding of the input; found if not given.")] = "",
+    delimiter: Annotated[str, typer.Option(help="Delimiter of a CSV; found if not given.")] = "",
     labels: Annotated[str, typer.Option(help="Labels instead of the run's, separated by commas.")] = "",
+    label: Annotated[
+        list[str] | None, typer.Option(help="One label instead of the run's; repeat it for each.")
+    ] = None,
     instruction: Annotated[str, typer.Option(help="Instruction of a task of your own.")] = "",
     context: Annotated[bool, typer.Option("--context", help="Read the preceding turns as well.")] = False,
     no_quotes: Annotated[
         bool, typer.Option("--no-quotes", help="Quotes in CSV and TSV are text; a line is a row.")
     ] = False,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Write only rows with this label; may be repeated.")
+    ] = None,
+    minimum: Annotated[
+        float, typer.Option("--min", min=0, max=1, help="Write only rows whose label is as probable.")
+    ] = 0.0,
     prefix: Annotated[str, typer.Option(help="Prefix of the new columns.")] = "",
     rejects: Annotated[
         Path | None, typer.Option(help="File for bad rows; default: OUTPUT.rejects.jsonl.")
@@ -192,20 +215,26 @@ def predict(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Label a text, a file or standard input; the same command resumes an interrupted file."""
+    """Label a text, a file or standard input; the same command resumes an interrupted file.
+
+    Exits with 1 if every row was rejected.
+    """
     from gsa.cli.predict import PredictOptions
     from gsa.cli.predict import predict as predict_source
-    from gsa.datasets.records import Columns
+    from gsa.datasets.records import Columns, ReadOptions, checked_delimiter
 
-    columns = Columns(text, speaker, dialogue_id)
-    label_list = [label.strip() for label in labels.split(",")] if labels else []
+    columns = Columns(text, speaker, dialogue_id, order, aspect, instruction_column, labels_column)
+    read = ReadOptions(input_format, columns, not no_quotes, encoding, checked_delimiter(delimiter))
+    label_list = [*(labels.split(",") if labels else []), *(label or [])]
     options = PredictOptions(
-        model, level, precision, columns, output, input_format, label_list, instruction, context,
-        not no_quotes, prefix, rejects, overwrite, as_json,
+        model, level, precision, read, output, label_list, instruction, context, tuple(only or ()), minimum,
+        prefix, rejects, overwrite, as_json,
     )  # fmt: skip
-    result = predict_source(task, source, options)
+    result, labelled_any = predict_source(task, source, options)
     if result:
         print(result)
+    if not labelled_any:
+        raise typer.Exit(1)
 
 
 @app.command()

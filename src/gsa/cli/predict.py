@@ -5,13 +5,16 @@ import logging
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from gsa.data.task import Task
-from gsa.datasets.record_files import FORMATS, ReadOptions, format_of, open_records
-from gsa.datasets.records import Columns
-from gsa.errors import InputError
+from gsa.data.types import Dialogue, Prediction
+from gsa.datasets.chat import is_conversation, parse_conversation
+from gsa.datasets.record_files import INPUT_SUFFIXES, format_of, open_records, output_format_of
+from gsa.datasets.records import ReadOptions, RecordReader
+from gsa.errors import InputError, suggest
+from gsa.prediction.chunking import MAX_TURNS
 from gsa.prediction.inputs import dialogue, example
 from gsa.prediction.job import JobConfig, LabelJob, label_file, label_stream
 from gsa.prediction.loading import load
@@ -22,8 +25,12 @@ from gsa.progress import Progress, duration
 
 logger = logging.getLogger(__name__)
 
-UNSUPPORTED = ("txt", "json", "xls", "xlsx", "gz", "zip")
+UNSUPPORTED = ("json", "xls", "zip", "doc", "docx", "pdf")
 """Suffixes of files that cannot be read; no word of a text ends so either."""
+PLACEHOLDERS = ("yes", "no")
+"""Label list of a new task whose rows have the lists."""
+MAX_LABELS = 10
+"""Labels that the summary counts one by one."""
 
 
 @dataclass(frozen=True)
@@ -33,55 +40,91 @@ class PredictOptions:
     model: str | None = None
     level: int | None = None
     precision: str = "auto"
-    columns: Columns = field(default_factory=Columns)
+    read: ReadOptions = field(default_factory=lambda: ReadOptions(""))
+    """How the input is read; its format is empty where the input's suffix gives it."""
     output: Path | None = None
-    format: str = ""
-    """Of the input, where its suffix does not give it."""
     labels: Sequence[str] = ()
     instruction: str = ""
     context: bool = False
     """Whether a task reads the turns before the target, even if it was not tuned to."""
-    quotes: bool = True
+    only: tuple[str, ...] = ()
+    """Labels whose rows are written; empty is all."""
+    min_probability: float = 0.0
+    """Of the label, below which a row is not written."""
     prefix: str = ""
     rejects: Path | None = None
     overwrite: bool = False
     as_json: bool = False
 
     def load(self, task: str) -> tuple[Predictor, Task]:
-        """Return the model, and the task with its labels."""
+        """Return the model, and the task with its labels; raises InputError for labels it does not have."""
         predictor = load(self.model, self.level, precision=self.precision)
         if predictor.precision != "float32":
             logger.info("precision %s", predictor.precision)
-        return predictor, predictor.task(task, self.labels, self.instruction, self.context)
+        in_rows = bool(self.read.columns.labels) and task not in predictor.tasks and not self.labels
+        labels = PLACEHOLDERS if in_rows else self.labels
+        chosen = predictor.task(task, labels, self.instruction, self.context)
+        if in_rows:  # a row without a label list is rejected
+            chosen = replace(chosen, labels=())
+        for label in self.only:
+            if label not in chosen.labels and not self.read.columns.labels:
+                near = suggest(label, chosen.labels)
+                raise InputError(f"--only '{label}'{near}: expected one of {', '.join(chosen.labels)}")
+        return predictor, chosen
 
 
-def predict(task: str, source: str, options: PredictOptions) -> str:
-    """Label a text, a file, or standard input (`-`); returns what to print.
+def predict(task: str, source: str, options: PredictOptions) -> tuple[str, bool]:
+    """Label a text, a file, or standard input (`-`); returns what to print, and whether that is a success.
 
-    Raises InputError for anything unexpected, before the model is loaded where that is possible.
+    It is none if every row was rejected. Raises InputError for anything unexpected, before the model is
+    loaded where that is possible.
     """
     path = file_of(source)
     if path is None and source != "-":
-        return _predict_text(task, source, options)
-    read = ReadOptions(format_of(path, options.format), options.columns, options.quotes)
-    output_format = format_of(options.output, option="--output") if options.output else read.format
-    if not options.output and output_format == "parquet":
-        output_format = "jsonl"
+        return _predict_text(task, source, options), True
+    read = replace(options.read, format=format_of(path, options.read.format))
+    output_format = output_format_of(options.output) if options.output else _stream_format(read.format)
     check_output_paths(path, options.output, options.rejects, options.overwrite)
     if path:
-        open_records(path, read).close()
+        reader = open_records(path, read)
+        reader.close()
+        read = reader.options
     predictor, chosen = options.load(task)
-    config = JobConfig(path, read, chosen, output_format, options.prefix, predictor.identity)
+    config = JobConfig(
+        path, read, chosen, output_format, options.prefix, predictor.identity, options.only,
+        options.min_probability,
+    )  # fmt: skip
     progress = Progress(path.name if path else "standard input")
     job = LabelJob(config, predictor.predict, progress, None if path else sys.stdin.buffer)
+    _check_dialogues(job.reader, chosen, source)
     started = time.monotonic()
     if options.output:
         counts = label_file(job, options.output, options.rejects, options.overwrite)
         rejects = rejects_path(options.output, options.rejects)
-        return f"{options.output}: {_summary(counts, time.monotonic() - started, rejects)}"
+        return f"{options.output}: {_summary(counts, time.monotonic() - started, rejects)}", _succeeded(
+            counts
+        )
     counts = label_stream(job, sys.stdout.buffer, options.rejects, options.overwrite)
     logger.info("%s", _summary(counts, time.monotonic() - started, options.rejects))
-    return ""
+    return "", _succeeded(counts)
+
+
+def _stream_format(input_format: str) -> str:
+    """Return the format of standard output: that of the input, if it can be streamed and written."""
+    return {"parquet": "jsonl", "csv": "csv", "tsv": "tsv", "xlsx": "csv"}.get(input_format, "jsonl")
+
+
+def _succeeded(counts: RowCounts) -> bool:
+    return bool(counts.labelled) or not counts.rejected
+
+
+def _check_dialogues(reader: RecordReader, task: Task, source: str) -> None:
+    """Warn where a task that reads conversations gets a table of turns whose conversations are not named."""
+    if task.context and not reader.has_dialogues and reader.names.speaker in reader.columns:
+        logger.warning(
+            "%s: has speakers, but no column 'dialogue_id': each row is read alone; --dialogue-id COLUMN "
+            "names the conversations", source,
+        )  # fmt: skip
 
 
 def file_of(source: str) -> Path | None:
@@ -100,21 +143,36 @@ def file_of(source: str) -> Path | None:
         return None
     if is_folder:
         raise InputError(f"'{source}': expected a file or a text, found a folder")
-    has_suffix = path.suffix.lower().removeprefix(".") in (*FORMATS, *UNSUPPORTED)
+    has_suffix = path.suffix.lower().removeprefix(".") in (*INPUT_SUFFIXES, *UNSUPPORTED)
     if (has_suffix or in_folder) and not any(map(str.isspace, source)):
         raise InputError(f"'{source}': expected a file, found none")
     return None
 
 
 def _predict_text(task: str, text: str, options: PredictOptions) -> str:
+    """Return the labels of a text; of a conversation for a task that reads one, those of each turn."""
     if options.output:
         raise InputError("--output: expected a file as the input, or no --output for a text")
     conversation = dialogue(text, "text")
     predictor, chosen = options.load(task)
-    (prediction,) = predictor.predict([example(chosen, conversation)], chosen)
+    if chosen.context and is_conversation(text.splitlines()):
+        conversation = Dialogue("", tuple(parse_conversation(text, MAX_TURNS)))
+    turns = range(len(conversation.turns))
+    predictions = predictor.predict([example(chosen, conversation, turn) for turn in turns], chosen)
     if options.as_json:
-        content = {name: value for name, value in asdict(prediction).items() if name != "greedy"}
-        return json.dumps(content, ensure_ascii=False)
+        objects = [_as_json(prediction) for prediction in predictions]
+        return json.dumps(objects if len(turns) > 1 else objects[0], ensure_ascii=False)
+    lines = [_line(prediction) for prediction in predictions]
+    if len(turns) == 1:
+        return lines[0]
+    return "\n".join(f"{turn.line()}\n  {line}" for turn, line in zip(conversation.turns, lines, strict=True))
+
+
+def _as_json(prediction: Prediction) -> dict[str, object]:
+    return {name: value for name, value in asdict(prediction).items() if name != "greedy"}
+
+
+def _line(prediction: Prediction) -> str:
     ranked = sorted(prediction.probabilities.items(), key=lambda pair: -pair[1])
     line = "  ".join(f"{label} {p:.2f}" for label, p in ranked)
     words = prediction.truncated.words
@@ -122,8 +180,17 @@ def _predict_text(task: str, text: str, options: PredictOptions) -> str:
 
 
 def _summary(counts: RowCounts, seconds: float, rejects: Path | None) -> str:
-    labelled = f"{counts.labelled:,} rows labelled in {duration(seconds)}"
+    """Return how many rows were labelled with which labels, and how many were rejected and why."""
+    ranked = sorted(counts.labels.items(), key=lambda pair: -pair[1])
+    labels = [f"{label} {count:,}" for label, count in ranked[:MAX_LABELS]]
+    if len(ranked) > MAX_LABELS:
+        labels.append(f"{len(ranked) - MAX_LABELS} more labels")
+    parts = [f"{counts.labelled:,} rows labelled in {duration(seconds)}"]
+    if labels:
+        parts[0] += f" ({', '.join(labels)})"
+    if counts.dropped:
+        parts.append(f"{counts.labelled - counts.dropped:,} of them written")
     if not counts.rejected:
-        return f"{labelled}, none rejected"
+        return ", ".join([*parts, "none rejected"])
     where = f"see {rejects}" if rejects else "--rejects FILE keeps them"
-    return f"{labelled}, {counts.rejected:,} rejected ({counts.first_reason}; {where})"
+    return ", ".join([*parts, f"{counts.rejected:,} rejected ({counts.first_reason}; {where})"])

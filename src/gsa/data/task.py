@@ -53,11 +53,16 @@ class Task:
         return f"{self.about}: {' '.join(aspect.split())}"
 
     def with_labels(self, *labels: str, words: Mapping[str, str] | None = None) -> "Task":
-        """Return the task with another label list.
+        """Return the task with another label list, without white space around the labels.
 
-        Raises InputError for fewer than two labels, and for empty or duplicate words.
+        Raises InputError for fewer than two labels, for labels that are no texts, and for empty or duplicate
+        words.
         """
-        task = replace(self, labels=tuple(labels), words=dict(words or {}), merged={})
+        for label in labels:
+            if not isinstance(label, str):
+                raise InputError(f"task '{self.name}': expected labels that are texts, found {label!r:.60}")
+        labels = tuple(label.strip() for label in labels)
+        task = replace(self, labels=labels, words=dict(words or {}), merged={})
         answers = [task.word(label) for label in labels]
         if len(labels) < 2 or len(set(answers)) < len(answers) or not all(a.strip() for a in answers):
             raise InputError(

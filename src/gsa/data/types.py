@@ -1,11 +1,14 @@
 """The core types: utterances, dialogues and examples in, predictions out."""
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 UNREADABLE = re.compile("[\0\ud800-\udfff]")
 """NUL and surrogates."""
+INVISIBLE = frozenset(("Cc", "Cf", "Mn", "Me"))
+"""Unicode categories of characters that show nothing by themselves: controls, zero-width ones, marks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,3 +97,8 @@ def unreadable(text: str) -> str:
     """Return the first character that no tokenizer can read, as ``the character U+0000``, ``""`` if none."""
     match = UNREADABLE.search(text)
     return f"the character U+{ord(match[0]):04X}" if match else ""
+
+
+def is_blank(text: str) -> bool:
+    """Return whether a text shows nothing: it has white space and zero-width characters alone, or none."""
+    return all(char.isspace() or unicodedata.category(char) in INVISIBLE for char in text)

@@ -1,8 +1,8 @@
-"""Custom datasets: a folder of users' labelled files, ``{train,dev,test}.{jsonl,csv,tsv,parquet}``.
+"""Custom datasets: a folder of users' labelled files, such as ``train.csv``, ``dev.jsonl``, ``test.xlsx``.
 
 Format: that of `record_files`, with a column or key ``label`` and, where wanted, ``id``. Turns with a label
 are targets, the others are context only; rows of one dialogue need not be adjacent. A row without an id is
-named after its line.
+named after its line. A label may be a number.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,17 +11,28 @@ from pathlib import Path
 from gsa.data.types import Example
 from gsa.datasets import parsing
 from gsa.datasets.dataset import Splits
-from gsa.datasets.record_files import FORMATS, ReadOptions, format_of, open_records
-from gsa.datasets.records import Record, Rejected
+from gsa.datasets.record_files import BINARY, FORMATS, SUFFIXES, format_of, open_records
+from gsa.datasets.records import Columns, ReadOptions, Record, Rejected, as_name
 from gsa.errors import InputError, suggest
 
+FILE_SUFFIXES = (*FORMATS, "xlsx", *SUFFIXES)
+"""Of files with labels; those of text may be followed by `.gz`."""
+LABEL = "label"
+"""The usual column of labels."""
 
-def read_file(path: Path, dataset: str, labels: Sequence[str] | None = None) -> list[Example]:
+
+def read_file(
+    path: Path,
+    dataset: str,
+    labels: Sequence[str] | None = None,
+    columns: Columns | None = None,
+    label_column: str = LABEL,
+) -> list[Example]:
     """Return the examples of one file; with `labels`, any other label is refused.
 
     Raises InputError, with file and line, for the first row that is not as docs/data.md says.
     """
-    turns = list(_turns(path))
+    turns = list(_turns(path, columns or Columns(), label_column))
     if not turns:
         raise InputError(f"{path}: expected one example or more, found none")
     for turn in turns:
@@ -32,58 +43,69 @@ def read_file(path: Path, dataset: str, labels: Sequence[str] | None = None) -> 
     return parsing.build_examples(turns, dataset)
 
 
-def read_folder(folder: Path, dataset: str, labels: Sequence[str]) -> Splits:
+def read_folder(
+    folder: Path,
+    dataset: str,
+    labels: Sequence[str],
+    columns: Columns | None = None,
+    label_column: str = LABEL,
+) -> Splits:
     """Return the splits of a folder; one without a file is empty.
 
     Raises InputError for two files of one split, for no train and no test file, and as `read_file` does.
     """
     splits: Splits = {}
+    suffixes = [*FILE_SUFFIXES, *(f"{suffix}.gz" for suffix in FILE_SUFFIXES if suffix not in BINARY)]
     for split in ("train", "dev", "test"):
-        files = [file for format in FORMATS if (file := folder / f"{split}.{format}").is_file()]
+        files = [file for suffix in suffixes if (file := folder / f"{split}.{suffix}").is_file()]
         if len(files) > 1:
             names = " and ".join(file.name for file in files)
             raise InputError(f"{folder}: expected one file for the {split} split, found {names}")
-        splits[split] = read_file(files[0], dataset, labels) if files else []
+        splits[split] = read_file(files[0], dataset, labels, columns, label_column) if files else []
     if not splits["train"] and not splits["test"]:
         raise InputError(
-            f"{folder}: expected train or test examples in a {', '.join(FORMATS)} file, found none"
+            f"{folder}: expected train or test examples in a {', '.join(FILE_SUFFIXES)} file, found none"
         )
     return splits
 
 
-def _turns(path: Path) -> Iterator[parsing.Turn]:
+def _turns(path: Path, columns: Columns, label_column: str) -> Iterator[parsing.Turn]:
     format = format_of(path)
-    reader = open_records(path, ReadOptions(format, allow_empty=True))
+    reader = open_records(path, ReadOptions(format, columns))
     try:
-        if format != "jsonl" and "label" not in reader.columns:
-            raise InputError(f"{path}: expected a column 'label', found {', '.join(reader.columns)}")
+        if format != "jsonl" and label_column not in reader.columns:
+            near = suggest(label_column, reader.columns)
+            raise InputError(
+                f"{path}: expected a column '{label_column}'{near}, found {', '.join(reader.columns[:20])}"
+            )
         for record in reader.rows:
-            where = f"{path} {'row' if format == 'parquet' else 'line'} {record.row}"
+            where = f"{path} {'row' if format in BINARY else 'line'} {record.row}"
             if isinstance(record, Rejected):
                 raise InputError(f"{where}: {record.reason}")
-            yield _turn(record, where)
+            yield _turn(record, where, label_column, bool(reader.names.aspect))
     finally:
         reader.close()
 
 
-def _turn(record: Record, where: str) -> parsing.Turn:
+def _turn(record: Record, where: str, label_column: str, asks_aspect: bool) -> parsing.Turn:
     id = f"{record.dialogue}_{record.turn}"
     if record.turn:
         where = f"{where} turn {record.turn}"
     else:
         id = _text(record, "id", where) or f"line{record.row}"
-    label = _text(record, "label", where) or None
-    return parsing.Turn(where, id, record.text, record.speaker, label, record.dialogue)
+    label = _text(record, label_column, where) or None
+    if label and asks_aspect and not record.aspect:
+        raise InputError(f"{where}: expected an aspect, found none")
+    return parsing.Turn(where, id, record.text, record.speaker, label, record.dialogue, record.aspect)
 
 
 def _text(record: Record, name: str, where: str) -> str:
-    """Return the text of a column, empty where the row has none; an id may be a number."""
+    """Return the text or the number of a column, empty where the row has none."""
     value = record.values.get(name)
-    if isinstance(value, int) and name == "id":
-        value = str(value)
-    if not isinstance(value, str | None):
-        raise InputError(f"{where}: '{name}': expected a text, found {value!r:.60}")
-    return (value or "").strip()
+    text = as_name(value)
+    if text is None:
+        raise InputError(f"{where}: '{name}': expected a text or a number, found {value!r:.60}")
+    return text
 
 
 def _check_labelled(turns: Sequence[parsing.Turn]) -> None:

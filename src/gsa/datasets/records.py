@@ -1,11 +1,17 @@
 """Rows of users' files: Records, and Rejected rows with the reason; from the values of a row to either."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from gsa.data.types import unreadable
+from gsa.data.types import UNREADABLE, is_blank, unreadable
 from gsa.errors import InputError, suggest
+
+MAX_COLUMNS = 16_384
+"""Columns of a table, or keys of a JSON object; Excel has no more."""
+MAX_NAMES = 20
+"""Column names that an error message lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +19,7 @@ class Record:
     """A row with a text."""
 
     row: int
-    """Line of the file where it begins; of Parquet, the number of the row. Both from 1."""
+    """Line of the file where it begins; of Parquet and Excel, the number of the row. Both from 1."""
     values: Mapping[str, Any]
     """All columns of the row."""
     text: str
@@ -22,6 +28,14 @@ class Record:
     """Id of its dialogue; empty for a lone text."""
     turn: int = 0
     """Number of the turn, from 1, in a dialogue that is one line of JSONL; 0 for any other row."""
+    order: tuple[Any, ...] = ()
+    """Sort key of its turn within the dialogue; empty where the rows are in order already."""
+    aspect: str = ""
+    """What is asked about, for a task that asks about an aspect."""
+    instruction: str = ""
+    """Instead of the task's."""
+    labels: tuple[str, ...] = ()
+    """Instead of the task's."""
 
     @property
     def dialogue_key(self) -> tuple[int, str]:
@@ -43,32 +57,107 @@ Row = Record | Rejected
 
 
 class ColumnNames(NamedTuple):
-    """The columns of a file that are read; the last two are empty where the file has none."""
+    """The columns of a file that are read; empty where the file has none."""
 
     text: str
-    speaker: str
-    dialogue: str
+    speaker: str = ""
+    dialogue: str = ""
+    order: str = ""
+    aspect: str = ""
+    instruction: str = ""
+    labels: str = ""
 
 
 class Columns(NamedTuple):
     """Which columns to read; None is the default name, where the file has it."""
 
     text: str | None = None
+    """By default `text`, or `content` where there is no such column."""
     speaker: str | None = None
+    """By default `speaker`, or `role` beside `content`."""
     dialogue: str | None = None
+    """By default `dialogue_id`."""
+    order: str | None = None
+    """Column by which turns are sorted within their dialogue."""
+    aspect: str | None = None
+    instruction: str | None = None
+    labels: str | None = None
 
     def resolve(self, names: Sequence[str], where: str) -> ColumnNames:
         """Return the columns to read of a file that has `names`; raises InputError for a missing column."""
-        expected = {"text": self.text or "text", "speaker": self.speaker, "dialogue id": self.dialogue}
-        for role, name in expected.items():
-            if name and name not in names:
+        known = set(names)
+        text = self.text or ("content" if "content" in known and "text" not in known else "text")
+        for role, name in zip(ROLES, (text, *self[1:]), strict=True):
+            if name and name not in known:
+                shown = ", ".join(names[:MAX_NAMES]) or "none"
                 raise InputError(
-                    f"{where}: found no column '{name}'{suggest(name, names)}: "
-                    f"expected the {role} column to be one of {', '.join(names) or 'none'}"
+                    f"{where}: found no column '{name}'{suggest(name, names)}: expected the "
+                    f"{role} column to be one of {shown}{', ...' if len(names) > MAX_NAMES else ''}"
                 )
-        speaker = self.speaker or ("speaker" if "speaker" in names else "")
-        dialogue = self.dialogue or ("dialogue_id" if "dialogue_id" in names else "")
-        return ColumnNames(self.text or "text", speaker, dialogue)
+        speaker = self.speaker or ("speaker" if "speaker" in known else "")
+        if not speaker and text == "content" and "role" in known:
+            speaker = "role"
+        dialogue = self.dialogue or ("dialogue_id" if "dialogue_id" in known else "")
+        return ColumnNames(text, speaker, dialogue, *(name or "" for name in self[3:]))
+
+
+ROLES = ("text", "speaker", "dialogue id", "order", "aspect", "instruction", "labels")
+"""What the fields of Columns are called in messages."""
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How a file is read."""
+
+    format: str
+    """One of `record_files.INPUT_FORMATS`, or empty for a .txt file that is texts or a conversation."""
+    columns: Columns = field(default_factory=Columns)
+    quotes: bool = True
+    """Whether quotes of CSV and TSV enclose fields; otherwise they are text, and a line is a row."""
+    encoding: str = ""
+    """Of text files; empty is that of a byte order mark, else UTF-8, else Windows-1252."""
+    delimiter: str = ""
+    """Between the fields of CSV; empty is the one that divides the header into most columns."""
+    same_keys: bool = False
+    """Reject lines of JSONL with a key that the first one lacks, as a table needs."""
+    allow_empty: bool = False
+    """Accept empty texts."""
+
+
+def checked_delimiter(delimiter: str) -> str:
+    """Return a delimiter, a tab for its name or escape; raises InputError for more than one character."""
+    delimiter = {"tab": "\t", "\\t": "\t"}.get(delimiter, delimiter)
+    if len(delimiter) > 1 or delimiter in ('"', "\n", "\r", "\0"):
+        raise InputError(f"--delimiter {delimiter!r}: expected one character, such as ; or tab")
+    return delimiter
+
+
+@dataclass
+class RecordReader:
+    """An open file; `rows` can be read once."""
+
+    columns: list[str]
+    """Names of all columns in order; of JSONL the keys of the first line."""
+    rows: Iterator[Row]
+    names: ColumnNames
+    """The columns that are read."""
+    options: ReadOptions
+    """How it is read, with the encoding and the delimiter that were found."""
+    size: int = 0
+    """Bytes of the file, or rows of Parquet and Excel; 0 if unknown."""
+    position: Callable[[], int] = lambda: 0
+    """Returns how much of `size` was read."""
+    close: Callable[[], None] = lambda: None
+    """Closes a file that is not read to its end."""
+    schema: dict[str, Any] = field(default_factory=dict)
+    """Polars types of the columns, of Parquet only."""
+    has_dialogues: bool = False
+    """Whether rows belong to dialogues."""
+
+    @property
+    def fraction(self) -> float:
+        """How much was read, from 0 to 1; 0 if the size is unknown."""
+        return self.position() / self.size if self.size else 0.0
 
 
 @dataclass(frozen=True)
@@ -81,23 +170,92 @@ class RowParser:
     def parse(self, row: int, values: Mapping[str, Any], dialogue: str = "", turn: int = 0) -> Row:
         """Return a Record, or a Rejected; `dialogue` and `turn` are of a dialogue that is one line."""
         where = f"turn {turn} " if turn else ""
-        fields = []
-        for name in self.names[: 2 if turn else 3]:
-            value = values.get(name) if name else ""
-            if value is None and name != self.names.text:
-                value = ""
-            if isinstance(value, int) and name == self.names.dialogue:
-                value = str(value)
-            if not isinstance(value, str):
-                excerpt = "none" if value is None else f"{value!r:.60}"
-                return Rejected(row, f"{where}'{name}': expected a text, found {excerpt}", dict(values))
-            fields.append(value.strip())
         texts = (value for value in values.values() if isinstance(value, str))
-        character = next(filter(None, map(unreadable, texts)), "")
-        if character:
+        if next(filter(None, map(unreadable, texts)), ""):
             escaped = {name: ascii(value) for name, value in values.items()}
-            return Rejected(row, f"{where}expected UTF-8 text, found {character}", escaped)
-        if not fields[0] and not self.allow_empty:
-            reason = f"{where}'{self.names.text}': expected a text, found an empty one"
-            return Rejected(row, reason, dict(values))
-        return Record(row, values, fields[0], fields[1], dialogue or fields[2], turn)
+            found = next(filter(None, map(describe_unreadable, map(str, values.values()))))
+            return Rejected(row, f"{where}expected UTF-8 text, found {found}", escaped)
+        try:
+            return self._record(row, values, dialogue, turn)
+        except InputError as error:
+            return Rejected(row, f"{where}{error}", dict(values))
+
+    def _record(self, row: int, values: Mapping[str, Any], dialogue: str, turn: int) -> Record:
+        names = self.names
+        text_name = names.text if names.text in values or "content" not in values else "content"
+        text = values.get(text_name)
+        if not isinstance(text, str):
+            raise InputError(f"'{text_name}': expected a text, found {_excerpt(text)}")
+        if is_blank(text) and not self.allow_empty:
+            raise InputError(f"'{text_name}': expected a text, found an empty one")
+        speaker = names.speaker
+        if text_name == "content" and speaker not in values:
+            speaker = "role"
+        return Record(
+            row, values, text.strip(), _name(values, speaker), dialogue or _name(values, names.dialogue),
+            turn, _sort_key(values, names.order), _name(values, names.aspect),
+            _name(values, names.instruction), _labels(values, names.labels),
+        )  # fmt: skip
+
+
+def as_name(value: object) -> str | None:
+    """Return a speaker, an id or a label as a text, None for what is neither a text nor a number.
+
+    A whole number is one without a decimal point: 1.0 is "1", as pandas reads a column with gaps. None and
+    NaN are empty.
+    """
+    if value is None or value != value:
+        return ""
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _name(values: Mapping[str, Any], column: str) -> str:
+    value = values.get(column) if column else ""
+    name = as_name(value)
+    if name is None:
+        raise InputError(f"'{column}': expected a text or a number, found {_excerpt(value)}")
+    return name
+
+
+def _sort_key(values: Mapping[str, Any], column: str) -> tuple[Any, ...]:
+    """Return the key that sorts numbers by value, and texts such as times with their digits as numbers."""
+    if not column:
+        return ()
+    value = values.get(column)
+    if value is None or value != value or not str(value).strip():
+        raise InputError(f"'{column}': expected a value to sort turns by, found none")
+    try:
+        return (0, float(value))
+    except (TypeError, ValueError):
+        parts = re.split(r"(\d+)", str(value).strip())
+    return (1, *((len(part.lstrip("0")), part) if part.isdecimal() else (0, part) for part in parts))
+
+
+def _labels(values: Mapping[str, Any], column: str) -> tuple[str, ...]:
+    """Return the label list of a row: a list, or a text with commas between; empty where there is none."""
+    value = values.get(column) if column else None
+    items = value.split(",") if isinstance(value, str) else value
+    if items is None or items == [""]:
+        return ()
+    labels = [as_name(item) for item in items] if isinstance(items, list | tuple) else []
+    if not labels or not all(labels):
+        raise InputError(f"'{column}': expected a list of labels, found {_excerpt(value)}")
+    return tuple(label for label in labels if label)
+
+
+def _excerpt(value: object) -> str:
+    return "none" if value is None else f"{value!r:.60}"
+
+
+def describe_unreadable(text: str) -> str:
+    """Return what cannot be read in a text; a byte that is not UTF-8 with what it is in Windows-1252."""
+    match = UNREADABLE.search(text)
+    code = ord(match[0]) if match else 0
+    if not 0xDC80 <= code <= 0xDCFF:
+        return unreadable(text)
+    character = bytes([code - 0xDC00]).decode("cp1252", "replace")
+    return f"the byte 0x{code - 0xDC00:02X} ('{character}' in the encoding cp1252)"

@@ -1,16 +1,27 @@
-"""Users' texts, turns and conversations in Python: to Dialogues and Examples. Imports no torch."""
+"""Users' texts, turns, conversations and label lists in Python: to Dialogues, Examples and lists.
 
+Imports no torch.
+"""
+
+import logging
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from gsa.data.task import Task
-from gsa.data.types import Dialogue, Example, Utterance, unreadable
+from gsa.data.types import Dialogue, Example, Utterance, is_blank, unreadable
+from gsa.datasets.records import as_name
 from gsa.errors import InputError, suggest
 
-Turn = str | Mapping[str, str] | tuple[str, str] | Utterance
-"""One turn as a user gives it: its text, ``{"text": ..., "speaker": ...}``, in a list of turns
-``(speaker, text)``, or an Utterance."""
+logger = logging.getLogger(__name__)
+
+Turn = str | Mapping[str, Any] | tuple[Any, str] | Utterance
+"""One turn as a user gives it: its text, ``{"text": ..., "speaker": ...}``, an Utterance, or
+``{"content": ..., "role": ...}``; in a list of turns ``(speaker, text)`` too."""
+ERRORS = ("raise", "skip")
+"""What is done with an input that cannot be read: raise an InputError, or give None as its prediction."""
 
 
 def example(task: Task, dialogue: Dialogue, target: int = 0) -> Example:
@@ -31,7 +42,7 @@ def aspect_examples(task: Task, texts: Sequence[Any], aspects: Sequence[Any]) ->
     groups = []
     for number, (text, names) in enumerate(zip(texts, aspects, strict=True), start=1):
         where = f"input {number}" if len(texts) > 1 else "input"
-        if isinstance(names, str) or not all(isinstance(name, str) and name.strip() for name in names):
+        if isinstance(names, str) or not all(isinstance(name, str) and not is_blank(name) for name in names):
             raise InputError(f"{where}: expected a list of aspects, none of them empty, found {names!r:.60}")
         sentence = dialogue(text, where)
         groups.append([replace(example(task, sentence), aspect=name) for name in names])
@@ -39,23 +50,35 @@ def aspect_examples(task: Task, texts: Sequence[Any], aspects: Sequence[Any]) ->
 
 
 def utterance(turn: Any, where: str) -> Utterance:
-    """Return a user's turn as an Utterance; raises InputError for one without a text."""
-    if _is_pair(turn):
-        turn = Utterance(turn[1], turn[0])
-    if isinstance(turn, Mapping):
-        for key in turn:
-            if key not in ("text", "speaker"):
-                near = suggest(str(key), ("text", "speaker"))
-                raise InputError(f"{where}: unknown key '{key}'{near}: expected 'text' and 'speaker'")
-        turn = Utterance(turn.get("text", ""), turn.get("speaker") or "")
-    if isinstance(turn, str):
-        turn = Utterance(turn)
-    if not isinstance(turn, Utterance) or not isinstance(turn.text, str) or not isinstance(turn.speaker, str):
-        raise InputError(f"{where}: expected a text or a turn with 'text' and 'speaker', found {turn!r:.60}")
-    character = unreadable(turn.text) or unreadable(turn.speaker)
-    if character or not turn.text.strip():
+    """Return a user's turn as an Utterance; raises InputError for one without a text.
+
+    A speaker may be a number or None. Further keys of a mapping are ignored, as in files.
+    """
+    text, speaker = turn, None
+    if isinstance(turn, Utterance):
+        text, speaker = turn.text, turn.speaker
+    elif _is_pair(turn):
+        speaker, text = turn
+    elif isinstance(turn, Mapping):
+        text, speaker = _text_and_speaker(turn, where)
+    name = as_name(speaker)
+    if name is None:
+        raise InputError(f"{where}: expected a speaker that is a text or a number, found {speaker!r:.60}")
+    if not isinstance(text, str):
+        raise InputError(f"{where}: expected a text, found {text!r:.60}")
+    character = unreadable(text) or unreadable(name)
+    if character or is_blank(text):
         raise InputError(f"{where}: expected a text, found {character or 'an empty one'}")
-    return turn
+    return turn if isinstance(turn, Utterance) and turn.speaker == name else Utterance(text, name)
+
+
+def _text_and_speaker(turn: Mapping[Any, Any], where: str) -> tuple[Any, Any]:
+    for text, speaker in (("text", "speaker"), ("content", "role")):
+        if text in turn:
+            return turn[text], turn.get("speaker", turn.get(speaker))
+    near = next(filter(None, (suggest(str(key), ("text", "content")) for key in turn)), "")
+    found = ", ".join(map(repr, list(turn)[:5])) or "none"
+    raise InputError(f"{where}: expected a key 'text', found {found:.60}{near}")
 
 
 def dialogue(turns: Turn | Iterable[Turn], where: str = "dialogue") -> Dialogue:
@@ -64,8 +87,20 @@ def dialogue(turns: Turn | Iterable[Turn], where: str = "dialogue") -> Dialogue:
     Raises InputError that names the turn which cannot be read, counted from 1, and for a tuple of two texts,
     which may be two turns or one.
     """
-    if isinstance(turns, str | Mapping | Utterance):
-        return Dialogue("", (utterance(turns, where),))
+    return Dialogue("", tuple(turn for turn in utterances(turns, where) if turn))
+
+
+def utterances(turns: Any, where: str = "dialogue", errors: str = "raise") -> list[Utterance | None]:
+    """Return the turns of a user's conversation.
+
+    With `errors` "skip" a turn that cannot be read is None, and a conversation that is missing has no turns.
+    Raises InputError as `dialogue` does.
+    """
+    skip = errors == "skip"
+    if skip and is_missing(turns):
+        return []
+    if isinstance(turns, str | Mapping | Utterance) or is_missing(turns):
+        return [_utterance_or_none(turns, where, skip)]
     if _is_pair(turns):
         raise InputError(
             f"{where}: found a tuple of two texts, which may be two turns, or a speaker and a text: expected "
@@ -74,7 +109,61 @@ def dialogue(turns: Turn | Iterable[Turn], where: str = "dialogue") -> Dialogue:
     items = as_list(turns, where)
     if not isinstance(items, list) or not items:
         raise InputError(f"{where}: expected one turn or more, found {turns!r:.60}")
-    return Dialogue("", tuple(utterance(turn, f"{where} turn {n}") for n, turn in enumerate(items, start=1)))
+    return [_utterance_or_none(turn, f"{where} turn {n}", skip) for n, turn in enumerate(items, start=1)]
+
+
+def _utterance_or_none(turn: Any, where: str, skip: bool) -> Utterance | None:
+    try:
+        return utterance(turn, where)
+    except InputError:
+        if not skip:
+            raise
+    return None
+
+
+def is_missing(value: object) -> bool:
+    """Return whether a value is None, NaN, or what pandas has for a missing value."""
+    if value is None:
+        return True
+    try:
+        return bool(value != value)
+    except (TypeError, ValueError):  # pandas.NA has no truth value, and neither has an array
+        return type(value).__name__ == "NAType"
+
+
+def check_errors(errors: str) -> None:
+    """Raise InputError for another value than "raise" and "skip"."""
+    if errors not in ERRORS:
+        raise InputError(f"errors: expected one of {', '.join(ERRORS)}, found {errors!r:.60}")
+
+
+def label_list(labels: Any) -> list[str]:
+    """Return a label list as a list; any ordered iterable of texts may be given.
+
+    Raises InputError for a lone text, a set, and items that are no texts. Labels that are numbers are warned
+    of once.
+    """
+    if isinstance(labels, str | bytes | Mapping | AbstractSet) or labels is None:
+        raise InputError(f"labels: expected a list of texts, found {labels!r:.60}")
+    items = as_list(labels, "labels")
+    if not isinstance(items, list | tuple):
+        raise InputError(f"labels: expected a list of texts, found {labels!r:.60}")
+    for item in items:
+        if not isinstance(item, str):
+            raise InputError(f"labels: expected texts, found {item!r:.60}")
+    digits = tuple(item.strip() for item in items if item.strip().isdecimal())
+    if digits:
+        _warn_of_digits(digits)
+    return [str(item) for item in items]
+
+
+@lru_cache(maxsize=256)
+def _warn_of_digits(labels: tuple[str, ...]) -> None:
+    """Warn once for a label list."""
+    logger.warning(
+        "labels %s are numbers, which say nothing to a model that reads them: words answer better, such as "
+        "negative and positive", ", ".join(labels),
+    )  # fmt: skip
 
 
 def as_list(inputs: Any, where: str = "input") -> Any:
@@ -102,7 +191,8 @@ def is_many(inputs: object, task: Task) -> bool:
     """
     if not isinstance(inputs, list | tuple):
         return False
-    nested = bool(inputs) and all(_is_iterable(item) and not _is_pair(item) for item in inputs)
+    present = [item for item in inputs if not is_missing(item)]
+    nested = bool(present) and all(_is_iterable(item) and not _is_pair(item) for item in present)
     return nested if task.context else True
 
 
@@ -111,4 +201,7 @@ def _is_iterable(inputs: object) -> bool:
 
 
 def _is_pair(turn: object) -> bool:
-    return isinstance(turn, tuple) and len(turn) == 2 and all(isinstance(part, str) for part in turn)
+    """Return whether a turn is a tuple of a speaker, which may be missing or a number, and a text."""
+    if not isinstance(turn, tuple) or len(turn) != 2:
+        return False
+    return isinstance(turn[1], str) and as_name(turn[0]) is not None

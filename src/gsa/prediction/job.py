@@ -4,7 +4,8 @@ Rows are read, labelled and written in chunks of whole dialogues, so memory does
 file's finished chunks are kept as parts until all are done, so that the same command resumes a killed job.
 """
 
-import json
+import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -13,16 +14,15 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from gsa.checksums import sha256
-from gsa.data.task import Task
-from gsa.data.types import Dialogue, Example, Prediction, Utterance
-from gsa.datasets.record_files import ReadOptions, open_records
-from gsa.datasets.records import Record, Rejected, Row
+from gsa.data.task import ASPECT, Task
+from gsa.data.types import Dialogue, Example, Prediction, Utterance, is_blank
+from gsa.datasets.record_files import open_records
+from gsa.datasets.records import ColumnNames, ReadOptions, Record, Rejected, Row
 from gsa.errors import InputError
 from gsa.prediction.chunking import MAX_CHARACTERS, chunks
-from gsa.prediction.inputs import example
-from gsa.prediction.output_paths import check_output_paths
+from gsa.prediction.output_paths import check_output_paths, link_target
 from gsa.prediction.parts import Part, PartStore, RowCounts
-from gsa.prediction.writers import Writer
+from gsa.prediction.writers import Writer, json_line
 from gsa.progress import Progress
 
 CHUNK = 512
@@ -35,9 +35,16 @@ class Predict(Protocol):
     """The signature of `Predictor.predict`."""
 
     def __call__(
-        self, examples: Sequence[Example], task: Task, progress: Callable[[int], None] | None = None, /
+        self,
+        examples: Sequence[Example],
+        tasks: Task | Sequence[Task],
+        progress: Callable[[int], None] | None = None,
+        /,
     ) -> list[Prediction]:
-        """Return one Prediction an example, in order; `progress` is called with the number done."""
+        """Return one Prediction an example, in order; `progress` is called with the number done.
+
+        `tasks` is one task for all examples, or one an example.
+        """
         ...
 
 
@@ -54,6 +61,12 @@ class JobConfig:
     """Of the names of new columns."""
     identity: Mapping[str, Any] = field(default_factory=dict)
     """Of the model; a job is resumed only with the same one."""
+    only: tuple[str, ...] = ()
+    """Labels whose rows are written; empty is all."""
+    min_probability: float = 0.0
+    """Of the label, below which a row is not written."""
+    max_bytes: int = 0
+    """Of an output file with its rejects, beyond which the job fails; 0 is any size."""
 
 
 class LabelJob:
@@ -67,9 +80,7 @@ class LabelJob:
         read = replace(config.read, same_keys=config.output_format != "jsonl")
         self.reader = open_records(config.source, read, stream)
         try:
-            self.writer = Writer.for_task(
-                config.output_format, self.reader.columns, self.reader.schema, config.task, config.prefix
-            )
+            self.writer = Writer.for_task(config.output_format, self.reader, config.task, config.prefix)
         except InputError:
             if config.source:
                 self.reader.close()
@@ -86,24 +97,35 @@ class LabelJob:
 
     def label(self, chunk: Sequence[Row], first: bool) -> Part:
         """Return the labelled and the rejected rows of a chunk."""
-        chunk = [self._check_keys(row) for row in chunk]
+        tasks = _RowTasks(self.config.task, self.reader.names)
+        chunk = [tasks.check(self._check_keys(row)) for row in chunk]
         records = [row for row in chunk if isinstance(row, Record)]
         rejected = [row for row in chunk if isinstance(row, Rejected)]
-        task, before = self.config.task, self.progress.completed
+        task, before = tasks.task, self.progress.completed
         # A sentence is read without its speaker, as in tuning, unless the column is named.
         speakers = task.context or bool(self.config.read.columns.speaker)
         predictions = self.predict(
-            examples_of(records, task, speakers), task, lambda done: self.progress.update(before + done)
+            examples_of(records, task, speakers),
+            [tasks.of(record) for record in records] if tasks.differ else task,
+            lambda done: self.progress.update(before + done),
         )
-        rows = [self.writer.row(r.values, p) for r, p in zip(records, predictions, strict=True)]
+        pairs = zip(records, predictions, strict=True)
+        rows = [self.writer.row(record.values, p) for record, p in pairs if self._is_written(p)]
         rejects = [{"row": r.row, "reason": r.reason, "found": r.found} for r in rejected]
         reason = f"row {rejected[0].row}: {rejected[0].reason}" if rejected else ""
         self.progress.update(before + len(chunk))
+        labels = Counter(label for p in predictions for label in task.split_labels(p.label) if label)
         return Part(
             self.writer.encode(rows, header=first),
-            "".join(json.dumps(row, default=str) + "\n" for row in rejects).encode(),
-            RowCounts(len(rows), len(rejected), reason),
+            b"".join(map(json_line, rejects)),
+            RowCounts(len(records), len(rejected), reason, len(records) - len(rows), dict(labels)),
         )
+
+    def _is_written(self, prediction: Prediction) -> bool:
+        labels = self.config.task.split_labels(prediction.label)
+        kept = [label for label in labels if not self.config.only or label in self.config.only]
+        probabilities = [prediction.probabilities.get(label, 0.0) for label in kept]
+        return max(probabilities, default=-1.0) >= self.config.min_probability
 
     def _check_keys(self, row: Row) -> Row:
         """Reject a row of JSONL that has a key of the output; the writer checked only the first row."""
@@ -120,20 +142,65 @@ class LabelJob:
             "input": sha256(config.source) if config.source else "standard input",
             "task": {**config.task.__dict__, "words": dict(config.task.words), "merged": {}},
             "columns": [*config.read.columns, config.read.quotes],
+            "format": [config.read.format, config.read.encoding, config.read.delimiter],
             "output": [self.writer.format, self.writer.columns, size, MAX_CHARACTERS],
+            "selection": [list(config.only), config.min_probability],
             "rejects": str(rejects or ""),
             "model": dict(config.identity),
         }
 
 
+class _RowTasks:
+    """The tasks of rows, some of which have an instruction or a label list of their own."""
+
+    def __init__(self, task: Task, names: ColumnNames) -> None:
+        """With a column of aspects any task asks about an aspect."""
+        self.task = replace(task, about=task.about or ASPECT.about) if names.aspect else task
+        self.differ = bool(names.instruction or names.labels)
+        """Whether rows may have different tasks."""
+        self._tasks: dict[tuple[str, tuple[str, ...]], Task] = {}
+
+    def check(self, row: Row) -> Row:
+        """Return a row, or a Rejected if it lacks what its task needs."""
+        if isinstance(row, Rejected):
+            return row
+        try:
+            task = self.of(row)
+            if not task.labels:
+                raise InputError("expected a label list, found none")
+            if task.about and not task.multilabel and is_blank(row.aspect):
+                raise InputError("expected an aspect to ask about, found none")
+        except InputError as error:
+            return Rejected(row.row, str(error), dict(row.values))
+        return row
+
+    def of(self, record: Record) -> Task:
+        """Return a record's task; raises InputError for a label list that is none."""
+        key = record.instruction, record.labels
+        if key not in self._tasks:
+            task = replace(self.task, instruction=record.instruction or self.task.instruction)
+            self._tasks[key] = task.with_labels(*record.labels) if record.labels else task
+        return self._tasks[key]
+
+
 def examples_of(records: Sequence[Record], task: Task, speakers: bool) -> list[Example]:
-    """Return one Example a record; neighbours of one dialogue share it."""
+    """Return one Example a record; neighbours of one dialogue share it, with its turns in their order."""
     examples: list[Example] = []
     for (_, name), group in groupby(records, lambda record: record.dialogue_key if task.context else (0, "")):
-        turns = tuple(Utterance(record.text, record.speaker if speakers else "") for record in group)
-        dialogues = [Dialogue(name, turns)] if name else [Dialogue("", (turn,)) for turn in turns]
-        for dialogue in dialogues:
-            examples += [example(task, dialogue, target) for target in range(len(dialogue.turns))]
+        rows = list(group)
+        turns = [Utterance(record.text, record.speaker if speakers else "") for record in rows]
+        if not name:
+            dialogues = [Dialogue("", (turn,)) for turn in turns]
+            pairs = [(dialogue, 0) for dialogue in dialogues]
+        else:
+            order = sorted(range(len(rows)), key=lambda i: rows[i].order)
+            dialogue = Dialogue(name, tuple(turns[i] for i in order))
+            target = {i: place for place, i in enumerate(order)}
+            pairs = [(dialogue, target[i]) for i in range(len(rows))]
+        examples += [
+            Example("", task.name, dialogue, target, aspect=record.aspect)
+            for (dialogue, target), record in zip(pairs, rows, strict=True)
+        ]
     return examples
 
 
@@ -146,6 +213,7 @@ def label_stream(
     """
     if job.writer.format == "parquet":
         raise InputError("standard output cannot be Parquet: expected csv, tsv or jsonl, or --output FILE")
+    rejects = link_target(rejects) if rejects else None
     check_output_paths(job.config.source, None, rejects, overwrite)
     counts, first = RowCounts(), True
     with rejects.open("wb") if rejects else nullcontext() as rejects_file, job.progress:
@@ -168,15 +236,31 @@ def label_file(
     """Label the input into a file, from the finished parts of an earlier call on; returns the counts.
 
     A file of `rejects` that is named is written even if it stays empty. Raises InputError if it or the
-    output is the input, or exists (unless `overwrite`), or if the parts belong to another job.
+    output is the input, or exists (unless `overwrite`), if the parts belong to another job (unless
+    `overwrite`), if another process writes the output, or if the input changes while it is read. A symbolic
+    link is followed.
     """
-    check_output_paths(job.config.source, output, rejects, overwrite)
-    parts = PartStore(output, rejects, job.writer)
-    parts.claim(job.fingerprint(size, rejects), resumable=job.config.source is not None)
-    with job.progress:
-        for number, chunk in enumerate(job.chunks(size)):
-            if parts.reuse_next():
-                job.progress.resume(len(chunk))
-            else:
-                parts.add(job.label(chunk, first=number == 0))
-    return parts.join()
+    output, source = link_target(output), job.config.source
+    rejects = link_target(rejects) if rejects else None
+    check_output_paths(source, output, rejects, overwrite)
+    parts = PartStore(output, rejects, job.writer, job.config.max_bytes)
+    with parts.lock():
+        check_output_paths(source, output, rejects, overwrite)  # another process may have finished it
+        state = _file_state(source)
+        parts.claim(job.fingerprint(size, rejects), source is not None, overwrite)
+        with job.progress:
+            for number, chunk in enumerate(job.chunks(size)):
+                if parts.reuse_next():
+                    job.progress.resume(len(chunk))
+                else:
+                    parts.add(job.label(chunk, first=number == 0))
+        if _file_state(source) != state:
+            parts.remove()
+            raise InputError(f"'{source}' changed while it was read: run the same command again")
+        return parts.join()
+
+
+def _file_state(path: Path | None) -> tuple[int, ...]:
+    """Return what changes when a file is written or replaced."""
+    status = os.stat(path) if path else None
+    return (status.st_ino, status.st_size, status.st_mtime_ns) if status else ()

@@ -18,6 +18,11 @@ def rejects_path(output: Path, rejects: Path | None) -> Path:
     return rejects or output.with_name(f"{output.name}.rejects.jsonl")
 
 
+def link_target(path: Path) -> Path:
+    """Return the file that a symbolic link leads to, which is written instead of it; `path` otherwise."""
+    return path.resolve() if path.is_symlink() else path
+
+
 def check_output_paths(
     source: Path | None, output: Path | None, rejects: Path | None, overwrite: bool
 ) -> None:
@@ -25,6 +30,7 @@ def check_output_paths(
 
     None is a stream, or a file that was not named. An existing file is replaced with `overwrite`, or if the
     output's parts show that its job has begun; the rejects file named after the output belongs to the job.
+    What is no regular file, such as a pipe or a device, is never replaced.
     """
     replace = overwrite or (output is not None and (parts_folder(output) / MANIFEST).is_file())
     if output:
@@ -40,6 +46,9 @@ def check_output_paths(
 def _check(path: Path, option: str, source: Path | None, replace: bool) -> None:
     if path.is_dir():
         raise InputError(f"'{path}' is a folder: expected the name of a file for {option}")
+    if path.exists() and not path.is_file():
+        stream = ", or no --output to write to standard output" if option == "--output" else ""
+        raise InputError(f"'{path}' is a device or a pipe: expected the name of a file for {option}{stream}")
     if path.exists() and not replace:
         raise InputError(f"'{path}' exists already: expected another {option}, or --overwrite to replace it")
     if source and _same_file(path, source):

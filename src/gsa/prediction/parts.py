@@ -9,17 +9,24 @@ The same command resumes a job from them, and joins them at the end.
 """
 
 import json
-import shutil
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gsa.atomic_io import atomic_path, write_atomic
+from gsa.atomic_io import atomic_path, is_temporary, write_atomic
 from gsa.checksums import sha256
 from gsa.errors import InputError
+from gsa.locking import BusyError, folder_lock
 from gsa.prediction.output_paths import MANIFEST, parts_folder, rejects_path
 from gsa.prediction.writers import Writer, concatenate
+
+COMMAND = "predict"
+"""Name of the lock."""
+PART = re.compile(r"\d{6,}\.(csv|tsv|jsonl|parquet|rejects|json)")
+"""Names of a part's files."""
 
 
 @dataclass
@@ -30,12 +37,21 @@ class RowCounts:
     rejected: int = 0
     first_reason: str = ""
     """Of the first rejected row."""
+    dropped: int = 0
+    """Labelled rows that are not written, because others were asked for."""
+    labels: dict[str, int] = field(default_factory=dict, compare=False)
+    """Number of labelled rows by label."""
 
     def __add__(self, other: "RowCounts") -> "RowCounts":
+        labels = dict(self.labels)
+        for label, count in other.labels.items():
+            labels[label] = labels.get(label, 0) + count
         return RowCounts(
             self.labelled + other.labelled,
             self.rejected + other.rejected,
             self.first_reason or other.first_reason,
+            self.dropped + other.dropped,
+            labels,
         )
 
 
@@ -51,20 +67,45 @@ class Part:
 
 
 class PartStore:
-    """The folder of an output's parts."""
+    """The folder of an output's parts; used within `lock`."""
 
-    def __init__(self, output: Path, rejects: Path | None, writer: Writer) -> None:
-        """`rejects` is the file of rejected rows, None for the default one, written only if there are any."""
+    def __init__(self, output: Path, rejects: Path | None, writer: Writer, max_bytes: int = 0) -> None:
+        """`rejects` is the file of rejected rows, None for the default one, written only if there are any.
+
+        `max_bytes` bounds the parts; 0 is any size.
+        """
+        self._max_bytes, self._bytes = max_bytes, 0
         self.output, self.rejects, self.writer = output, rejects, writer
         self.folder = parts_folder(output)
         self._files: list[Path] = []
         self._counts = RowCounts()
 
-    def claim(self, job: Mapping[str, Any], resumable: bool) -> None:
-        """Record which job the parts belong to; raises InputError if they belong to another one."""
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other processes from the output; raises InputError if one is writing it."""
+        if self.folder.is_symlink() or (self.folder.exists() and not self.folder.is_dir()):
+            raise InputError(f"'{self.folder}' is not a folder of gsa's own: expected another --output")
+        try:
+            with folder_lock(self.folder, COMMAND):
+                yield
+        except BusyError:
+            raise InputError(
+                f"'{self.output}': another process is writing it: wait for it, or use another --output"
+            ) from None
+
+    def claim(self, job: Mapping[str, Any], resumable: bool, overwrite: bool = False) -> None:
+        """Record which job the parts belong to; with `overwrite` those of another job are removed.
+
+        Raises InputError if they belong to another job, and for a folder that is not of parts.
+        """
         job = json.loads(json.dumps(job))
         file = self.folder / MANIFEST
         if not file.is_file():
+            if any(not self._is_lock(path) and not is_temporary(path) for path in self.folder.iterdir()):
+                raise InputError(
+                    f"'{self.folder}' holds files that are not gsa's: expected another --output, or that "
+                    "folder moved"
+                )
             write_atomic(file, json.dumps(job))
             return
         try:
@@ -72,7 +113,10 @@ class PartStore:
             differing = next((key for key in job if stored.get(key) != job[key]), "")
         except (ValueError, AttributeError):
             differing = "content"
-        if differing or not resumable:
+        if overwrite and (differing or not resumable) and differing != "content":
+            self.remove()
+            write_atomic(file, json.dumps(job))
+        elif differing or not resumable:
             reason = f"its {differing} differs" if differing else "a stream cannot be read again"
             raise InputError(
                 f"'{self.folder}' holds the parts of another job ({reason}): expected the same command to "
@@ -93,7 +137,10 @@ class PartStore:
         return intact
 
     def add(self, part: Part) -> None:
-        """Write the next part."""
+        """Write the next part; raises InputError if the parts become too large."""
+        self._bytes += len(part.output) + len(part.rejects)
+        if self._max_bytes and self._bytes > self._max_bytes:
+            raise InputError(f"the output is larger than {self._max_bytes:,} bytes: expected a smaller file")
         file = self._next_file()
         write_atomic(file, part.output)
         write_atomic(file.with_suffix(".rejects"), part.rejects)
@@ -111,8 +158,19 @@ class PartStore:
         else:
             rejects.unlink(missing_ok=True)  # of an earlier job
         self.writer.join(self._files, self.output)
-        shutil.rmtree(self.folder)
+        self.remove()
         return self._counts
+
+    def remove(self) -> None:
+        """Remove the parts, and no other file of their folder."""
+        for path in self.folder.iterdir():
+            if PART.fullmatch(path.name) or is_temporary(path):
+                path.unlink()
+        (self.folder / MANIFEST).unlink()
+
+    @staticmethod
+    def _is_lock(path: Path) -> bool:
+        return path.name == f".{COMMAND}.lock"
 
     def _next_file(self) -> Path:
         return self.folder / f"{len(self._files):06}.{self.writer.format}"

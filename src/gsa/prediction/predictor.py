@@ -15,11 +15,21 @@ from gsa.data.layout import Layout
 from gsa.data.selection import yes_or_no_examples
 from gsa.data.task import ASPECT, EMOTION, SARCASM, SENTIMENT, TASKS, Task
 from gsa.data.token_counts import TokenCountCache
-from gsa.data.types import Dialogue, Example, Prediction
+from gsa.data.types import Dialogue, Example, Prediction, Utterance
 from gsa.errors import InputError, suggest
 from gsa.model.backbone import LoadedModel
 from gsa.model.scoring import score
-from gsa.prediction.inputs import Turn, as_list, aspect_examples, dialogue, example, is_many
+from gsa.prediction.inputs import (
+    Turn,
+    as_list,
+    aspect_examples,
+    check_errors,
+    example,
+    is_many,
+    is_missing,
+    label_list,
+    utterances,
+)
 from gsa.prediction.language import foreign_language
 from gsa.trie.packing import MAX_ROW_TOKENS
 
@@ -68,54 +78,64 @@ class Predictor:
 
     @overload
     def sentiment(  # type: ignore[overload-overlap]  # a str is a sequence of str too
-        self, inputs: str, labels: Sequence[str] = ()
+        self, inputs: str, labels: Iterable[str] = (), errors: str = "raise"
     ) -> Prediction: ...
     @overload
-    def sentiment(self, inputs: Iterable[str], labels: Sequence[str] = ()) -> list[Prediction]: ...
-    def sentiment(self, inputs: str | Iterable[str], labels: Sequence[str] = ()) -> Any:
+    def sentiment(
+        self, inputs: Iterable[str], labels: Iterable[str] = (), errors: str = "raise"
+    ) -> list[Prediction]: ...
+    def sentiment(
+        self, inputs: str | Iterable[str], labels: Iterable[str] = (), errors: str = "raise"
+    ) -> Any:
         """Return the polarity of a text, or of each text of a list or another iterable, in order.
 
-        Each text is read alone. `labels` replaces the label list. Raises InputError for an empty text.
+        Each text is read alone. `labels` replaces the label list. Raises InputError for an empty text; with
+        `errors` "skip" its prediction is None instead.
         """
-        return self.classify(SENTIMENT.name, inputs, labels)
+        return self.classify(SENTIMENT.name, inputs, labels, errors=errors)
 
     @overload
     def emotions(  # type: ignore[overload-overlap]
-        self, conversation: Conversation, labels: Sequence[str] = ()
+        self, conversation: Conversation, labels: Iterable[str] = (), errors: str = "raise"
     ) -> list[Prediction]: ...
     @overload
     def emotions(
-        self, conversation: Iterable[Iterable[Turn]], labels: Sequence[str] = ()
+        self, conversation: Iterable[Iterable[Turn]], labels: Iterable[str] = (), errors: str = "raise"
     ) -> list[list[Prediction]]: ...
-    def emotions(self, conversation: Any, labels: Sequence[str] = ()) -> Any:
+    def emotions(self, conversation: Any, labels: Iterable[str] = (), errors: str = "raise") -> Any:
         """Return the emotion of every utterance of a conversation: a list as long as its turns.
 
         A list of conversations gives a list of such lists. Every turn is read once, whatever their
-        number. `labels` replaces the label list. Raises InputError that names an empty turn.
+        number. `labels` replaces the label list. Raises InputError that names an empty turn; with `errors`
+        "skip" it is left out and its prediction is None, and so is that of a missing conversation.
         """
         task = self.task(EMOTION.name, labels)
         conversation = as_list(conversation)
         many = is_many(conversation, task)
-        dialogues = _dialogues(conversation if many else [conversation], many)
+        conversations = _conversations(conversation if many else [conversation], many, errors)
+        dialogues = [Dialogue("", tuple(filter(None, turns))) for turns in conversations]
         examples = [example(task, d, target) for d in dialogues for target in range(len(d.turns))]
         predictions = iter(self.predict(examples, task))
-        by_dialogue = [[next(predictions) for _ in d.turns] for d in dialogues]
+        by_dialogue = [
+            [next(predictions) if turn else None for turn in turns] or None for turns in conversations
+        ]
         return by_dialogue if many else by_dialogue[0]
 
     @overload
     def sarcasm(  # type: ignore[overload-overlap]
-        self, conversation: Conversation, labels: Sequence[str] = ()
+        self, conversation: Conversation, labels: Iterable[str] = (), errors: str = "raise"
     ) -> Prediction: ...
     @overload
     def sarcasm(
-        self, conversation: Iterable[Iterable[Turn]], labels: Sequence[str] = ()
+        self, conversation: Iterable[Iterable[Turn]], labels: Iterable[str] = (), errors: str = "raise"
     ) -> list[Prediction]: ...
-    def sarcasm(self, conversation: Any, labels: Sequence[str] = ()) -> Any:
+    def sarcasm(self, conversation: Any, labels: Iterable[str] = (), errors: str = "raise") -> Any:
         """Return whether the last turn of a conversation is sarcastic; the turns before it are its context.
 
-        A list of conversations gives a list. Raises InputError that names an empty turn.
+        A list of conversations gives a list. Raises InputError that names an empty turn; with `errors` "skip"
+        it is left out, and the prediction is None if it is the last one.
         """
-        return self.classify(SARCASM.name, conversation, labels)
+        return self.classify(SARCASM.name, conversation, labels, errors=errors)
 
     @overload
     def aspects(  # type: ignore[overload-overlap]
@@ -143,31 +163,37 @@ class Predictor:
         self,
         task: str | Task,
         inputs: Any,
-        labels: Sequence[str] = (),
+        labels: Iterable[str] = (),
         instruction: str = "",
         context: bool = False,
+        errors: str = "raise",
     ) -> Any:
         """Return a task's label of one input, or of each of a list, in order.
 
         `task` is one of `tasks`, a Task, or a new name with `instruction` and `labels`. A task that reads
         sentences takes a text or a list of texts; one that reads dialogues, as a new one does with
         `context`, takes a conversation or a list of them, and labels the last turn. Raises InputError for
-        an unknown task or an empty text.
+        an unknown task or an empty text; with `errors` "skip" the prediction of an empty or missing text, or
+        of a conversation whose last turn is one, is None.
         """
         chosen = self.task(task, labels, instruction, context)
         inputs = as_list(inputs)
         many = is_many(inputs, chosen)
-        dialogues = _dialogues(inputs if many else [inputs], many)
-        predictions = self.predict([example(chosen, d, len(d.turns) - 1) for d in dialogues], chosen)
+        conversations = _conversations(inputs if many else [inputs], many, errors)
+        present = [turns for turns in conversations if turns and turns[-1]]
+        dialogues = [Dialogue("", tuple(filter(None, turns))) for turns in present]
+        answers = iter(self.predict([example(chosen, d, len(d.turns) - 1) for d in dialogues], chosen))
+        predictions = [next(answers) if turns and turns[-1] else None for turns in conversations]
         return predictions if many else predictions[0]
 
     def task(
-        self, task: str | Task, labels: Sequence[str] = (), instruction: str = "", context: bool = False
+        self, task: str | Task, labels: Iterable[str] = (), instruction: str = "", context: bool = False
     ) -> Task:
         """Return a task by name with its label list or another; raises InputError for an unknown name.
 
         With `context` it reads the turns before the target, whether or not it was tuned to.
         """
+        labels = label_list(labels)
         if isinstance(task, str):
             if instruction:
                 known = self.tasks.get(task, Task(task, 4, "", context=False))
@@ -255,6 +281,16 @@ def _key(task: Task) -> tuple[Any, ...]:
     return task.name, task.instruction, task.labels, words, task.context, task.about, task.multilabel
 
 
-def _dialogues(conversations: Sequence[Any], many: bool) -> list[Dialogue]:
+def _conversations(inputs: Sequence[Any], many: bool, errors: str) -> list[list[Utterance | None]]:
+    """Return the turns of each input; with `errors` "skip" those that cannot be read are None."""
+    check_errors(errors)
     where = "input {}" if many else "input"
-    return [dialogue(turns, where.format(number)) for number, turns in enumerate(conversations, start=1)]
+    conversations = []
+    for number, turns in enumerate(inputs, start=1):
+        if many and errors == "raise" and is_missing(turns):
+            raise InputError(
+                f"{where.format(number)}: expected a text, found {turns!r:.60}; with errors='skip' its "
+                "prediction is None"
+            )
+        conversations.append(utterances(turns, where.format(number), errors))
+    return conversations

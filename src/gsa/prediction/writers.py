@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,9 +13,12 @@ from typing import Any
 from gsa.atomic_io import atomic_path
 from gsa.data.task import Task
 from gsa.data.types import Prediction
+from gsa.datasets.records import RecordReader
 from gsa.errors import InputError
 
 LABEL, TURNS, WORDS = "predicted", "truncated_turns", "truncated_words"
+PROBABILITIES = "probabilities"
+"""The one column of all probabilities where each row has a label list of its own."""
 DIGITS = 6
 """Of a probability; float32 has no more."""
 ROW_GROUP = 65536
@@ -34,23 +38,27 @@ class Writer:
     """Of the names of the new columns."""
     schema: dict[str, Any] = field(default_factory=dict)
     """Polars types of the input's columns, where it has any; otherwise they are texts."""
+    own_labels: bool = False
+    """Whether each row has a label list of its own."""
 
     @classmethod
-    def for_task(
-        cls, format: str, columns: Sequence[str], schema: dict[str, Any], task: Task, prefix: str
-    ) -> "Writer":
+    def for_task(cls, format: str, reader: RecordReader, task: Task, prefix: str) -> "Writer":
         """Return the writer of a task; raises InputError where the input already has a new column."""
-        new = [prefix + name for name in (LABEL, *(f"p_{label}" for label in task.labels), TURNS, WORDS)]
+        columns, own_labels = reader.columns, bool(reader.names.labels)
+        probabilities = [PROBABILITIES] if own_labels else [f"p_{label}" for label in task.labels]
+        new = [prefix + name for name in (LABEL, *probabilities, TURNS, WORDS)]
         taken = next((name for name in new if name in columns), None)
         if taken:
             raise InputError(
                 f"the input has a column '{taken}' already: expected --prefix with other names for the labels"
             )
-        return cls(format, [*columns, *new], frozenset(new), prefix, schema)
+        return cls(format, [*columns, *new], frozenset(new), prefix, reader.schema, own_labels)
 
     def row(self, values: Mapping[str, Any], prediction: Prediction) -> dict[str, Any]:
         """Return a row of the output: the input's values, the label, its probabilities, the truncation."""
-        probabilities = {f"p_{label}": round(p, DIGITS) for label, p in prediction.probabilities.items()}
+        rounded = {label: round(p, DIGITS) for label, p in prediction.probabilities.items()}
+        by_label = {f"p_{label}": p for label, p in rounded.items()}
+        probabilities = {PROBABILITIES: rounded} if self.own_labels else by_label
         truncated = {TURNS: prediction.truncated.turns, WORDS: prediction.truncated.words}
         new = {LABEL: prediction.label, **probabilities, **truncated}
         return {**values, **{self.prefix + name: value for name, value in new.items()}}
@@ -60,8 +68,7 @@ class Writer:
         if self.format == "parquet":
             return self._to_parquet(rows)
         if self.format == "jsonl":
-            lines = (json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows)
-            return "".join(lines).encode()
+            return b"".join(map(json_line, rows))
         out = io.StringIO(newline="")
         writer = csv.writer(out, delimiter="\t" if self.format == "tsv" else ",", lineterminator="\n")
         if header:
@@ -74,8 +81,8 @@ class Writer:
 
         types: dict[str, Any] = {name: self.schema.get(name, pl.String) for name in self.columns}
         types |= dict.fromkeys(self.new_columns, pl.Float64)
-        types[self.prefix + LABEL] = pl.String
-        types |= dict.fromkeys((self.prefix + TURNS, self.prefix + WORDS), pl.Int64)
+        kinds = {LABEL: pl.String, PROBABILITIES: pl.String, TURNS: pl.Int64, WORDS: pl.Int64}
+        types |= {self.prefix + name: kinds[name] for name in kinds if self.prefix + name in self.new_columns}
         columns = {
             name: [_text(row.get(name), None) if kind == pl.String else row.get(name) for row in rows]
             for name, kind in types.items()
@@ -104,7 +111,32 @@ def concatenate(parts: Sequence[Path], output: Path) -> None:
                 shutil.copyfileobj(file, out)
 
 
+def json_line(value: object) -> bytes:
+    """Return a value as a line of JSON in UTF-8.
+
+    NaN and infinity become null, what JSON has no type for a text, and characters that UTF-8 cannot encode
+    their escapes.
+    """
+    try:
+        text = json.dumps(value, ensure_ascii=False, default=str, allow_nan=False)
+        return text.encode() + b"\n"
+    except ValueError:
+        return json_line(_plain(value))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {_plain(str(key)): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return str(value).encode("utf-8", "backslashreplace").decode()
+
+
 def _text(value: Any, null: str | None) -> str | None:
     if value is None or isinstance(value, str):
         return null if value is None else value
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, bool | list | dict) else str(value)
+    return json_line(value).decode().rstrip("\n") if isinstance(value, bool | list | dict) else str(value)

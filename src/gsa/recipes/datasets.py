@@ -1,15 +1,17 @@
 """The datasets of a recipe: a DatasetConfig in; its task, metrics and examples out. Imports no torch."""
 
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 from gsa.data.augmentation import augment_examples
 from gsa.data.selection import sample_dialogues, sample_per_class, yes_or_no_examples
-from gsa.data.task import SENTIMENT, TASKS, Task
+from gsa.data.task import ASPECT, SENTIMENT, TASKS, Task
 from gsa.data.types import Example
 from gsa.datasets.catalogue import get, load
-from gsa.datasets.custom import read_folder
+from gsa.datasets.custom import LABEL, read_folder
 from gsa.datasets.dataset import Splits
+from gsa.datasets.records import Columns
 from gsa.errors import InputError
 from gsa.recipes.schema import DatasetConfig, Recipe
 
@@ -28,11 +30,12 @@ def task_of(config: DatasetConfig) -> Task:
     """
     if not config.path:
         return get(config.name).task_for(config.protocol)
+    about = ASPECT.about if config.aspect_column else ""
     if not config.instruction:
-        return TASKS[config.task].with_labels(*config.labels)
+        return replace(TASKS[config.task].with_labels(*config.labels), about=about)
     level = TASKS[config.task].level if config.task in TASKS else NEW_TASK_LEVEL
     context = TASKS.get(config.task, SENTIMENT).context
-    task = Task(config.task or config.name, level, config.instruction, context=context)
+    task = Task(config.task or config.name, level, config.instruction, context=context, about=about)
     return task.with_labels(*config.labels)
 
 
@@ -60,13 +63,27 @@ def metrics_of(config: DatasetConfig) -> tuple[str, ...]:
     return DEFAULT_METRICS if config.path else get(config.name).metrics
 
 
+def check_folders(recipe: Recipe) -> None:
+    """Raise InputError for a folder of a user's own data that does not exist."""
+    for config in recipe.datasets:
+        if config.path and not Path(config.path).expanduser().is_dir():
+            raise InputError(f"dataset '{config.name}': expected the folder '{config.path}', found none")
+
+
 def load_splits(config: DatasetConfig) -> Splits:
     """Return the train, dev and test examples of a recipe's dataset, each empty where there are none.
 
     Raises InputError for missing or malformed files.
     """
     if config.path:
-        return read_folder(Path(config.path).expanduser(), config.name, config.labels)
+        columns = Columns(
+            config.text_column or None,
+            config.speaker_column or None,
+            config.dialogue_column or None,
+            aspect=config.aspect_column or None,
+        )
+        folder = Path(config.path).expanduser()
+        return read_folder(folder, config.name, config.labels, columns, config.label_column or LABEL)
     return load(config.name, config.protocol, config.fold)
 
 

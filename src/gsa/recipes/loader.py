@@ -1,5 +1,6 @@
 """Loading of recipes: TOML and ``key=value`` overrides in; a Recipe out, or an error that names the key."""
 
+import os
 import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,12 +21,16 @@ STORED_RECIPE = "recipe.toml"
 def load_recipe(path: Path, overrides: Sequence[str] = (), seed: int | None = None) -> Recipe:
     """Return the recipe of a file with ``key=value`` overrides and a seed, if given, in place of its own.
 
+    A dataset's path is relative to the recipe's folder, that of an override to the current one.
+
     Raises InputError that names the file and the key: a missing file, malformed TOML, an unknown key, a
     value out of range, a contradiction, an unknown dataset, protocol or fold.
     """
     document = _read_toml(path)
+    _resolve_paths(document, path.parent)
     for override in overrides:
         _override(document, override)
+    _resolve_paths(document, Path())
     if seed is not None:
         document["seed"] = seed
     recipe = validate(document, str(path))
@@ -35,7 +40,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = (), seed: int | None = No
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         problem = "does not exist: expected a TOML file, such as recipes/demo.toml"
     except IsADirectoryError:
@@ -49,6 +54,17 @@ def _read_toml(path: Path) -> dict[str, Any]:
     except RecursionError:
         problem = "is not valid TOML: nested too deeply"
     raise InputError(f"recipe '{path}' {problem}")
+
+
+def _resolve_paths(document: dict[str, Any], folder: Path) -> None:
+    """Make the paths of users' own data absolute; what is no recipe is left to `validate`."""
+    levels = document.get("levels")
+    for section in [*(levels if isinstance(levels, list) else []), document.get("evaluation")]:
+        datasets = section.get("datasets") if isinstance(section, dict) else None
+        for dataset in datasets if isinstance(datasets, list) else []:
+            path = dataset.get("path") if isinstance(dataset, dict) else None
+            if path and isinstance(path, str):
+                dataset["path"] = os.path.abspath(folder / Path(path).expanduser())
 
 
 def validate(document: dict[str, Any], where: str) -> Recipe:

@@ -21,6 +21,7 @@ from pydantic import (
 
 from gsa.data.layout import Layout
 from gsa.data.task import TASKS
+from gsa.datasets.records import as_name
 from gsa.errors import suggest
 
 
@@ -81,19 +82,42 @@ class Training(_Section):
     """Trainer integrations, such as `tensorboard` or `wandb`."""
 
 
+OWN_DATA = (
+    *("task", "instruction", "labels"),
+    *("text_column", "label_column", "speaker_column", "dialogue_column", "aspect_column"),
+)
+"""Keys of a DatasetConfig that need its `path`."""
+
+
+def _label(value: object) -> object:
+    """Return a label without white space around it, and a number as a text."""
+    name = as_name(value) if value is not None else None
+    return value if name is None else name
+
+
 class DatasetConfig(_Section):
     """One dataset of a level: from the catalogue, or a folder of the user's own data."""
 
     name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     """A name of `gsa data list`, or any name for a folder of your own."""
     path: str = ""
-    """Folder with train/dev/test .jsonl, .csv, .tsv or .parquet files of your own."""
+    """Folder with train, dev and test files of your own, relative to the recipe's folder."""
+    text_column: str = ""
+    """For your own data: the column of texts, if it is not `text`."""
+    label_column: str = ""
+    """For your own data: the column of labels, if it is not `label`."""
+    speaker_column: str = ""
+    """For your own data: the column of speakers, if it is not `speaker`."""
+    dialogue_column: str = ""
+    """For your own data: the column that names each row's dialogue, if it is not `dialogue_id`."""
+    aspect_column: str = ""
+    """For your own data: the column of what is asked about in each row's text, if anything is."""
     task: str = ""
     """For your own data: `sentiment`, `emotion`, `sarcasm`, or a new name with an `instruction`."""
     instruction: str = ""
     """For your own data with a new task: the instruction of its prompts."""
-    labels: tuple[str, ...] = ()
-    """For your own data: the label list, in the order of the prompts."""
+    labels: tuple[Annotated[str, BeforeValidator(_label)], ...] = ()
+    """For your own data: the label list, in the order of the prompts; numbers are read as texts."""
     protocol: str = ""
     """Split protocol, where the dataset has several; empty is its default."""
     fold: StrictInt = Field(default=0, ge=0)
@@ -110,7 +134,7 @@ class DatasetConfig(_Section):
 
     @model_validator(mode="after")
     def _check_own_data(self) -> "DatasetConfig":
-        own = [key for key in ("task", "instruction", "labels") if getattr(self, key)]
+        own = [key for key in OWN_DATA if getattr(self, key)]
         if own and not self.path:
             raise ValueError(f"{own[0]}: is for your own data: expected 'path' as well")
         if self.path and not self.labels:
@@ -208,7 +232,7 @@ class Recipe(_Section):
     @model_validator(mode="after")
     def _check_datasets(self) -> "Recipe":
         first = {config.name: config for config in self.datasets}
-        keys = {"path", "task", "instruction", "labels", "protocol", "fold"}
+        keys = {"path", "protocol", "fold", *OWN_DATA}
         for configs in (*(level.datasets for level in self.levels), self.evaluation.datasets or ()):
             for config in configs:
                 known = first.setdefault(config.name, config)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from gsa.data.task import ASPECT
-from gsa.data.types import Prediction, Utterance
+from gsa.data.types import Prediction
 from gsa.errors import InputError
 from gsa.prediction.inputs import dialogue, example
 from gsa.serving.limits import Limits
@@ -83,7 +83,7 @@ def parse_request(
 def _turns(item: Any) -> Any:
     if not isinstance(item, list):
         return item
-    return [Utterance(turn.text, turn.speaker) if isinstance(turn, Turn) else turn for turn in item]
+    return [turn.utterance() if isinstance(turn, Turn) else turn for turn in item]
 
 
 def _check_size(what: str, count: int, limit: int) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     FailFast,
@@ -15,10 +16,12 @@ from pydantic import (
     StrictBool,
     StringConstraints,
     Tag,
+    WithJsonSchema,
     model_validator,
 )
 
-from gsa.data.types import Prediction, unreadable
+from gsa.data.types import Prediction, Utterance, is_blank, unreadable
+from gsa.datasets.records import as_name
 
 MAX_ITEMS = 128
 """Texts or conversations in a request."""
@@ -55,9 +58,15 @@ def _readable(text: str) -> str:
 
 
 def _not_empty(text: str) -> str:
-    if not text.strip():
+    if is_blank(text):
         raise ValueError("expected a text, found an empty one")
     return text
+
+
+def _speaker(value: object) -> object:
+    """Return a speaker who is a number as a text, and an empty text for null."""
+    name = as_name(value)
+    return value if name is None else name
 
 
 class _Object(BaseModel):
@@ -74,16 +83,38 @@ class _Object(BaseModel):
 
 
 Text = Annotated[str, StringConstraints(max_length=MAX_TEXT), AfterValidator(_readable)]
+Speaker = Annotated[
+    Text,
+    BeforeValidator(_speaker),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string", "maxLength": MAX_TEXT}, {"type": "number"}, {"type": "null"}]}
+    ),
+]
 Label = Annotated[str, StringConstraints(max_length=MAX_LABEL), AfterValidator(_readable)]
 Aspect = Annotated[Label, AfterValidator(_not_empty)]
 Instruction = Annotated[str, StringConstraints(max_length=MAX_INSTRUCTION), AfterValidator(_readable)]
 
 
 class Turn(_Object):
-    """One turn of a conversation."""
+    """One turn of a conversation: `text` and `speaker`, or `content` and `role`; other keys are ignored."""
 
-    text: Text
-    speaker: Text = ""
+    model_config = ConfigDict(extra="ignore")
+
+    text: Text = ABSENT
+    content: Text = ABSENT
+    speaker: Speaker = ""
+    role: Speaker = ""
+
+    @model_validator(mode="after")
+    def _check_text(self) -> Self:
+        if self.text is None and self.content is None:
+            raise ValueError("expected a text, found none")
+        return self
+
+    def utterance(self) -> Utterance:
+        """Return the turn."""
+        text = self.content if self.text is None else self.text
+        return Utterance(text, self.speaker or self.role)
 
 
 TextOrTurn = Annotated[

@@ -14,8 +14,9 @@ from pathlib import Path
 from threading import Event
 
 from gsa.data.task import Task
-from gsa.datasets.record_files import ReadOptions, format_of
-from gsa.datasets.records import Columns
+from gsa.datasets.record_files import FORMATS, format_of
+from gsa.datasets.record_tables import NO_QUOTES
+from gsa.datasets.records import Columns, ReadOptions
 from gsa.errors import InputError
 from gsa.prediction.job import JobConfig, LabelJob, label_file
 from gsa.prediction.parts import RowCounts
@@ -26,6 +27,8 @@ from gsa.web.scheduler_client import FilePredictor
 
 CHUNK = 64
 """Rows between two updates of the progress."""
+STORAGE_PART = 8
+"""One output with its rejects takes at most this part of the storage: files are kept twice for a moment."""
 INTERVAL = 0.5
 """Seconds between two messages about the progress."""
 FIELDS = {
@@ -69,7 +72,9 @@ async def label_upload(
     cancelled, progress = Event(), Progress(request.source.name, disable=True)
     workspace = Path(tempfile.mkdtemp(prefix="labelled-", dir=folder))
     predictor = FilePredictor(scheduler, limits, client, cancelled)
-    labelling = asyncio.create_task(asyncio.to_thread(_label, request, predictor, progress, workspace))
+    labelling = asyncio.create_task(
+        asyncio.to_thread(_label, request, predictor, progress, workspace, limits.storage // STORAGE_PART)
+    )
     try:
         while not labelling.done():
             await asyncio.wait({labelling}, timeout=INTERVAL)
@@ -85,15 +90,15 @@ async def label_upload(
 
 
 def _label(
-    request: FileRequest, predictor: FilePredictor, progress: Progress, workspace: Path
+    request: FileRequest, predictor: FilePredictor, progress: Progress, workspace: Path, max_bytes: int
 ) -> FileProgress:
     try:
         input_format = format_of(request.source)
-        output_format = request.output_format or input_format
+        output_format = request.output_format or (input_format if input_format in FORMATS else "csv")
         output = workspace / f"{request.source.stem}.labelled.{output_format}"
         rejects = workspace / f"{request.source.stem}.rejected.jsonl"
         read = ReadOptions(input_format, request.columns)
-        config = JobConfig(request.source, read, request.task, output_format)
+        config = JobConfig(request.source, read, request.task, output_format, max_bytes=max_bytes)
         count = label_file(LabelJob(config, predictor.predict, progress), output, rejects, size=CHUNK)
     except InputError as error:
         raise InputError(in_page_terms(str(error), request.source)) from None
@@ -113,4 +118,5 @@ def summary(count: RowCounts) -> str:
     rows = f"{count.labelled:,} row{'' if count.labelled == 1 else 's'} labelled"
     if not count.rejected:
         return f"{rows}, none rejected."
-    return f"{rows}, {count.rejected:,} rejected. The first of them: {count.first_reason}."
+    reason = count.first_reason.replace(NO_QUOTES, "")
+    return f"{rows}, {count.rejected:,} rejected. The first of them: {reason}."

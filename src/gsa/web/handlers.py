@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from gsa.data.types import Prediction, Utterance
+from gsa.datasets.chat import parse_conversation
 from gsa.datasets.records import Columns
 from gsa.errors import InputError
 from gsa.serving.limits import Limits
@@ -23,7 +24,6 @@ from gsa.serving.schemas import MAX_TURNS, ClassifyRequest, ConversationRequest,
 from gsa.serving.telemetry import log
 from gsa.web.files import FileProgress, FileRequest, label_upload
 from gsa.web.levels import Levels
-from gsa.web.parsing import parse_conversation
 from gsa.web.scheduler_client import predict
 
 if TYPE_CHECKING:

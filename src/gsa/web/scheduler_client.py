@@ -38,19 +38,29 @@ class FilePredictor:
         )
 
     def predict(
-        self, examples: Sequence[Example], task: Task, progress: Callable[[int], None] | None = None
+        self,
+        examples: Sequence[Example],
+        tasks: Task | Sequence[Task],
+        progress: Callable[[int], None] | None = None,
     ) -> list[Prediction]:
         """Return the Predictions, in order; raises CancelledLabellingError once it is stopped."""
+        self._check_cancelled()  # also where every row of a chunk was rejected
+        task_of = [tasks] * len(examples) if isinstance(tasks, Task) else tasks
         predictions: list[Prediction] = []
         for start in range(0, len(examples), self._size):
-            predictions += self._predict_part(examples[start : start + self._size], task)
+            part = slice(start, start + self._size)
+            predictions += self._predict_part(examples[part], task_of[part])
             if progress:
                 progress(len(predictions))
         return predictions
 
-    def _predict_part(self, examples: Sequence[Example], task: Task) -> list[Prediction]:
-        dialogues = groupby(examples, key=lambda example: id(example.dialogue))
-        request = Request([QueryGroup(task, list(group)) for _, group in dialogues], self._client)
+    def _predict_part(self, examples: Sequence[Example], tasks: Sequence[Task]) -> list[Prediction]:
+        pairs = groupby(
+            zip(examples, tasks, strict=True), key=lambda pair: (id(pair[0].dialogue), id(pair[1]))
+        )
+        groups = [list(group) for _, group in pairs]
+        queries = [QueryGroup(group[0][1], [example for example, _ in group]) for group in groups]
+        request = Request(queries, self._client)
         while not self._submitted(request):
             self._check_cancelled()
             time.sleep(INTERVAL)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gsa.datasets.chat import is_conversation, parse_conversation
 from gsa.errors import InputError
-from gsa.web.parsing import parse_conversation
 
 LINES = [
     ("Mara: hello", "Mara", "hello"),
@@ -21,7 +21,20 @@ LINES = [
     ("Well, I told them: no", "", "Well, I told them: no"),
     ("I never said that to you: never", "", "I never said that to you: never"),
     ("Is that so? Listen: no", "", "Is that so? Listen: no"),
-    ("[10:30] Mara Jones: hi", "[10:30] Mara Jones", "hi"),
+    ("[10:30] Mara Jones: hi", "Mara Jones", "hi"),
+    ("[12.03.24, 12:04:33] Anna: hi", "Anna", "hi"),
+    ("12/03/2024, 12:04 - Anna: hi", "Anna", "hi"),
+    ("3/12/24, 9:04 PM - Anna: hi", "Anna", "hi"),
+    ("2024-03-12T12:04:33Z Anna: hi", "Anna", "hi"),
+    ("2024-03-12 12:04 Anna: hi: ho", "Anna", "hi: ho"),
+    ("(12:04) Anna: hi", "Anna", "hi"),
+    ("12:04 Anna: hi", "Anna", "hi"),
+    ("Anna [12:04]: hi", "Anna", "hi"),
+    ("[12:04] joined the group", "", "joined the group"),
+    ("10:30 works: see you", "", "10:30 works: see you"),
+    ("10:30 is fine", "", "10:30 is fine"),
+    ("[1] Anna: hi", "[1] Anna", "hi"),
+    ("[12:04]", "", "[12:04]"),
     ("Dr. Anna de Vries: next", "Dr. Anna de Vries", "next"),
     ("😀: 👍🏽👩‍👩‍👧", "😀", "👍🏽👩‍👩‍👧"),
     ("美咲：元気: です", "美咲", "元気: です"),
@@ -42,6 +55,27 @@ def test_one_line_is_one_turn(line: str, speaker: str, text: str) -> None:
 def test_empty_lines_are_skipped_and_any_line_end_is_one() -> None:
     found = parse_conversation("\n\nMara: a\r\n \t \r\nb\rJonas: c\n\u200f\n", 9)
     assert [(turn.speaker, turn.text) for turn in found] == [("Mara", "a"), ("", "b"), ("Jonas", "c")]
+
+
+def test_a_line_without_a_time_continues_a_turn_with_one() -> None:
+    found = parse_conversation(
+        "[12:04] Anna: hi\nand more\n\nhttps://example.org\n[12:05] Ben: oh\nAnna: no", 9
+    )
+    assert [(turn.speaker, turn.text) for turn in found] == [
+        ("Anna", "hi\nand more\nhttps://example.org"), ("Ben", "oh"), ("Anna", "no"),
+    ]  # fmt: skip
+    found = parse_conversation("Anna: hi\nand more", 9)
+    assert [turn.text for turn in found] == ["hi", "and more"], "without times a line is a turn"
+
+
+def test_lines_with_names_are_a_conversation() -> None:
+    assert is_conversation(["Anna: hi", "Ben: oh", "Cleo: no"])
+    assert is_conversation(["[12:04] Anna: hi", "and more", "[12:05] Ben: oh"])
+    for lines in (
+        [], ["Anna: hi"], ["Anna: hi", "oh"], ["It was fine.", "It broke."], ["Note: a", "b", "Note: c"],
+        [f"Title {i}: text" for i in range(9)], ["https://example.org", "10:30"],
+    ):  # fmt: skip
+        assert not is_conversation(lines), lines
 
 
 def test_characters_that_only_look_like_line_ends_stay_in_their_turn() -> None:

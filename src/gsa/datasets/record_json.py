@@ -1,0 +1,117 @@
+"""JSON lines: a row a line, or a dialogue a line with its turns."""
+
+import json
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+from typing import Any, NamedTuple
+
+from gsa.datasets.record_lines import EXCERPT, MAX_LINE_BYTES, UNDECODED, LineReader
+from gsa.datasets.records import (
+    MAX_COLUMNS,
+    ReadOptions,
+    RecordReader,
+    Rejected,
+    Row,
+    RowParser,
+    describe_unreadable,
+)
+from gsa.errors import InputError
+
+MAX_BAD_LINES = 1000
+"""Lines at the start of a file among which a JSON object must be."""
+TURNS = ("turns", "messages")
+"""Keys of a dialogue's turns; the second is that of chats with ``role`` and ``content``."""
+
+
+class _Item(NamedTuple):
+    """A JSON object with a text: a line, or a turn of a dialogue in one line."""
+
+    row: int
+    values: dict[str, Any]
+    dialogue: str = ""
+    turn: int = 0
+
+
+def open_jsonl(lines: LineReader, options: ReadOptions) -> RecordReader:
+    """Return a reader of JSON lines; raises InputError where no JSON object is among the first lines."""
+    items = _items(lines, options.columns.text)
+    bad: list[Rejected] = []
+    first: _Item | None = None
+    for item in islice(items, MAX_BAD_LINES):
+        if isinstance(item, _Item):
+            first = item
+            break
+        bad.append(item)
+    if first is None:
+        reason = f"none (line {bad[0].row}: {bad[0].reason})" if bad else "none"
+        raise InputError(f"{lines.where}: expected a JSON object on a line, found {reason}")
+    keys = list(first.values)
+    names = options.columns.resolve(keys, f"{lines.where} line {first.row}")
+    # Other lines may have the columns that the first one lacks.
+    names = names._replace(speaker=names.speaker or "speaker", dialogue=names.dialogue or "dialogue_id")
+    parser = RowParser(names, options.allow_empty)
+    rows = _rows(chain(bad, [first], items), parser, set(keys) if options.same_keys else None)
+    has_dialogues = bool(first.turn) or names.dialogue in first.values
+    return RecordReader(keys, rows, names, options, has_dialogues=has_dialogues)
+
+
+def _rows(items: Iterable[Rejected | _Item], parser: RowParser, keys: set[str] | None) -> Iterator[Row]:
+    for item in items:
+        if isinstance(item, Rejected):
+            yield item
+            continue
+        new = next((key for key in item.values if keys is not None and key not in keys), None)
+        if new is not None:
+            yield Rejected(item.row, f"expected the keys of the first row, found '{new}' too", item.values)
+        else:
+            yield parser.parse(*item)
+
+
+def _items(lines: LineReader, text: str | None) -> Iterator[Rejected | _Item]:
+    """Yield the objects of all lines, of a dialogue its turns; `text` is the key of texts."""
+    for line in lines:
+        row = lines.number
+        if line is None:
+            yield Rejected(row, f"expected a line of at most {MAX_LINE_BYTES} bytes, found a longer one")
+            continue
+        if not line.strip():
+            continue
+        decoded = lines.decode(line)
+        try:
+            item = json.loads(decoded)
+            json.dumps(item, ensure_ascii=False).encode()  # lone surrogates, as escapes, cannot be written
+        except (ValueError, RecursionError) as error:
+            excerpt = line[:EXCERPT].decode("utf-8", "backslashreplace").strip()
+            problem = f"an error: {error}".splitlines()[0]
+            if UNDECODED.search(decoded):
+                problem = describe_unreadable(decoded)
+            yield Rejected(row, f"expected JSON in UTF-8, found {problem}", excerpt)
+            continue
+        yield from _objects(row, item, (text,) if text else ("text", "content"))
+
+
+def _objects(row: int, item: Any, texts: tuple[str, ...]) -> Iterator[Rejected | _Item]:
+    if not isinstance(item, dict):
+        yield Rejected(row, f"expected an object, found {item!r:.60}", item)
+        return
+    if len(item) > MAX_COLUMNS:
+        yield Rejected(row, f"expected at most {MAX_COLUMNS:,} keys, found {len(item):,}")
+        return
+    text = next((key for key in texts if key in item), None)
+    key = next((key for key in TURNS if key in item and (not text or isinstance(item[key], list))), None)
+    if key is None:
+        yield _Item(row, item)
+    elif text:
+        yield Rejected(row, f"expected either '{text}' or '{key}', found both", item)
+    else:
+        yield from _turns(row, item, key)
+
+
+def _turns(row: int, item: dict[str, Any], key: str) -> Iterator[Rejected | _Item]:
+    turns, id = item.pop(key), item.pop("id", None)
+    id = f"line{row}" if id in (None, "") else str(id)
+    if not isinstance(turns, list) or not turns or not all(isinstance(turn, dict) for turn in turns):
+        yield Rejected(row, f"'{key}': expected a list of objects, found {turns!r:.60}", turns)
+        return
+    for number, turn in enumerate(turns, start=1):
+        yield _Item(row, {**item, "dialogue_id": id, "turn": number, **turn}, id, number)

@@ -1,0 +1,198 @@
+"""Lines of users' text files: in any encoding, compressed by gzip or not, in constant memory."""
+
+import codecs
+import gzip
+import io
+import logging
+import re
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from gsa.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+MAX_LINE_BYTES = 4 * 2**20
+"""Bytes of a line, or characters of a field of a table, beyond which a row is rejected."""
+EXCERPT = 1000
+"""Characters of a malformed line that its Rejected keeps."""
+SCANNED_BYTES = 64 * 2**20
+"""Bytes at the start of a file that tell its encoding."""
+TOO_LONG = "\0\n"
+"""Stands for a line that is too long; no format takes a NUL."""
+GZIP = b"\x1f\x8b"
+MARKS = {
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16, whose mark its own begins with
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+"""Byte order marks and the encodings that they begin."""
+NOT_ASCII = re.compile("[^\0-\x7f\udc80-\udcff]")
+UNDECODED = re.compile("[\udc80-\udcff]")
+"""A byte that is not UTF-8, as `surrogateescape` decodes it."""
+
+
+class LineReader:
+    """Iterates over the lines of a byte stream; yields None for a line that is too long."""
+
+    def __init__(self, stream: BinaryIO, where: str, encoding: str = "") -> None:
+        """Read bytes that may be compressed; `where` begins the messages of errors.
+
+        Without an `encoding` that of the byte order mark is taken, or UTF-8. Raises InputError for an unknown
+        encoding.
+        """
+        self.where = where
+        self.number = 0
+        """Of the line that was read last."""
+        self._position = 0
+        stream = self._file = _peekable(stream)
+        compressed = stream.peek(2)[:2] == GZIP  # type: ignore[attr-defined]
+        if compressed:
+            stream = _peekable(gzip.GzipFile(fileobj=stream))  # type: ignore[arg-type]
+        with self._damage_named():
+            head = stream.peek(4)  # type: ignore[attr-defined]
+        mark = next((mark for mark in MARKS if head.startswith(mark)), b"")
+        self.encoding = checked_encoding(encoding, "--encoding") or MARKS.get(mark, "utf-8")
+        """Of the file."""
+        self._line_encoding = self.encoding
+        if "a\n".encode(self.encoding)[-2:] != b"a\n":  # a line feed is not one byte, as in UTF-16
+            stream = io.BufferedReader(_Transcoder(stream, self.encoding))  # type: ignore[assignment,type-var]
+            self._line_encoding = "utf-8"
+        self._stream = stream
+
+    def position(self) -> int:
+        """Return how many bytes of the file were read; of a compressed stream 0."""
+        return self._position
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()
+        self._file.close()
+
+    def __iter__(self) -> Iterator[bytes | None]:
+        try:
+            while line := self._read():
+                self.number += 1
+                if self.number == 1:
+                    line = line.removeprefix(codecs.BOM_UTF8)
+                if len(line) < MAX_LINE_BYTES or line.endswith(b"\n"):
+                    yield line
+                    continue
+                while line and not line.endswith(b"\n"):
+                    line = self._read()
+                yield None
+        finally:
+            self.close()
+
+    def _read(self) -> bytes:
+        with self._damage_named():
+            line = self._stream.readline(MAX_LINE_BYTES)
+        if self._stream is self._file:
+            self._position += len(line)
+        elif self._file.seekable():
+            self._position = self._file.tell()
+        return line
+
+    def _damage_named(self) -> "_DamageNamed":
+        return _DamageNamed(f"{self.where} line {self.number + 1}")
+
+    def decode(self, line: bytes) -> str:
+        """Return a line as text; what cannot be decoded becomes characters that `unreadable` finds."""
+        return line.decode(self._line_encoding, "surrogateescape")
+
+    def text(self) -> Iterator[str]:
+        """Yield lines as text, TOO_LONG for one that is."""
+        for line in self:
+            yield TOO_LONG if line is None else self.decode(line)
+
+
+class _DamageNamed:
+    """Turns the errors of damaged compressed or encoded bytes into an InputError."""
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, EOFError | gzip.BadGzipFile | zlib.error):
+            raise InputError(f"{self.where}: expected whole gzip data, found an error: {error}") from None
+        if isinstance(error, UnicodeError):
+            raise InputError(f"{self.where}: expected another --encoding, found an error: {error}") from None
+
+
+class _Transcoder(io.RawIOBase):
+    """A byte stream in any encoding as UTF-8."""
+
+    def __init__(self, stream: BinaryIO, encoding: str) -> None:
+        self._text = io.TextIOWrapper(stream, encoding, newline="")
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        self._rest = self._rest or self._text.read(8192).encode("utf-8", "replace")
+        piece, self._rest = self._rest[: len(buffer)], self._rest[len(buffer) :]
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+
+def _peekable(stream: BinaryIO) -> BinaryIO:
+    return stream if hasattr(stream, "peek") else io.BufferedReader(stream)  # type: ignore[type-var,return-value]
+
+
+def checked_encoding(name: str, option: str) -> str:
+    """Return the name of a text encoding; raises InputError for an unknown one, named by `option`."""
+    try:
+        "a".encode(name or "utf-8").decode(name or "utf-8")
+    except (LookupError, UnicodeError):
+        raise InputError(f"{option} '{name}': expected an encoding such as utf-8, cp1252, utf-16") from None
+    return name
+
+
+def find_encoding(path: Path) -> str:
+    """Return `cp1252` for a text file that is Windows-1252 rather than UTF-8, otherwise an empty text.
+
+    It is Windows-1252 if some bytes are not UTF-8, all of them are characters of Windows-1252, and no
+    sequence of them is a character of UTF-8: a file in UTF-8 with a damaged row keeps its encoding.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+    first, place, lines = "", 0, 1
+    for number, block in enumerate(_blocks(path)):
+        if number == 0 and any(block.startswith(mark) for mark in MARKS):
+            return ""
+        text = decoder.decode(block, final=not block)
+        undecoded = set(UNDECODED.findall(text))
+        if NOT_ASCII.search(text) or any(_cp1252(character) == "\ufffd" for character in undecoded):
+            return ""
+        if not first and (match := UNDECODED.search(text)):
+            first, place = match[0], lines + text.count("\n", 0, match.start())
+        lines += text.count("\n")
+    if not first:
+        return ""
+    logger.info("%s: not UTF-8, read as cp1252 ('%s' in line %d)", path, _cp1252(first), place)
+    return "cp1252"
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    """Yield the beginning of a file, uncompressed, and an empty block at its end."""
+    with path.open("rb") as file:
+        stream = gzip.GzipFile(fileobj=file) if file.peek(2)[:2] == GZIP else file
+        for _ in range(SCANNED_BYTES // 2**16):
+            try:
+                block = stream.read(2**16)
+            except (EOFError, OSError, zlib.error):
+                return  # reported with its line where the file is read
+            yield block
+            if not block:
+                return
+
+
+def _cp1252(character: str) -> str:
+    return bytes([ord(character) - 0xDC00]).decode("cp1252", "replace")

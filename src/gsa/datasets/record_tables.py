@@ -1,0 +1,245 @@
+"""Tables: CSV and TSV by the csv module, which tells the line of every row; Parquet and Excel by polars."""
+
+import csv
+import logging
+import re
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from gsa.data.types import unreadable
+from gsa.datasets.record_lines import EXCERPT, MAX_LINE_BYTES, TOO_LONG, LineReader
+from gsa.datasets.records import (
+    MAX_COLUMNS,
+    ColumnNames,
+    Columns,
+    ReadOptions,
+    RecordReader,
+    Rejected,
+    Row,
+    RowParser,
+)
+from gsa.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+BATCH = 2048
+"""Rows of Parquet that are read at once."""
+MAX_BATCH = 2**25
+"""Bytes of the texts of a batch beyond which its rows are made one at a time."""
+MAX_WORKBOOK = 2**28
+"""Bytes of an Excel file without its compression; it is read as a whole."""
+DELIMITERS = (",", ";", "\t", "|")
+"""Of CSV, in the order of preference."""
+NO_QUOTES = " (--no-quotes reads quotes as text)"
+"""Follows the reason of rows that a stray quote makes unreadable."""
+
+
+def open_csv(lines: LineReader, options: ReadOptions) -> RecordReader:
+    """Return a reader of CSV or TSV; raises InputError for an empty file, and for a header of no use."""
+    csv.field_size_limit(MAX_LINE_BYTES)
+    raw_lines: list[str] = []  # of the row that the csv module reads
+    texts = lines.text()
+    first = next((line for line in texts if line.strip("\r\n")), "")
+    if first == TOO_LONG:
+        raise InputError(f"{lines.where}: expected a header of at most {MAX_LINE_BYTES:,} bytes")
+    options = replace(options, delimiter=_delimiter(first, options, lines.where))
+    reader = csv.reader(
+        _copied(chain([first] if first else [], texts), raw_lines),
+        delimiter=options.delimiter,
+        quoting=csv.QUOTE_MINIMAL if options.quotes else csv.QUOTE_NONE,
+        strict=True,
+    )
+    try:
+        header = [name.strip() for name in next(reader, [])]
+    except csv.Error as error:
+        raise InputError(f"{lines.where} line 1: expected a header of column names, found {error}") from None
+    if not header:
+        raise InputError(f"{lines.where}: expected a header and rows, found an empty file")
+    if any(map(unreadable, header)):
+        raise InputError(f"{lines.where} line 1: expected a header in UTF-8 text, found other bytes")
+    header, names = _resolve(header, options.columns, lines.where)
+    hint = NO_QUOTES if options.quotes else ""
+    rows = _csv_rows(reader, lines, raw_lines, RowParser(names, options.allow_empty), header, hint)
+    return RecordReader(header, rows, names, options, has_dialogues=bool(names.dialogue))
+
+
+def _delimiter(header: str, options: ReadOptions, where: str) -> str:
+    """Return the delimiter that is asked for, or that of CSV which divides the header into most fields."""
+    if options.delimiter:
+        return options.delimiter
+    if options.format == "tsv":
+        return "\t"
+    counts = {mark: len(next(csv.reader([header], delimiter=mark), [])) for mark in DELIMITERS}
+    best = max(DELIMITERS, key=lambda mark: counts[mark])
+    if best != ",":
+        logger.info("%s: the delimiter is %r", where, best)
+    return best
+
+
+def _resolve(header: Sequence[str], columns: Columns, where: str) -> tuple[list[str], ColumnNames]:
+    """Return distinct column names, as polars makes them, and those that are read.
+
+    Raises InputError for too many columns, and for a repeated one that is read.
+    """
+    if len(header) > MAX_COLUMNS:
+        raise InputError(f"{where}: expected at most {MAX_COLUMNS:,} columns, found {len(header):,}")
+    distinct: list[str] = []
+    taken, counts = set(header), dict.fromkeys(header, 0)
+    for name in header:
+        unique = name
+        while counts[name] and unique in taken:
+            unique, counts[name] = f"{name}_duplicated_{counts[name] - 1}", counts[name] + 1
+        counts[name] += not counts[name]
+        taken.add(unique)
+        distinct.append(unique)
+    names = columns.resolve(distinct, where)
+    repeated = next((name for name in names if name and counts.get(name, 0) > 1), None)
+    if repeated:
+        raise InputError(f"{where}: expected one column '{repeated}', found several")
+    return distinct, names
+
+
+def _copied(lines: Iterable[str], copy: list[str]) -> Iterator[str]:
+    for line in lines:
+        copy.append(line)
+        yield line
+
+
+def _csv_rows(
+    reader: Any, lines: LineReader, raw_lines: list[str], parser: RowParser, header: list[str], hint: str
+) -> Iterator[Row]:
+    while True:
+        row = lines.number + 1
+        raw_lines.clear()
+        try:
+            values = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            reason = f"expected a row of a table, found an error: {error}"
+            yield from _reject_lines(row, raw_lines, reason + hint)
+            continue
+        if values and len(values) != len(header):
+            reason = f"expected {len(header)} fields, found {len(values)}"
+            yield from _reject_lines(row, raw_lines, reason + (hint if len(raw_lines) > 1 else ""), values)
+        elif values:
+            yield parser.parse(row, dict(zip(header, values, strict=True)))
+
+
+def _reject_lines(
+    first: int, raw_lines: Sequence[str], reason: str, values: Any = None
+) -> Iterator[Rejected]:
+    """Reject a row; where a stray quote made one row of several lines, each of them."""
+    if len(raw_lines) == 1:
+        yield Rejected(first, reason, values or _excerpt(raw_lines[0]))
+        return
+    reason = f"lines {first} to {first + len(raw_lines) - 1} were read as one row: {reason}"
+    for row, line in enumerate(raw_lines, first):
+        if line.strip():
+            yield Rejected(row, reason, _excerpt(line))
+
+
+def _excerpt(line: str) -> str:
+    return line.rstrip("\r\n")[:EXCERPT]
+
+
+def open_parquet(path: Path, options: ReadOptions) -> RecordReader:
+    """Return a reader of Parquet, a batch of rows at a time; raises InputError for texts that are none."""
+    import polars as pl  # slow to import
+
+    try:
+        scan = pl.scan_parquet(path)
+        schema = dict(scan.collect_schema())
+        size = int(scan.select(pl.len()).collect().item())
+    except pl.exceptions.PolarsError as error:
+        raise InputError(
+            f"{path}: expected a Parquet file, found an error: {error}".splitlines()[0]
+        ) from None
+    header, names = _resolve(list(schema), options.columns, str(path))
+    if schema[names.text] not in (pl.String, pl.Categorical, pl.Enum):
+        raise InputError(f"{path}: column '{names.text}' is {schema[names.text]}: expected texts")
+    batches = scan.collect_batches(chunk_size=BATCH, maintain_order=True)
+    rows = (row for batch in batches for row in _rows(batch))
+    return _frame_reader(rows, size, header, names, options, 1, schema)
+
+
+def _rows(batch: Any) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a frame; long texts, which a small file may repeat, one at a time."""
+    import polars as pl
+
+    sizes = batch.select(pl.col(pl.String).str.len_bytes().sum())
+    size = sum(sizes.row(0)) if sizes.width else 0
+    yield from batch.iter_rows(named=True, buffer_size=1 if size > MAX_BATCH else 512)
+
+
+def open_excel(path: Path, options: ReadOptions) -> RecordReader:
+    """Return a reader of an Excel file's first sheet, with every value as a text.
+
+    Raises InputError for a damaged file, for one that is too large, and where its reader is not installed.
+    """
+    import polars as pl  # slow to import
+
+    _check_workbook(path)
+    try:
+        frame = pl.read_excel(path, engine="calamine", has_header=False, infer_schema_length=0,
+                              drop_empty_rows=False, drop_empty_cols=False, raise_if_empty=False)  # fmt: skip
+    except ImportError:
+        raise InputError(
+            f"{path}: Excel files need the extra 'excel': pip install 'gsa-llm[excel]'"
+        ) from None
+    except Exception as error:  # the reader's own exceptions are not public
+        raise InputError(f"{path}: expected an Excel file, found an error: {error}".splitlines()[0]) from None
+    cells = frame.iter_rows()
+    header = [re.sub(r"\s+", " ", name or "").strip() for name in next(cells, ())]
+    if not header:
+        raise InputError(f"{path}: expected a header and rows, found an empty sheet")
+    header, names = _resolve(header, options.columns, str(path))
+    rows = (dict(zip(header, values, strict=True)) for values in cells)
+    return _frame_reader(rows, frame.height - 1, header, names, options, 2, {})
+
+
+def _check_workbook(path: Path) -> None:
+    """Raise InputError for what is no zip archive, for a damaged one, and for one that would fill memory."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(info.file_size for info in archive.infolist())
+            if size > MAX_WORKBOOK:
+                raise InputError(
+                    f"{path}: expected an Excel file of at most {MAX_WORKBOOK:,} bytes unpacked, found "
+                    f"{size:,}: save it as CSV"
+                )
+            damaged = archive.testzip()  # the sizes above are what the archive says of itself
+    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+        raise InputError(f"{path}: expected an Excel file (.xlsx), found an error: {error}") from None
+    if damaged:
+        raise InputError(f"{path}: expected a whole Excel file, found damage in '{damaged}'")
+
+
+def _frame_reader(
+    rows: Iterable[dict[str, Any]], size: int, header: list[str], names: ColumnNames, options: ReadOptions,
+    first: int, schema: dict[str, Any],
+) -> RecordReader:  # fmt: skip
+    """Return the reader of a frame's rows, whose first has the number `first`."""
+    parser, read = RowParser(names, options.allow_empty), 0
+
+    def parsed() -> Iterator[Row]:
+        nonlocal read
+        for values in rows:
+            read += 1
+            if any(value is not None for value in values.values()):
+                yield parser.parse(read + first - 1, values)
+
+    return RecordReader(
+        header,
+        parsed(),
+        names,
+        options,
+        size,
+        lambda: read,
+        schema=schema,
+        has_dialogues=bool(names.dialogue),
+    )

@@ -1,0 +1,125 @@
+"""Text files in the encodings and the compression that programs write."""
+
+import gzip
+import io
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gsa.datasets import record_lines
+from gsa.datasets.record_files import format_of, open_records, output_format_of
+from gsa.datasets.records import ReadOptions, Record, RecordReader, Rejected
+from gsa.errors import InputError
+
+TABLE = "text,id\nIt was café noir – “fine”.,1\nlast,2\n"
+
+
+def opened(path: Path, **options: Any) -> RecordReader:
+    return open_records(path, ReadOptions(format_of(path), **options))
+
+
+def texts(reader: RecordReader) -> list[str]:
+    return [row.text if isinstance(row, Record) else row.reason for row in reader.rows]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "name"),
+    [
+        ("utf-8", "utf-8"),
+        ("utf-8-sig", "utf-8"),
+        ("utf-16", "utf-16"),
+        ("utf-32", "utf-32"),
+        ("cp1252", "cp1252"),
+    ],
+)
+@pytest.mark.parametrize("compressed", [False, True])
+def test_the_encoding_of_a_file_is_found(encoding: str, name: str, compressed: bool, tmp_path: Path) -> None:
+    content = TABLE.encode(encoding)
+    path = tmp_path / ("in.csv.gz" if compressed else "in.csv")
+    path.write_bytes(gzip.compress(content) if compressed else content)
+    reader = opened(path)
+    assert reader.options.encoding == name
+    assert texts(reader) == ["It was café noir – “fine”.", "last"]
+    assert reader.fraction == 1.0
+    assert texts(opened(path, encoding=reader.options.encoding)) == ["It was café noir – “fine”.", "last"]
+
+
+def test_windows_1252_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "gsa")
+    path = tmp_path / "in.csv"
+    path.write_bytes("text\nfine\ncafé\n".encode("cp1252"))
+    assert texts(opened(path)) == ["fine", "café"]
+    assert caplog.messages == [f"{path}: not UTF-8, read as cp1252 ('é' in line 3)"]
+
+
+def test_utf_8_with_a_damaged_row_stays_utf_8(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record_lines, "SCANNED_BYTES", 2**17)
+    path = tmp_path / "in.csv"
+    path.write_bytes("text\ncafé\n".encode() + b"caf\xe9\n")
+    assert texts(opened(path)) == [
+        "café", "expected UTF-8 text, found the byte 0xE9 ('é' in the encoding cp1252)"
+    ]  # fmt: skip
+    path.write_bytes(b"text\nfine\nodd \x81\n")
+    assert "0x81" in texts(opened(path))[1], "no character of Windows-1252"
+    path.write_bytes(b"text\n" + b"fine\n" * 2**15 + "café\n".encode("cp1252"))
+    assert "0xE9" in texts(opened(path))[-1], "too far behind to be found"
+
+
+def test_a_stream_names_the_encoding_that_would_read_it() -> None:
+    content = "text\ncafé\n".encode("cp1252")
+    assert (
+        "'é' in the encoding cp1252" in texts(open_records(None, ReadOptions("csv"), io.BytesIO(content)))[0]
+    )
+    options = ReadOptions("csv", encoding="cp1252")
+    assert texts(open_records(None, options, io.BytesIO(content))) == ["café"]
+    lines = "".join(json.dumps({"text": text}) + "\n" for text in ("fine", "café")).encode()
+    assert texts(open_records(None, ReadOptions("jsonl"), io.BytesIO(gzip.compress(lines)))) == [
+        "fine",
+        "café",
+    ]
+
+
+def test_an_encoding_may_be_given(tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    path.write_bytes("text\nпривет\n".encode("cp1251"))
+    assert texts(opened(path, encoding="cp1251")) == ["привет"]
+    for name in ("utf-88", "base64"):
+        with pytest.raises(InputError, match=f"--encoding '{name}': expected an encoding such as utf-8"):
+            opened(path, encoding=name)
+    path.write_bytes("text\nfine\n".encode("utf-16") + b"\xd8")
+    with pytest.raises(InputError, match=r"line \d: expected another --encoding, found an error"):
+        list(opened(path).rows)
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-9], lambda data: data[:40] + b"\0" * 9 + data[49:]])
+def test_damaged_gzip_is_one_sentence(damage: Any, tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl.gz"
+    content = "".join(json.dumps({"text": f"{i**5} {i**7}"}) + "\n" for i in range(3000)).encode()
+    path.write_bytes(damage(gzip.compress(content)))
+    with pytest.raises(InputError, match=r"line \d+: expected whole gzip data, found an error"):
+        list(opened(path).rows)
+
+
+def test_the_suffix_names_the_format(tmp_path: Path) -> None:
+    names = {"a.csv.gz": "csv", "a.NDJSON": "jsonl", "a.ndjson.gz": "jsonl", "a.txt": "", "a.xlsx": "xlsx"}
+    assert {name: format_of(Path(name)) for name in names} == names
+    with pytest.raises(InputError, match=r"expected parquet that is not compressed, found '\.gz'"):
+        format_of(Path("a.parquet.gz"))
+    with pytest.raises(InputError, match=r"'a\.gz': expected one of csv, tsv"):
+        format_of(Path("a.gz"))
+    for name in ("a.xlsx", "a.csv.gz", "a.txt"):
+        with pytest.raises(
+            InputError, match=f"--output '{name}': expected one of csv, tsv, jsonl, parquet, found"
+        ):
+            output_format_of(Path(name))
+    assert output_format_of(Path("a.ndjson")) == "jsonl"
+
+
+def test_rejected_lines_of_gzip_keep_their_number(tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl.gz"
+    path.write_bytes(gzip.compress(b'{"text": "a"}\nbad\n'))
+    rejected = [row for row in opened(path).rows if isinstance(row, Rejected)]
+    assert [(row.row, row.found) for row in rejected] == [(2, "bad")]

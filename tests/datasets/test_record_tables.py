@@ -1,0 +1,169 @@
+"""Tables as spreadsheets and programs write them: Excel, semicolons, columns without a name of their own."""
+
+import io
+import sys
+import time
+import tracemalloc
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import xlsxwriter
+
+from gsa.datasets import record_tables
+from gsa.datasets.record_files import format_of, open_records
+from gsa.datasets.records import MAX_COLUMNS, Columns, ReadOptions, Record, RecordReader, Rejected
+from gsa.errors import InputError
+
+
+def excel(path: Path, rows: list[list[Any]]) -> Path:
+    with xlsxwriter.Workbook(str(path)) as book:
+        sheet = book.add_worksheet()
+        for number, row in enumerate(rows):
+            for column, value in enumerate(row):
+                sheet.write(number, column, value)
+    return path
+
+
+def opened(path: Path, columns: Columns | None = None, **options: Any) -> RecordReader:
+    return open_records(path, ReadOptions(format_of(path), columns or Columns(), **options))
+
+
+def test_an_excel_sheet_is_read_with_every_value_as_a_text(tmp_path: Path) -> None:
+    rows = [
+        ["id", "text", "speaker"],
+        [1, "It was fine.", 7],
+        [2.5, None, "Ana"],
+        [None] * 3,
+        [3, "naïve 好", None],
+    ]
+    reader = opened(excel(tmp_path / "in.xlsx", rows))
+    good, bad, last = reader.rows
+    assert reader.columns == ["id", "text", "speaker"]
+    assert isinstance(good, Record)
+    assert (good.row, good.text, good.speaker) == (2, "It was fine.", "7")
+    assert good.values == {"id": "1", "text": "It was fine.", "speaker": "7"}
+    assert isinstance(bad, Rejected)
+    assert (bad.row, bad.reason) == (3, "'text': expected a text, found none")
+    assert isinstance(last, Record)
+    assert (last.row, last.text, last.speaker) == (5, "naïve 好", "")
+    assert reader.fraction == 1.0
+
+
+def test_an_excel_file_that_is_none_or_would_fill_memory_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "in.xlsx"
+    path.write_bytes(b"text\n")
+    with pytest.raises(
+        InputError, match=r"expected an Excel file \(\.xlsx\), found an error: File is not a zip"
+    ):
+        opened(path)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.txt", "x")
+    with pytest.raises(InputError, match="expected an Excel file, found an error"):
+        opened(path)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/worksheets/sheet1.xml", b" " * (record_tables.MAX_WORKBOOK + 1))
+    assert path.stat().st_size < 10**6
+    with pytest.raises(
+        InputError, match="at most 268,435,456 bytes unpacked, found 268,435,457: save it as CSV"
+    ):
+        opened(path)
+    excel(path, [])
+    with pytest.raises(InputError, match="found an empty sheet"):
+        opened(path)
+    excel(path, [["text"], ["fine"]])
+    monkeypatch.setitem(sys.modules, "fastexcel", None)
+    with pytest.raises(
+        InputError, match=r"Excel files need the extra 'excel': pip install 'gsa-llm\[excel\]'"
+    ):
+        opened(path)
+    with pytest.raises(InputError, match="standard input cannot be xlsx: expected one of csv"):
+        open_records(None, ReadOptions("xlsx"), io.BytesIO())
+
+
+def test_long_texts_that_a_small_parquet_repeats_do_not_fill_memory(tmp_path: Path) -> None:
+    path = tmp_path / "in.parquet"
+    pl.select(text=pl.repeat("x" * 10**6, 600)).write_parquet(path)
+    assert path.stat().st_size < 10**6
+    tracemalloc.start()
+    try:
+        count = sum(1 for row in opened(path).rows)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert count == 600
+    assert peak < 50 * 10**6, "600 MB as rows"
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t", "|", ","])
+def test_the_delimiter_of_a_csv_is_found(delimiter: str, tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text(f'text{delimiter}id\n"one, two; three | four"{delimiter}1\n')
+    reader = opened(path)
+    (record,) = reader.rows
+    assert isinstance(record, Record)
+    assert dict(record.values) == {"text": "one, two; three | four", "id": "1"}
+    assert reader.options.delimiter == delimiter
+
+
+def test_the_delimiter_may_be_given(tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text("text~a;b\nx;y~z\n")
+    (record,) = opened(path, delimiter="~").rows
+    assert isinstance(record, Record)
+    assert dict(record.values) == {"text": "x;y", "a;b": "z"}
+    path.write_text("text;id\nfine;1\n")
+    with pytest.raises(InputError, match="found no column 'text'"):
+        opened(path, delimiter=",")
+
+
+def test_columns_that_nobody_asked_about_are_carried_along(tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text(",text,x,x,,x_duplicated_0\n0,fine,a,b,c,d\n")
+    reader = opened(path)
+    (record,) = reader.rows
+    assert reader.columns == ["", "text", "x", "x_duplicated_1", "_duplicated_0", "x_duplicated_0"]
+    assert isinstance(record, Record)
+    assert list(record.values.values()) == ["0", "fine", "a", "b", "c", "d"]
+    for columns in (Columns("x"), Columns(speaker="x"), Columns(dialogue="x")):
+        with pytest.raises(InputError, match="expected one column 'x', found several"):
+            opened(path, columns)
+
+
+def test_a_header_of_any_length_is_read_or_refused_at_once(tmp_path: Path) -> None:
+    path, names = tmp_path / "in.csv", [f"c{i}" for i in range(MAX_COLUMNS - 1)]
+    path.write_text(",".join(["text", *names]) + "\n")
+    assert len(opened(path).columns) == MAX_COLUMNS
+    began = time.process_time()
+    with pytest.raises(InputError, match=r"found no column 'txt' \(did you mean 'text'\?\).*c18, \.\.\.$"):
+        opened(path, Columns("txt"))
+    path.write_text(",".join(["text", *names, "one"]) + "\n")
+    with pytest.raises(InputError, match="expected at most 16,384 columns, found 16,385"):
+        opened(path)
+    path.write_text(",".join(f"{i:x}" for i in range(600_000)) + "\n")
+    with pytest.raises(InputError, match="expected at most 16,384 columns, found 600,000"):
+        opened(path)
+    path.write_text(",".join(f"{i:x}" for i in range(780_000)) + "\n")
+    with pytest.raises(InputError, match="expected a header of at most 4,194,304 bytes"):
+        opened(path)
+    path.write_text(",".join(["x" * 4000] * 500) + "\n")
+    with pytest.raises(InputError, match="found no column 'text'"):
+        opened(path)
+    assert time.process_time() - began < 20, "nothing quadratic: that took minutes"
+
+
+def test_a_stray_quote_names_the_option_that_reads_it(tmp_path: Path) -> None:
+    path = tmp_path / "in.tsv"
+    path.write_text('text\tid\n"stray\t1\nlast\t2\n"x" y\t3\n')
+    reasons = [row.reason for row in opened(path).rows if isinstance(row, Rejected)]
+    assert len(reasons) == 3
+    assert all(reason.endswith("(--no-quotes reads quotes as text)") for reason in reasons)
+    assert [row.text for row in opened(path, quotes=False).rows if isinstance(row, Record)] == [
+        '"stray', "last", '"x" y',
+    ]  # fmt: skip
+    path.write_text("text\tid\nshort\n")
+    assert [row.reason for row in opened(path).rows] == ["expected 2 fields, found 1"]  # type: ignore[union-attr]
