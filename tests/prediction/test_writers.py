@@ -107,6 +107,16 @@ def test_a_task_about_an_aspect_needs_one(tmp_path: Path) -> None:
     task = Task("aspect", 4, "How?", ("bad", "good"), context=False, about="Aspect")
     counts = label_file(make_job(path, "csv", task=task), tmp_path / "out.csv")
     assert counts.first_reason == "row 2: expected an aspect to ask about, found none"
+    path.write_text("text,aspect\nfine,food\n")
+    assert label_file(make_job(path, "csv", task=task), tmp_path / "by_name.csv").labelled == 1
+    seen: list[Task] = []
+
+    def note(examples: Sequence[Example], asked: Any, progress: Any = None) -> list[Prediction]:
+        seen.append(asked)
+        return [predict_by_length(example, asked) for example in examples]
+
+    label_file(make_job(path, "csv", note), tmp_path / "other.csv")
+    assert seen == [SENTIMENT], "another task does not care for the column"
 
 
 def test_an_output_may_be_bounded(tmp_path: Path) -> None:

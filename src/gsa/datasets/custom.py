@@ -82,7 +82,7 @@ def _turns(path: Path, columns: Columns, label_column: str) -> Iterator[parsing.
             where = f"{path} {'row' if format in BINARY else 'line'} {record.row}"
             if isinstance(record, Rejected):
                 raise InputError(f"{where}: {record.reason}")
-            yield _turn(record, where, label_column, bool(reader.names.aspect))
+            yield _turn(record, where, label_column, bool(columns.aspect))
     finally:
         reader.close()
 

@@ -7,6 +7,7 @@ import logging
 import re
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -97,8 +98,16 @@ class LineReader:
             self._position = self._file.tell()
         return line
 
-    def _damage_named(self) -> "_DamageNamed":
-        return _DamageNamed(f"{self.where} line {self.number + 1}")
+    @contextmanager
+    def _damage_named(self) -> Iterator[None]:
+        """Turn the errors of damaged compressed or encoded bytes into an InputError."""
+        where = f"{self.where} line {self.number + 1}"
+        try:
+            yield
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise InputError(f"{where}: expected whole gzip data, found an error: {error}") from None
+        except UnicodeError as error:
+            raise InputError(f"{where}: expected another --encoding, found an error: {error}") from None
 
     def decode(self, line: bytes) -> str:
         """Return a line as text; what cannot be decoded becomes characters that `unreadable` finds."""
@@ -108,22 +117,6 @@ class LineReader:
         """Yield lines as text, TOO_LONG for one that is."""
         for line in self:
             yield TOO_LONG if line is None else self.decode(line)
-
-
-class _DamageNamed:
-    """Turns the errors of damaged compressed or encoded bytes into an InputError."""
-
-    def __init__(self, where: str) -> None:
-        self.where = where
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, EOFError | gzip.BadGzipFile | zlib.error):
-            raise InputError(f"{self.where}: expected whole gzip data, found an error: {error}") from None
-        if isinstance(error, UnicodeError):
-            raise InputError(f"{self.where}: expected another --encoding, found an error: {error}") from None
 
 
 class _Transcoder(io.RawIOBase):

@@ -80,6 +80,7 @@ class Columns(NamedTuple):
     order: str | None = None
     """Column by which turns are sorted within their dialogue."""
     aspect: str | None = None
+    """By default `aspect`, for a task that asks about an aspect; where it is named, any task does."""
     instruction: str | None = None
     labels: str | None = None
 
@@ -98,7 +99,9 @@ class Columns(NamedTuple):
         if not speaker and text == "content" and "role" in known:
             speaker = "role"
         dialogue = self.dialogue or ("dialogue_id" if "dialogue_id" in known else "")
-        return ColumnNames(text, speaker, dialogue, *(name or "" for name in self[3:]))
+        aspect = self.aspect or ("aspect" if "aspect" in known else "")
+        others = (self.order or "", aspect, self.instruction or "", self.labels or "")
+        return ColumnNames(text, speaker, dialogue, *others)
 
 
 ROLES = ("text", "speaker", "dialogue id", "order", "aspect", "instruction", "labels")
@@ -193,7 +196,7 @@ class RowParser:
             speaker = "role"
         return Record(
             row, values, text.strip(), _name(values, speaker), dialogue or _name(values, names.dialogue),
-            turn, _sort_key(values, names.order), _name(values, names.aspect),
+            turn, _sort_key(values, names.order), as_name(values.get(names.aspect)) or "",
             _name(values, names.instruction), _labels(values, names.labels),
         )  # fmt: skip
 

@@ -17,7 +17,7 @@ from gsa.checksums import sha256
 from gsa.data.task import ASPECT, Task
 from gsa.data.types import Dialogue, Example, Prediction, Utterance, is_blank
 from gsa.datasets.record_files import open_records
-from gsa.datasets.records import ColumnNames, ReadOptions, Record, Rejected, Row
+from gsa.datasets.records import Columns, ReadOptions, Record, Rejected, Row
 from gsa.errors import InputError
 from gsa.prediction.chunking import MAX_CHARACTERS, chunks
 from gsa.prediction.output_paths import check_output_paths, link_target
@@ -97,7 +97,7 @@ class LabelJob:
 
     def label(self, chunk: Sequence[Row], first: bool) -> Part:
         """Return the labelled and the rejected rows of a chunk."""
-        tasks = _RowTasks(self.config.task, self.reader.names)
+        tasks = _RowTasks(self.config.task, self.config.read.columns)
         chunk = [tasks.check(self._check_keys(row)) for row in chunk]
         records = [row for row in chunk if isinstance(row, Record)]
         rejected = [row for row in chunk if isinstance(row, Rejected)]
@@ -153,10 +153,10 @@ class LabelJob:
 class _RowTasks:
     """The tasks of rows, some of which have an instruction or a label list of their own."""
 
-    def __init__(self, task: Task, names: ColumnNames) -> None:
-        """With a column of aspects any task asks about an aspect."""
-        self.task = replace(task, about=task.about or ASPECT.about) if names.aspect else task
-        self.differ = bool(names.instruction or names.labels)
+    def __init__(self, task: Task, columns: Columns) -> None:
+        """Where a column of aspects is named, any task asks about an aspect."""
+        self.task = replace(task, about=task.about or ASPECT.about) if columns.aspect else task
+        self.differ = bool(columns.instruction or columns.labels)
         """Whether rows may have different tasks."""
         self._tasks: dict[tuple[str, tuple[str, ...]], Task] = {}
 
