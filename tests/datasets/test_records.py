@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from gsa.data.types import is_blank
+from gsa.datasets.cells import as_name
 from gsa.datasets.record_files import format_of, open_records
 from gsa.datasets.records import (
     ColumnNames,
@@ -16,14 +17,13 @@ from gsa.datasets.records import (
     Record,
     Rejected,
     RowParser,
-    as_name,
     checked_delimiter,
 )
 from gsa.errors import InputError
 
 
 def parsed(values: dict[str, Any], **names: str) -> Any:
-    return RowParser(ColumnNames("text", **names), False).parse(1, {"text": "a", **values})
+    return RowParser(ColumnNames("text", **names)).parse(1, {"text": "a", **values})
 
 
 def test_speakers_and_ids_may_be_numbers() -> None:

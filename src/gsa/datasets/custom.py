@@ -10,9 +10,10 @@ from pathlib import Path
 
 from gsa.data.types import Example
 from gsa.datasets import parsing
+from gsa.datasets.cells import as_name
 from gsa.datasets.dataset import Splits
 from gsa.datasets.record_files import BINARY, FORMATS, SUFFIXES, format_of, open_records
-from gsa.datasets.records import Columns, ReadOptions, Record, Rejected, as_name
+from gsa.datasets.records import Columns, ReadOptions, Record, Rejected
 from gsa.errors import InputError, suggest
 
 FILE_SUFFIXES = (*FORMATS, "xlsx", *SUFFIXES)

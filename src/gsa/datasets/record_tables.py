@@ -63,7 +63,7 @@ def open_csv(lines: LineReader, options: ReadOptions) -> RecordReader:
         raise InputError(f"{lines.where} line 1: expected a header in UTF-8 text, found other bytes")
     header, names = _resolve(header, options.columns, lines.where)
     hint = NO_QUOTES if options.quotes else ""
-    rows = _csv_rows(reader, lines, raw_lines, RowParser(names, options.allow_empty), header, hint)
+    rows = _csv_rows(reader, lines, raw_lines, RowParser(names), header, hint)
     return RecordReader(header, rows, names, options, has_dialogues=bool(names.dialogue))
 
 
@@ -224,7 +224,7 @@ def _frame_reader(
     first: int, schema: dict[str, Any],
 ) -> RecordReader:  # fmt: skip
     """Return the reader of a frame's rows, whose first has the number `first`."""
-    parser, read = RowParser(names, options.allow_empty), 0
+    parser, read = RowParser(names), 0
 
     def parsed() -> Iterator[Row]:
         nonlocal read

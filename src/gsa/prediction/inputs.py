@@ -12,7 +12,7 @@ from typing import Any
 
 from gsa.data.task import Task
 from gsa.data.types import Dialogue, Example, Utterance, is_blank, unreadable
-from gsa.datasets.records import as_name
+from gsa.datasets.cells import as_name
 from gsa.errors import InputError, suggest
 
 logger = logging.getLogger(__name__)

@@ -21,7 +21,7 @@ from pydantic import (
 
 from gsa.data.layout import Layout
 from gsa.data.task import TASKS
-from gsa.datasets.records import as_name
+from gsa.datasets.cells import as_name
 from gsa.errors import suggest
 
 

@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from gsa.data.types import Prediction, Utterance, is_blank, unreadable
-from gsa.datasets.records import as_name
+from gsa.datasets.cells import as_name
 
 MAX_ITEMS = 128
 """Texts or conversations in a request."""
