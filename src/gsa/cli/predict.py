@@ -66,11 +66,23 @@ class PredictOptions:
         chosen = predictor.task(task, labels, self.instruction, self.context)
         if in_rows:  # a row without a label list is rejected
             chosen = replace(chosen, labels=())
+        _check_labels(labels if self.labels else (), predictor)
         for label in self.only:
             if label not in chosen.labels and not self.read.columns.labels:
                 near = suggest(label, chosen.labels)
                 raise InputError(f"--only '{label}'{near}: expected one of {', '.join(chosen.labels)}")
         return predictor, chosen
+
+
+def _check_labels(labels: Sequence[str], predictor: Predictor) -> None:
+    """Report labels that the model was not tuned on, and warn of those that may be misspelt."""
+    tuned = {label for task in predictor.tasks.values() for label in task.labels}
+    unknown = [name for label in labels if (name := label.strip()) not in tuned]
+    for label in unknown:
+        if near := suggest(label, tuned):
+            logger.warning("label '%s'%s", label, near)
+    if unknown:
+        logger.info("no level was tuned on %s", ", ".join(f"'{label}'" for label in unknown))
 
 
 def predict(task: str, source: str, options: PredictOptions) -> tuple[str, bool]:
