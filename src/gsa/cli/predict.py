@@ -18,7 +18,7 @@ from gsa.prediction.chunking import MAX_TURNS
 from gsa.prediction.inputs import dialogue, example
 from gsa.prediction.job import JobConfig, LabelJob, label_file, label_stream
 from gsa.prediction.loading import load
-from gsa.prediction.output_paths import check_output_paths, rejects_path
+from gsa.prediction.output_paths import check_output_paths, link_target, rejects_path
 from gsa.prediction.parts import RowCounts
 from gsa.prediction.predictor import Predictor
 from gsa.progress import Progress, duration
@@ -96,7 +96,8 @@ def predict(task: str, source: str, options: PredictOptions) -> tuple[str, bool]
         return _predict_text(task, source, options), True
     read = replace(options.read, format=format_of(path, options.read.format))
     output_format = output_format_of(options.output) if options.output else _stream_format(read.format)
-    check_output_paths(path, options.output, options.rejects, options.overwrite)
+    output = link_target(options.output) if options.output else None
+    check_output_paths(path, output, options.rejects, options.overwrite)
     if path:
         reader = open_records(path, read)
         reader.close()
@@ -110,24 +111,21 @@ def predict(task: str, source: str, options: PredictOptions) -> tuple[str, bool]
     job = LabelJob(config, predictor.predict, progress, None if path else sys.stdin.buffer)
     _check_dialogues(job.reader, chosen, source)
     started = time.monotonic()
-    if options.output:
-        counts = label_file(job, options.output, options.rejects, options.overwrite)
-        rejects = rejects_path(options.output, options.rejects)
-        return f"{options.output}: {_summary(counts, time.monotonic() - started, rejects)}", _succeeded(
-            counts
-        )
-    counts = label_stream(job, sys.stdout.buffer, options.rejects, options.overwrite)
-    logger.info("%s", _summary(counts, time.monotonic() - started, options.rejects))
-    return "", _succeeded(counts)
+    if output:
+        counts = label_file(job, output, options.rejects, options.overwrite)
+    else:
+        counts = label_stream(job, sys.stdout.buffer, options.rejects, options.overwrite)
+    rejects = rejects_path(output, options.rejects) if output else options.rejects
+    summary = _summary(counts, time.monotonic() - started, rejects)
+    if not output:
+        logger.info("%s", summary)
+    succeeded = bool(counts.labelled) or not counts.rejected
+    return (f"{output}: {summary}" if output else ""), succeeded
 
 
 def _stream_format(input_format: str) -> str:
     """Return the format of standard output: that of the input, if it can be streamed and written."""
     return {"parquet": "jsonl", "csv": "csv", "tsv": "tsv", "xlsx": "csv"}.get(input_format, "jsonl")
-
-
-def _succeeded(counts: RowCounts) -> bool:
-    return bool(counts.labelled) or not counts.rejected
 
 
 def _check_dialogues(reader: RecordReader, task: Task, source: str) -> None:
