@@ -52,6 +52,14 @@ def test_an_excel_sheet_is_read_with_every_value_as_a_text(tmp_path: Path) -> No
     assert reader.fraction == 1.0
 
 
+def test_empty_rows_are_skipped_where_there_are_lines(tmp_path: Path) -> None:
+    path = tmp_path / "in.parquet"
+    pl.DataFrame({"text": ["a", None]}).write_parquet(path)
+    first, second = opened(path).rows
+    assert isinstance(first, Record)
+    assert isinstance(second, Rejected), "a row of Parquet is a row"
+
+
 def test_an_excel_file_that_is_none_or_would_fill_memory_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

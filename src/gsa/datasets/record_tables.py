@@ -223,14 +223,17 @@ def _frame_reader(
     rows: Iterable[dict[str, Any]], size: int, header: list[str], names: ColumnNames, options: ReadOptions,
     first: int, schema: dict[str, Any],
 ) -> RecordReader:  # fmt: skip
-    """Return the reader of a frame's rows, whose first has the number `first`."""
+    """Return the reader of a frame's rows, whose first has the number `first`.
+
+    Below a header empty rows are skipped, as those of CSV are.
+    """
     parser, read = RowParser(names), 0
 
     def parsed() -> Iterator[Row]:
         nonlocal read
         for values in rows:
             read += 1
-            if any(value is not None for value in values.values()):
+            if first == 1 or any(value is not None for value in values.values()):
                 yield parser.parse(read + first - 1, values)
 
     return RecordReader(
