@@ -52,7 +52,7 @@ def test_a_text_as_json(tuned: Path) -> None:
     said = json.loads(
         predict("sarcasm", "Lovely.", PredictOptions(model=str(tuned), as_json=True, level=1))[0]
     )
-    assert set(said) == {"label", "probabilities", "truncated"}
+    assert set(said) == {"label", "probabilities", "truncated", "language"}
     assert said["truncated"] == {"turns": 0, "words": 0}
 
 
