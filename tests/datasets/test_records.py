@@ -8,7 +8,6 @@ import polars as pl
 import pytest
 
 from gsa.data.types import is_blank
-from gsa.datasets.cells import as_name
 from gsa.datasets.record_files import format_of, open_records
 from gsa.datasets.records import (
     ColumnNames,
@@ -37,7 +36,6 @@ def test_speakers_and_ids_may_be_numbers() -> None:
     for value in (True, [1], {"a": 1}):
         rejected = parsed({"who": value}, **names)
         assert rejected.reason.startswith("'who': expected a text or a number, found ")
-    assert as_name(-3) == "-3"
 
 
 def test_chats_with_role_and_content_are_read_as_speaker_and_text(tmp_path: Path) -> None:
