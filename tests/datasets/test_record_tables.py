@@ -80,6 +80,14 @@ def test_an_excel_file_that_is_none_or_would_fill_memory_is_refused(
         InputError, match="at most 268,435,456 bytes unpacked, found 268,435,457: save it as CSV"
     ):
         opened(path)
+    with xlsxwriter.Workbook(str(path)) as book:
+        sheet = book.add_worksheet()
+        sheet.write(0, 0, "text")
+        sheet.write(1_048_575, 16_383, "far off")
+    with pytest.raises(
+        InputError, match="of at most 67,108,864 cells, found 17,179,869,184, empty ones incl"
+    ):
+        opened(path)
     excel(path, [])
     with pytest.raises(InputError, match="found an empty sheet"):
         opened(path)

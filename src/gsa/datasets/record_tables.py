@@ -32,6 +32,10 @@ MAX_BATCH = 2**25
 """Bytes of the texts of a batch beyond which its rows are made one at a time."""
 MAX_WORKBOOK = 2**28
 """Bytes of an Excel file without its compression; it is read as a whole."""
+MAX_CELLS = 2**26
+"""Cells of an Excel sheet, empty ones included: a million rows of 64 columns."""
+SHEET = re.compile(r"xl/worksheets/[^/]+\.xml")
+DIMENSION = re.compile(rb'<dimension ref="[A-Z]+[0-9]+:([A-Z]{1,3})([0-9]{1,7})"')
 DELIMITERS = (",", ";", "\t", "|")
 """Of CSV, in the order of preference."""
 NO_QUOTES = " (--no-quotes reads quotes as text)"
@@ -213,10 +217,28 @@ def _check_workbook(path: Path) -> None:
                     f"{size:,}: save it as CSV"
                 )
             damaged = archive.testzip()  # the sizes above are what the archive says of itself
+            for name in archive.namelist() if not damaged else []:
+                if SHEET.fullmatch(name) and (cells := _cells(archive, name)) > MAX_CELLS:
+                    raise InputError(
+                        f"{path}: expected a sheet of at most {MAX_CELLS:,} cells, found {cells:,}, empty ones "
+                        "included: save it as CSV"
+                    )
     except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
         raise InputError(f"{path}: expected an Excel file (.xlsx), found an error: {error}") from None
     if damaged:
         raise InputError(f"{path}: expected a whole Excel file, found damage in '{damaged}'")
+
+
+def _cells(archive: zipfile.ZipFile, sheet: str) -> int:
+    """Return the number of cells of a sheet, empty ones included, as far as it says; its reader holds them."""
+    with archive.open(sheet) as file:
+        match = DIMENSION.search(file.read(2**16))
+    if not match:
+        return 0
+    width = 0
+    for letter in match[1]:
+        width = 26 * width + letter - ord("A") + 1
+    return width * int(match[2])
 
 
 def _frame_reader(
