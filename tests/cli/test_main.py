@@ -150,6 +150,38 @@ def test_predict_from_the_shell(run, tuned: Path, tmp_path: Path) -> None:
     assert (tmp_path / "out.parquet").is_file()
 
 
+def test_nothing_labelled_is_exit_code_1(run, tuned: Path, tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text("text\n \n")
+    code, out, _ = run("predict", "sentiment", path, "--model", tuned, "--output", tmp_path / "out.csv")
+    assert code == 1
+    assert "0 rows labelled in 0 s, 1 rejected" in out
+    code, _, err = run("predict", "sentiment", path, "--model", tuned)
+    assert code == 1
+    assert "1 rejected (row 2:" in err
+
+
+def test_the_options_of_a_file_from_the_shell(run, tuned: Path, tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    path.write_bytes(
+        "said~who~at~talk~about~ask~list\ncaf\xe9~1~2~x~food~How?~a,b\nfine~2~1~x~bar~~\n".encode("cp1252")
+    )
+    code, out, err = run(
+        "predict", "emotion", path, "--model", tuned, "--text", "said", "--speaker", "who", "--order", "at",
+        "--dialogue-id", "talk", "--aspect-column", "about", "--instruction-column", "ask", "--labels-column",
+        "list", "--delimiter", "~", "--encoding", "cp1252", "--label", "well, good", "--label", " bad",
+        "--min", "0.1", "--only", "a", "--only", "b", "--only", "bad", "--only", "well, good",
+        "--output", tmp_path / "out.jsonl",
+    )  # fmt: skip
+    assert (code, err.count("Traceback")) == (0, 0), err
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [set(row["probabilities"]) for row in rows] == [{"a", "b"}, {"well, good", "bad"}]
+    assert rows[0]["said"] == "café"
+    assert "2 rows labelled" in out
+    code, _, err = run("predict", "sentiment", path, "--delimiter", "~~")
+    assert (code, "--delimiter '~~': expected one character" in err) == (2, True)
+
+
 QUIET = (
     ["tune"], ["eval"], ["predict"], ["baselines"], ["study"], ["data", "fetch"], ["report"], ["export"],
     ["serve"],

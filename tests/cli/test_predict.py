@@ -210,3 +210,17 @@ def test_a_table_of_turns_without_their_conversations_says_so(
             message for message in caplog.messages if "--dialogue-id COLUMN names the conv" in message
         ]
         assert len(messages) == warned
+
+
+def test_labels_that_no_level_was_tuned_on_are_reported(
+    options: PredictOptions, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "gsa")
+    predict("sentiment", "Fine.", replace(options, labels=["positve", " negative", "mauve"]))
+    assert [(record.levelname, record.message) for record in caplog.records] == [
+        ("WARNING", "label 'positve' (did you mean 'positive'?)"),
+        ("INFO", "no level was tuned on 'positve', 'mauve'"),
+    ]
+    caplog.clear()
+    predict("sentiment", "Fine.", replace(options, labels=["positive", "negative"]))
+    assert caplog.records == []

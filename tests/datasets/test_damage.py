@@ -147,8 +147,14 @@ OWN = {
     "own tsv": "text\tlabel\nNice ünd warm.\tgood\nCold, wet.\tbad\n",
     "own jsonl": '{"text": "Nice ünd warm.", "label": "good"}\n{"text": "Cold, wet.", "label": "bad"}\n',
 }
-NOT_SAME = {("iemocap", "half a letter"), ("iemocap", "binary"), ("iemocap", "UTF-16"), ("meld", "binary")}
-"""Older copies of these two are Windows-1252, in which nearly every byte is a letter."""
+NOT_SAME = {
+    ("iemocap", "half a letter"),
+    ("iemocap", "binary"),
+    ("iemocap", "UTF-16"),
+    ("meld", "binary"),
+} | {(name, "UTF-16") for name in ("own csv", "own tsv", "own jsonl")}
+"""Older copies of the first two are Windows-1252, in which nearly every byte is a letter; users' files may be
+UTF-16 with a byte order mark."""
 
 
 def cases() -> Iterator[tuple[str, str, Edit, set[str]]]:

@@ -15,8 +15,9 @@ from gsa.data.types import Example, Prediction
 from gsa.datasets.records import Columns, ReadOptions, Record
 from gsa.errors import InputError
 from gsa.prediction import parts
-from gsa.prediction.job import JobConfig, LabelJob, examples_of, label_file, label_stream
+from gsa.prediction.job import JobConfig, LabelJob, label_file, label_stream
 from gsa.prediction.parts import RowCounts
+from gsa.prediction.row_examples import examples_of
 from gsa.progress import Progress
 
 

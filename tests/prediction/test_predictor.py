@@ -3,9 +3,12 @@
 import threading
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 from tiny import byte_tokenizer
 
@@ -56,6 +59,50 @@ def test_one_text_or_many(tuned_model: Predictor) -> None:
         assert sum(each.probabilities.values()) == pytest.approx(1)
         assert each.label == max(each.probabilities, key=lambda label: each.probabilities[label])
         assert not each.truncated
+
+
+def test_missing_texts_are_named_or_skipped(tuned_model: Predictor) -> None:
+    texts = [TEXTS[0], None, float("nan"), "\u200b", TEXTS[1]]
+    with pytest.raises(
+        InputError, match=r"^input 2: expected a text, found None; with errors='skip' its pred"
+    ):
+        tuned_model.sentiment(texts)  # type: ignore[arg-type]
+    found = tuned_model.sentiment(texts, errors="skip")  # type: ignore[arg-type]
+    assert [each is None for each in found] == [False, True, True, True, False]
+    assert close(found[4], tuned_model.sentiment(TEXTS[1]))
+    assert tuned_model.sentiment("", errors="skip") is None
+    for task in (tuned_model.sentiment, tuned_model.emotions, tuned_model.sarcasm):
+        with pytest.raises(InputError, match="errors: expected one of raise, skip, found 'ignore'"):
+            task("a", errors="ignore")
+
+
+def test_missing_turns_are_left_out(tuned_model: Predictor) -> None:
+    talk = [TALK[0], None, TALK[1]]
+    emotions = tuned_model.emotions(talk, errors="skip")
+    assert emotions[1] is None
+    assert [emotions[0], emotions[2]] == tuned_model.emotions(TALK[:2])
+    both = tuned_model.emotions([TALK[:1], None], errors="skip")  # type: ignore[list-item]
+    assert [both[0][0].label, both[1]] == [emotions[0].label, None]
+    sarcasm = tuned_model.sarcasm([talk, [*TALK, " "], None], errors="skip")  # type: ignore[list-item]
+    assert close(sarcasm[0], tuned_model.sarcasm(TALK[:2]))
+    assert sarcasm[1:] == [None, None]
+
+
+def test_labels_may_be_an_array_and_are_trimmed(plain: Predictor) -> None:
+    expected = plain.sentiment(TEXTS[0], ["bad", "good"])
+    for labels in (np.array(["bad", "good"]), pd.Series([" bad", "good "])):
+        assert close(plain.sentiment(TEXTS[0], labels), expected)
+    with pytest.raises(InputError, match="labels: expected a list of texts, found 'bad'"):
+        plain.sentiment(TEXTS[0], "bad")
+
+
+def test_aspects_do_not_share_an_encoder_with_a_task_without(plain: Predictor) -> None:
+    about = replace(SENTIMENT, about="Aspect")
+    dialogue_ = dialogue(TEXTS[0])
+    asked = [Example("", "sentiment", dialogue_, 0, aspect=aspect) for aspect in ("the lamp", "the table")]
+    without, *answers = plain.predict([example(SENTIMENT, dialogue_), *asked], [SENTIMENT, about, about])
+    assert not close(answers[0], answers[1])
+    assert not close(without, answers[0])
 
 
 def test_every_utterance_has_an_emotion(tuned_model: Predictor) -> None:

@@ -128,7 +128,7 @@ def test_the_pages_show_what_it_answers(model: Predictor, monkeypatch: pytest.Mo
         assert float(said) == pytest.approx(found.probabilities["negative"], abs=1e-4), name
     page = (ROOT / "docs" / "predict.md").read_text(encoding="utf-8")
     monkeypatch.setattr(cli, "load", lambda source, level, **options: model)
-    printed = cli.predict("sentiment", "The zip broke on the second day.", cli.PredictOptions())
+    printed, _ = cli.predict("sentiment", "The zip broke on the second day.", cli.PredictOptions())
     assert f"\n{printed}\n" in page
     (chat,) = re.findall(r"```json chat.jsonl\n(.*?)\n```", page, re.S)
     turns = json.loads(chat)["turns"]

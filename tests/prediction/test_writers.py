@@ -82,26 +82,20 @@ def test_rows_have_aspects_instructions_and_label_lists_of_their_own(tmp_path: P
     columns = Columns(aspect="a", instruction="i", labels="l")
     for kind in ("csv", "jsonl", "parquet"):
         seen.clear()
-        out = tmp_path / f"out.{kind}"
+        out, rejects = tmp_path / f"out.{kind}", tmp_path / f"out.{kind}.rejects.jsonl"
         counts = label_file(make_job(path, kind, note, columns=columns), out)
         assert seen == [
             ("food", "How?", ("bad", "good"), "Aspect"),
             ("staff", SENTIMENT.instruction, SENTIMENT.labels, "Aspect"),
         ]
         assert (counts.labelled, counts.rejected) == (2, 2)
-        reasons = [json.loads(line)["reason"] for line in (tmp_path / f"{out.name}.rejects.jsonl").open()]
+        reasons = [json.loads(line)["reason"] for line in rejects.read_text().splitlines()]
         assert reasons == [
             "expected an aspect to ask about, found none",
             "task 'sentiment': expected two or more distinct, non-empty labels, found ['one']",
         ]
         table = read(out)
-        assert table.columns[4:] == [
-            "predicted",
-            "probabilities",
-            "truncated_turns",
-            "truncated_words",
-            "detected_language",
-        ]
+        assert table.columns[4:] == ["predicted", "probabilities", "truncated_turns", "truncated_words"]
         probabilities = [json.loads(p) if isinstance(p, str) else p for p in table["probabilities"].to_list()]
         assert [p for p in probabilities[0] if probabilities[0][p] is not None][:2] == ["bad", "good"]
     assert read(tmp_path / "out.csv")["predicted"].to_list()[0] in ("bad", "good")
@@ -113,6 +107,16 @@ def test_a_task_about_an_aspect_needs_one(tmp_path: Path) -> None:
     task = Task("aspect", 4, "How?", ("bad", "good"), context=False, about="Aspect")
     counts = label_file(make_job(path, "csv", task=task), tmp_path / "out.csv")
     assert counts.first_reason == "row 2: expected an aspect to ask about, found none"
+    path.write_text("text,aspect\nfine,food\n")
+    assert label_file(make_job(path, "csv", task=task), tmp_path / "by_name.csv").labelled == 1
+    seen: list[Task] = []
+
+    def note(examples: Sequence[Example], asked: Any, progress: Any = None) -> list[Prediction]:
+        seen.append(asked)
+        return [predict_by_length(example, asked) for example in examples]
+
+    label_file(make_job(path, "csv", note), tmp_path / "other.csv")
+    assert seen == [SENTIMENT], "another task does not care for the column"
 
 
 def test_an_output_may_be_bounded(tmp_path: Path) -> None:

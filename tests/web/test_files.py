@@ -2,6 +2,7 @@
 
 import asyncio
 import csv
+import gzip
 import json
 import threading
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from gsa.prediction.parts import RowCounts
 from gsa.progress import Progress
 from gsa.serving.limits import Limits
 from gsa.serving.scheduler import QueryGroup, Request, Scheduler, SchedulerClosedError, predict_groups
+from gsa.web import files
 from gsa.web.files import FileProgress, FileRequest, label_upload, summary
 from gsa.web.scheduler_client import CancelledLabellingError, FilePredictor
 from serving import ControlledPredictor, until
@@ -101,6 +103,41 @@ def test_none_rejected_has_no_file_of_rejects(
     assert end.message == "2 rows labelled, none rejected."
 
 
+def test_files_that_are_only_read_come_back_as_csv(
+    scheduler: Scheduler, predictor: ControlledPredictor, tmp_path: Path
+) -> None:
+    (tmp_path / "b.txt").write_text("fine\nbad\n")
+    with gzip.open(tmp_path / "c.csv.gz", "wt") as file:
+        file.write("text\nfine\nbad\n")
+    for name in ("b.txt", "c.csv.gz"):
+        (tmp_path / "page").mkdir(exist_ok=True)
+        end = run(FileRequest(tmp_path / name, predictor.task("sentiment")), scheduler, tmp_path / "page")[-1]
+        assert (end.output.suffix, end.message) == (".csv", "2 rows labelled, none rejected.")
+
+
+def test_a_small_file_does_not_become_a_large_one(
+    scheduler: Scheduler, predictor: ControlledPredictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "a.jsonl"
+    wide = {"text": "a", **{f"k{i}": 1 for i in range(1000)}}
+    source.write_text(json.dumps(wide) + "\n" + '{"text": "b"}\n' * 300)
+    monkeypatch.setattr(files, "STORAGE_PART", Limits().storage // 100_000)
+    (tmp_path / "page").mkdir()
+    request = FileRequest(source, predictor.task("sentiment"), output_format="csv")
+    with pytest.raises(InputError, match=r"the output is larger than 100,0\d\d bytes: expected a small"):
+        run(request, scheduler, tmp_path / "page")
+    assert list((tmp_path / "page").iterdir()) == []
+
+
+def test_rejected_rows_alone_can_be_stopped(
+    scheduler: Scheduler, predictor: ControlledPredictor, limits: Limits
+) -> None:
+    stopped = threading.Event()
+    stopped.set()
+    with pytest.raises(CancelledLabellingError):
+        FilePredictor(scheduler, limits, "me", stopped).predict([], SENTIMENT)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "columns", "says"),
     [
@@ -110,8 +147,8 @@ def test_none_rejected_has_no_file_of_rejects(
         ("a.csv", "", Columns(), "a.csv: expected a header and rows, found an empty file"),
         ("a.csv", "text,predicted\na,b\n", Columns(), "a column 'predicted' already: expected it under"),
         ("a.parquet", "no", Columns(), "a.parquet: expected a Parquet file, found an error"),
-        ("a.xlsx", "no", Columns(), "a.xlsx: expected an Excel file (.xlsx), found an error"),
-        ("a.pdf", "no", Columns(), "'a.pdf': expected one of"),
+        ("a.xlsx", "no", Columns(), "a.xlsx: expected a file that is not of Excel: save it as CSV"),
+        ("a.md", "no", Columns(), "'a.md': expected one of csv, tsv, jsonl, parquet, xlsx, txt, chat, found"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_said_without_the_servers_paths(

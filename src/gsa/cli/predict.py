@@ -5,7 +5,7 @@ import logging
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from gsa.data.task import Task
@@ -18,7 +18,7 @@ from gsa.prediction.chunking import MAX_TURNS
 from gsa.prediction.inputs import dialogue, example
 from gsa.prediction.job import JobConfig, LabelJob, label_file, label_stream
 from gsa.prediction.loading import load
-from gsa.prediction.output_paths import check_output_paths, rejects_path
+from gsa.prediction.output_paths import check_output_paths, link_target, rejects_path
 from gsa.prediction.parts import RowCounts
 from gsa.prediction.predictor import Predictor
 from gsa.progress import Progress, duration
@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 UNSUPPORTED = ("json", "xls", "zip", "doc", "docx", "pdf")
 """Suffixes of files that cannot be read; no word of a text ends so either."""
+PLACEHOLDERS = ("yes", "no")
+"""Label list of a new task whose rows have the lists."""
 MAX_LABELS = 10
 """Labels that the summary counts one by one."""
 
@@ -59,17 +61,28 @@ class PredictOptions:
         predictor = load(self.model, self.level, precision=self.precision)
         if predictor.precision != "float32":
             logger.info("precision %s", predictor.precision)
-        # The rows may have the label list, and then need none here.
-        labels = self.labels or (("yes", "no") if self._rows_have_labels(predictor, task) else ())
+        in_rows = bool(self.read.columns.labels) and task not in predictor.tasks and not self.labels
+        labels = PLACEHOLDERS if in_rows else self.labels
         chosen = predictor.task(task, labels, self.instruction, self.context)
+        if in_rows:  # a row without a label list is rejected
+            chosen = replace(chosen, labels=())
+        _check_labels(labels if self.labels else (), predictor)
         for label in self.only:
             if label not in chosen.labels and not self.read.columns.labels:
                 near = suggest(label, chosen.labels)
                 raise InputError(f"--only '{label}'{near}: expected one of {', '.join(chosen.labels)}")
         return predictor, chosen
 
-    def _rows_have_labels(self, predictor: Predictor, task: str) -> bool:
-        return bool(self.read.columns.labels) and task not in predictor.tasks
+
+def _check_labels(labels: Sequence[str], predictor: Predictor) -> None:
+    """Report labels that the model was not tuned on, and warn of those that may be misspelt."""
+    tuned = {label for task in predictor.tasks.values() for label in task.labels}
+    unknown = [name for label in labels if (name := label.strip()) not in tuned]
+    for label in unknown:
+        if near := suggest(label, tuned):
+            logger.warning("label '%s'%s", label, near)
+    if unknown:
+        logger.info("no level was tuned on %s", ", ".join(f"'{label}'" for label in unknown))
 
 
 def predict(task: str, source: str, options: PredictOptions) -> tuple[str, bool]:
@@ -81,9 +94,10 @@ def predict(task: str, source: str, options: PredictOptions) -> tuple[str, bool]
     path = file_of(source)
     if path is None and source != "-":
         return _predict_text(task, source, options), True
-    read = ReadOptions(**{**options.read.__dict__, "format": format_of(path, options.read.format)})
+    read = replace(options.read, format=format_of(path, options.read.format))
     output_format = output_format_of(options.output) if options.output else _stream_format(read.format)
-    check_output_paths(path, options.output, options.rejects, options.overwrite)
+    output = link_target(options.output) if options.output else None
+    check_output_paths(path, output, options.rejects, options.overwrite)
     if path:
         reader = open_records(path, read)
         reader.close()
@@ -97,24 +111,21 @@ def predict(task: str, source: str, options: PredictOptions) -> tuple[str, bool]
     job = LabelJob(config, predictor.predict, progress, None if path else sys.stdin.buffer)
     _check_dialogues(job.reader, chosen, source)
     started = time.monotonic()
-    if options.output:
-        counts = label_file(job, options.output, options.rejects, options.overwrite)
-        rejects = rejects_path(options.output, options.rejects)
-        return f"{options.output}: {_summary(counts, time.monotonic() - started, rejects)}", _succeeded(
-            counts
-        )
-    counts = label_stream(job, sys.stdout.buffer, options.rejects, options.overwrite)
-    logger.info("%s", _summary(counts, time.monotonic() - started, options.rejects))
-    return "", _succeeded(counts)
+    if output:
+        counts = label_file(job, output, options.rejects, options.overwrite)
+    else:
+        counts = label_stream(job, sys.stdout.buffer, options.rejects, options.overwrite)
+    rejects = rejects_path(output, options.rejects) if output else options.rejects
+    summary = _summary(counts, time.monotonic() - started, rejects)
+    if not output:
+        logger.info("%s", summary)
+    succeeded = bool(counts.labelled) or not counts.rejected
+    return (f"{output}: {summary}" if output else ""), succeeded
 
 
 def _stream_format(input_format: str) -> str:
     """Return the format of standard output: that of the input, if it can be streamed and written."""
     return {"parquet": "jsonl", "csv": "csv", "tsv": "tsv", "xlsx": "csv"}.get(input_format, "jsonl")
-
-
-def _succeeded(counts: RowCounts) -> bool:
-    return bool(counts.labelled) or not counts.rejected
 
 
 def _check_dialogues(reader: RecordReader, task: Task, source: str) -> None:

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from gsa.data.types import Example
 from gsa.datasets import parsing
+from gsa.datasets.cells import as_name
 from gsa.datasets.dataset import Splits
 from gsa.datasets.record_files import BINARY, FORMATS, SUFFIXES, format_of, open_records
-from gsa.datasets.records import Columns, ReadOptions, Record, Rejected, as_name
+from gsa.datasets.records import Columns, ReadOptions, Record, Rejected
 from gsa.errors import InputError, suggest
 
 FILE_SUFFIXES = (*FORMATS, "xlsx", *SUFFIXES)
@@ -82,19 +83,21 @@ def _turns(path: Path, columns: Columns, label_column: str) -> Iterator[parsing.
             where = f"{path} {'row' if format in BINARY else 'line'} {record.row}"
             if isinstance(record, Rejected):
                 raise InputError(f"{where}: {record.reason}")
-            yield _turn(record, where, label_column)
+            yield _turn(record, where, label_column, bool(columns.aspect))
     finally:
         reader.close()
 
 
-def _turn(record: Record, where: str, label_column: str) -> parsing.Turn:
+def _turn(record: Record, where: str, label_column: str, asks_aspect: bool) -> parsing.Turn:
     id = f"{record.dialogue}_{record.turn}"
     if record.turn:
         where = f"{where} turn {record.turn}"
     else:
         id = _text(record, "id", where) or f"line{record.row}"
     label = _text(record, label_column, where) or None
-    return parsing.Turn(where, id, record.text, record.speaker, label, record.dialogue)
+    if label and asks_aspect and not record.aspect:
+        raise InputError(f"{where}: expected an aspect, found none")
+    return parsing.Turn(where, id, record.text, record.speaker, label, record.dialogue, record.aspect)
 
 
 def _text(record: Record, name: str, where: str) -> str:

@@ -51,6 +51,8 @@ class Turn(NamedTuple):
     """Gold label of a target; None for a turn that is only context."""
     dialogue: str = ""
     """Id of its dialogue; empty for a single sentence."""
+    aspect: str = ""
+    """What is asked about, for a task that asks about an aspect."""
 
 
 def read_text(path: Path, fallback: str = "") -> str:
@@ -205,7 +207,7 @@ def build_examples(turns: Iterable[Turn], dataset: str) -> list[Example]:
         dialogue = Dialogue(name, tuple(Utterance(turn.text.strip(), turn.speaker.strip()) for turn in group))
         for index, turn in enumerate(group):
             if turn.label is not None:
-                examples.append(Example(turn.id, dataset, dialogue, index, turn.label))
+                examples.append(Example(turn.id, dataset, dialogue, index, turn.label, turn.aspect))
     return examples
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from gsa.datasets import record_json, record_tables, record_texts
+from gsa.datasets import record_excel, record_json, record_tables, record_texts
 from gsa.datasets.record_lines import LineReader, find_encoding
 from gsa.datasets.records import ReadOptions, RecordReader
 from gsa.errors import InputError, suggest
@@ -22,9 +22,11 @@ INPUT_FORMATS = (*FORMATS, "xlsx", "txt", "chat")
 """What is read."""
 SUFFIXES = {"ndjson": "jsonl"}
 """Suffixes that are not the name of their format."""
-INPUT_SUFFIXES = (*FORMATS, *SUFFIXES, "xlsx", "txt", "gz")
-"""Suffixes of files that are read; `.gz` stands behind that of a text format."""
-BINARY = {"parquet": record_tables.open_parquet, "xlsx": record_tables.open_excel}
+STREAMED_SUFFIXES = (*FORMATS, *SUFFIXES, "txt", "gz")
+"""Suffixes of files that are read in constant memory; `.gz` stands behind that of a text format."""
+INPUT_SUFFIXES = (*STREAMED_SUFFIXES, "xlsx")
+"""Suffixes of files that are read."""
+BINARY = {"parquet": record_tables.open_parquet, "xlsx": record_excel.open_excel}
 TEXT = {
     "csv": record_tables.open_csv,
     "tsv": record_tables.open_csv,

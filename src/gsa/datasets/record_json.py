@@ -5,16 +5,9 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
+from gsa.datasets.cells import describe_unreadable
 from gsa.datasets.record_lines import EXCERPT, MAX_LINE_BYTES, UNDECODED, LineReader
-from gsa.datasets.records import (
-    MAX_COLUMNS,
-    ReadOptions,
-    RecordReader,
-    Rejected,
-    Row,
-    RowParser,
-    describe_unreadable,
-)
+from gsa.datasets.records import MAX_COLUMNS, ReadOptions, RecordReader, Rejected, Row, RowParser
 from gsa.errors import InputError
 
 MAX_BAD_LINES = 1000
@@ -49,7 +42,7 @@ def open_jsonl(lines: LineReader, options: ReadOptions) -> RecordReader:
     names = options.columns.resolve(keys, f"{lines.where} line {first.row}")
     # Other lines may have the columns that the first one lacks.
     names = names._replace(speaker=names.speaker or "speaker", dialogue=names.dialogue or "dialogue_id")
-    parser = RowParser(names, options.allow_empty)
+    parser = RowParser(names)
     rows = _rows(chain(bad, [first], items), parser, set(keys) if options.same_keys else None)
     has_dialogues = bool(first.turn) or names.dialogue in first.values
     return RecordReader(keys, rows, names, options, has_dialogues=has_dialogues)

@@ -7,6 +7,7 @@ import logging
 import re
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,6 +21,8 @@ EXCERPT = 1000
 """Characters of a malformed line that its Rejected keeps."""
 SCANNED_BYTES = 64 * 2**20
 """Bytes at the start of a file that tell its encoding."""
+TOO_LONG = "\0\n"
+"""Stands for a line that is too long; no format takes a NUL."""
 GZIP = b"\x1f\x8b"
 MARKS = {
     codecs.BOM_UTF8: "utf-8",
@@ -43,13 +46,13 @@ class LineReader:
         Without an `encoding` that of the byte order mark is taken, or UTF-8. Raises InputError for an unknown
         encoding.
         """
-        self.where, self._file = where, stream
+        self.where = where
         self.number = 0
         """Of the line that was read last."""
         self._position = 0
-        stream = _peekable(stream)
-        self._compressed = stream.peek(2)[:2] == GZIP  # type: ignore[attr-defined]
-        if self._compressed:
+        stream = self._file = _peekable(stream)
+        compressed = stream.peek(2)[:2] == GZIP  # type: ignore[attr-defined]
+        if compressed:
             stream = _peekable(gzip.GzipFile(fileobj=stream))  # type: ignore[arg-type]
         with self._damage_named():
             head = stream.peek(4)  # type: ignore[attr-defined]
@@ -89,39 +92,31 @@ class LineReader:
     def _read(self) -> bytes:
         with self._damage_named():
             line = self._stream.readline(MAX_LINE_BYTES)
-        if not self._compressed:
+        if self._stream is self._file:
             self._position += len(line)
         elif self._file.seekable():
             self._position = self._file.tell()
         return line
 
-    def _damage_named(self) -> "_DamageNamed":
-        return _DamageNamed(f"{self.where} line {self.number + 1}")
+    @contextmanager
+    def _damage_named(self) -> Iterator[None]:
+        """Turn the errors of damaged compressed or encoded bytes into an InputError."""
+        where = f"{self.where} line {self.number + 1}"
+        try:
+            yield
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise InputError(f"{where}: expected whole gzip data, found an error: {error}") from None
+        except UnicodeError as error:
+            raise InputError(f"{where}: expected another --encoding, found an error: {error}") from None
 
     def decode(self, line: bytes) -> str:
         """Return a line as text; what cannot be decoded becomes characters that `unreadable` finds."""
         return line.decode(self._line_encoding, "surrogateescape")
 
     def text(self) -> Iterator[str]:
-        """Yield lines as text; one that is too long is a NUL, which no format takes."""
+        """Yield lines as text, TOO_LONG for one that is."""
         for line in self:
-            yield "\0\n" if line is None else self.decode(line)
-
-
-class _DamageNamed:
-    """Turns the errors of damaged compressed or encoded bytes into an InputError."""
-
-    def __init__(self, where: str) -> None:
-        self.where = where
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, EOFError | gzip.BadGzipFile | zlib.error):
-            raise InputError(f"{self.where}: expected whole gzip data, found an error: {error}") from None
-        if isinstance(error, UnicodeError):
-            raise InputError(f"{self.where}: expected another --encoding, found an error: {error}") from None
+            yield TOO_LONG if line is None else self.decode(line)
 
 
 class _Transcoder(io.RawIOBase):

@@ -1,9 +1,7 @@
-"""Tables: CSV and TSV by the csv module, which tells the line of every row; Parquet and Excel by polars."""
+"""Tables: CSV and TSV by the csv module, which tells the line of every row; Parquet by polars."""
 
 import csv
 import logging
-import re
-import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
@@ -11,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gsa.data.types import unreadable
-from gsa.datasets.record_lines import EXCERPT, MAX_LINE_BYTES, LineReader
+from gsa.datasets.record_lines import EXCERPT, MAX_LINE_BYTES, TOO_LONG, LineReader
 from gsa.datasets.records import (
     MAX_COLUMNS,
     ColumnNames,
@@ -28,8 +26,8 @@ logger = logging.getLogger(__name__)
 
 BATCH = 2048
 """Rows of Parquet that are read at once."""
-MAX_WORKBOOK = 2**28
-"""Bytes of an Excel file without its compression; it is read as a whole."""
+MAX_BATCH = 2**25
+"""Bytes of the texts of a batch beyond which its rows are made one at a time."""
 DELIMITERS = (",", ";", "\t", "|")
 """Of CSV, in the order of preference."""
 NO_QUOTES = " (--no-quotes reads quotes as text)"
@@ -42,6 +40,8 @@ def open_csv(lines: LineReader, options: ReadOptions) -> RecordReader:
     raw_lines: list[str] = []  # of the row that the csv module reads
     texts = lines.text()
     first = next((line for line in texts if line.strip("\r\n")), "")
+    if first == TOO_LONG:
+        raise InputError(f"{lines.where}: expected a header of at most {MAX_LINE_BYTES:,} bytes")
     options = replace(options, delimiter=_delimiter(first, options, lines.where))
     reader = csv.reader(
         _copied(chain([first] if first else [], texts), raw_lines),
@@ -57,9 +57,9 @@ def open_csv(lines: LineReader, options: ReadOptions) -> RecordReader:
         raise InputError(f"{lines.where}: expected a header and rows, found an empty file")
     if any(map(unreadable, header)):
         raise InputError(f"{lines.where} line 1: expected a header in UTF-8 text, found other bytes")
-    header, names = _resolve(header, options.columns, lines.where)
+    header, names = resolve_header(header, options.columns, lines.where)
     hint = NO_QUOTES if options.quotes else ""
-    rows = _csv_rows(reader, lines, raw_lines, RowParser(names, options.allow_empty), header, hint)
+    rows = _csv_rows(reader, lines, raw_lines, RowParser(names), header, hint)
     return RecordReader(header, rows, names, options, has_dialogues=bool(names.dialogue))
 
 
@@ -76,7 +76,7 @@ def _delimiter(header: str, options: ReadOptions, where: str) -> str:
     return best
 
 
-def _resolve(header: Sequence[str], columns: Columns, where: str) -> tuple[list[str], ColumnNames]:
+def resolve_header(header: Sequence[str], columns: Columns, where: str) -> tuple[list[str], ColumnNames]:
     """Return distinct column names, as polars makes them, and those that are read.
 
     Raises InputError for too many columns, and for a repeated one that is read.
@@ -155,69 +155,38 @@ def open_parquet(path: Path, options: ReadOptions) -> RecordReader:
         raise InputError(
             f"{path}: expected a Parquet file, found an error: {error}".splitlines()[0]
         ) from None
-    header, names = _resolve(list(schema), options.columns, str(path))
+    header, names = resolve_header(list(schema), options.columns, str(path))
     if schema[names.text] not in (pl.String, pl.Categorical, pl.Enum):
         raise InputError(f"{path}: column '{names.text}' is {schema[names.text]}: expected texts")
     batches = scan.collect_batches(chunk_size=BATCH, maintain_order=True)
-    rows = (row for batch in batches for row in batch.iter_rows(named=True))
-    return _frame_reader(rows, size, header, names, options, 1, schema)
+    rows = (row for batch in batches for row in _rows(batch))
+    return frame_reader(rows, size, header, names, options, 1, schema)
 
 
-def open_excel(path: Path, options: ReadOptions) -> RecordReader:
-    """Return a reader of an Excel file's first sheet, with every value as a text.
+def _rows(batch: Any) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a frame; long texts, which a small file may repeat, one at a time."""
+    import polars as pl
 
-    Raises InputError for a damaged file, for one that is too large, and where its reader is not installed.
-    """
-    import polars as pl  # slow to import
-
-    _check_workbook(path)
-    try:
-        frame = pl.read_excel(path, engine="calamine", has_header=False, infer_schema_length=0,
-                              drop_empty_rows=False, drop_empty_cols=False, raise_if_empty=False)  # fmt: skip
-    except ImportError:
-        raise InputError(
-            f"{path}: Excel files need the extra 'excel': pip install 'gsa-llm[excel]'"
-        ) from None
-    except Exception as error:  # the reader's own exceptions are not public
-        raise InputError(f"{path}: expected an Excel file, found an error: {error}".splitlines()[0]) from None
-    cells = frame.iter_rows()
-    header = [re.sub(r"\s+", " ", name or "").strip() for name in next(cells, ())]
-    if not header:
-        raise InputError(f"{path}: expected a header and rows, found an empty sheet")
-    header, names = _resolve(header, options.columns, str(path))
-    rows = (dict(zip(header, values, strict=True)) for values in cells)
-    return _frame_reader(rows, frame.height - 1, header, names, options, 2, {})
+    sizes = batch.select(pl.col(pl.String).str.len_bytes().sum())
+    size = sum(sizes.row(0)) if sizes.width else 0
+    yield from batch.iter_rows(named=True, buffer_size=1 if size > MAX_BATCH else 512)
 
 
-def _check_workbook(path: Path) -> None:
-    """Raise InputError for what is no zip archive, for a damaged one, and for one that would fill memory."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(info.file_size for info in archive.infolist())
-            if size > MAX_WORKBOOK:
-                raise InputError(
-                    f"{path}: expected an Excel file of at most {MAX_WORKBOOK:,} bytes unpacked, found "
-                    f"{size:,}: save it as CSV"
-                )
-            damaged = archive.testzip()  # the sizes above are what the archive says of itself
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
-        raise InputError(f"{path}: expected an Excel file (.xlsx), found an error: {error}") from None
-    if damaged:
-        raise InputError(f"{path}: expected a whole Excel file, found damage in '{damaged}'")
-
-
-def _frame_reader(
+def frame_reader(
     rows: Iterable[dict[str, Any]], size: int, header: list[str], names: ColumnNames, options: ReadOptions,
     first: int, schema: dict[str, Any],
 ) -> RecordReader:  # fmt: skip
-    """Return the reader of a frame's rows, whose first has the number `first`."""
-    parser, read = RowParser(names, options.allow_empty), 0
+    """Return the reader of a frame's rows, whose first has the number `first`.
+
+    Below a header empty rows are skipped, as those of CSV are.
+    """
+    parser, read = RowParser(names), 0
 
     def parsed() -> Iterator[Row]:
         nonlocal read
         for values in rows:
             read += 1
-            if any(value is not None for value in values.values()):
+            if first == 1 or any(value is not None for value in values.values()):
                 yield parser.parse(read + first - 1, values)
 
     return RecordReader(

@@ -52,14 +52,14 @@ def _first(rows: Iterator[tuple[int, str]], lines: LineReader) -> Iterator[tuple
 
 def _texts(rows: Iterator[tuple[int, str]], lines: LineReader, options: ReadOptions) -> RecordReader:
     names = options.columns.resolve(["text"], lines.where)
-    parser, rows = RowParser(names, options.allow_empty), _first(rows, lines)
+    parser, rows = RowParser(names), _first(rows, lines)
     return RecordReader(["text"], (parser.parse(row, {"text": text}) for row, text in rows), names, options)
 
 
 def _chat(rows: Iterator[tuple[int, str]], lines: LineReader, options: ReadOptions) -> RecordReader:
     options.columns.resolve(CHAT_COLUMNS, lines.where)
     names = ColumnNames("text", "speaker", "dialogue_id")
-    parser, rows = RowParser(names, options.allow_empty), _first(rows, lines)
+    parser, rows = RowParser(names), _first(rows, lines)
     return RecordReader(CHAT_COLUMNS, _turns(rows, parser), names, options, has_dialogues=True)
 
 

@@ -1,11 +1,11 @@
 """Rows of users' files: Records, and Rejected rows with the reason; from the values of a row to either."""
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from gsa.data.types import UNREADABLE, is_blank, unreadable
+from gsa.data.types import is_blank, unreadable
+from gsa.datasets.cells import as_name, describe_unreadable, excerpt, labels_cell, name_cell, sort_key_cell
 from gsa.errors import InputError, suggest
 
 MAX_COLUMNS = 16_384
@@ -80,6 +80,7 @@ class Columns(NamedTuple):
     order: str | None = None
     """Column by which turns are sorted within their dialogue."""
     aspect: str | None = None
+    """By default `aspect`, for a task that asks about an aspect; where it is named, any task does."""
     instruction: str | None = None
     labels: str | None = None
 
@@ -98,7 +99,9 @@ class Columns(NamedTuple):
         if not speaker and text == "content" and "role" in known:
             speaker = "role"
         dialogue = self.dialogue or ("dialogue_id" if "dialogue_id" in known else "")
-        return ColumnNames(text, speaker, dialogue, *(name or "" for name in self[3:]))
+        aspect = self.aspect or ("aspect" if "aspect" in known else "")
+        others = (self.order or "", aspect, self.instruction or "", self.labels or "")
+        return ColumnNames(text, speaker, dialogue, *others)
 
 
 ROLES = ("text", "speaker", "dialogue id", "order", "aspect", "instruction", "labels")
@@ -120,15 +123,13 @@ class ReadOptions:
     """Between the fields of CSV; empty is the one that divides the header into most columns."""
     same_keys: bool = False
     """Reject lines of JSONL with a key that the first one lacks, as a table needs."""
-    allow_empty: bool = False
-    """Accept empty texts."""
 
 
 def checked_delimiter(delimiter: str) -> str:
     """Return a delimiter, a tab for its name or escape; raises InputError for more than one character."""
     delimiter = {"tab": "\t", "\\t": "\t"}.get(delimiter, delimiter)
     if len(delimiter) > 1 or delimiter in ('"', "\n", "\r", "\0"):
-        raise InputError(f"--delimiter '{delimiter}': expected one character, such as ; or tab")
+        raise InputError(f"--delimiter {delimiter!r}: expected one character, such as ; or tab")
     return delimiter
 
 
@@ -165,7 +166,6 @@ class RowParser:
     """Makes a Record of the values of a row."""
 
     names: ColumnNames
-    allow_empty: bool
 
     def parse(self, row: int, values: Mapping[str, Any], dialogue: str = "", turn: int = 0) -> Row:
         """Return a Record, or a Rejected; `dialogue` and `turn` are of a dialogue that is one line."""
@@ -185,77 +185,15 @@ class RowParser:
         text_name = names.text if names.text in values or "content" not in values else "content"
         text = values.get(text_name)
         if not isinstance(text, str):
-            raise InputError(f"'{text_name}': expected a text, found {_excerpt(text)}")
-        if is_blank(text) and not self.allow_empty:
+            raise InputError(f"'{text_name}': expected a text, found {excerpt(text)}")
+        if is_blank(text):
             raise InputError(f"'{text_name}': expected a text, found an empty one")
         speaker = names.speaker
         if text_name == "content" and speaker not in values:
             speaker = "role"
+        dialogue = dialogue or name_cell(values, names.dialogue)
         return Record(
-            row, values, text.strip(), _name(values, speaker), dialogue or _name(values, names.dialogue),
-            turn, _sort_key(values, names.order), _name(values, names.aspect),
-            _name(values, names.instruction), _labels(values, names.labels),
+            row, values, text.strip(), name_cell(values, speaker), dialogue, turn,
+            sort_key_cell(values, names.order), as_name(values.get(names.aspect)) or "",
+            name_cell(values, names.instruction), labels_cell(values, names.labels),
         )  # fmt: skip
-
-
-def as_name(value: object) -> str | None:
-    """Return a speaker, an id or a label as a text, None for what is neither a text nor a number.
-
-    A whole number is one without a decimal point: 1.0 is "1", as pandas reads a column with gaps. None and
-    NaN are empty.
-    """
-    if value is None or value != value:
-        return ""
-    if isinstance(value, str):
-        return value.strip()
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-
-
-def _name(values: Mapping[str, Any], column: str) -> str:
-    value = values.get(column) if column else ""
-    name = as_name(value)
-    if name is None:
-        raise InputError(f"'{column}': expected a text or a number, found {_excerpt(value)}")
-    return name
-
-
-def _sort_key(values: Mapping[str, Any], column: str) -> tuple[Any, ...]:
-    """Return the key that sorts numbers by value, and texts such as times with their digits as numbers."""
-    if not column:
-        return ()
-    value = values.get(column)
-    if value is None or value != value or not str(value).strip():
-        raise InputError(f"'{column}': expected a value to sort turns by, found none")
-    try:
-        return (0, float(value))
-    except (TypeError, ValueError):
-        parts = re.split(r"(\d+)", str(value).strip())
-    return (1, *((len(part.lstrip("0")), part) if part.isdecimal() else (0, part) for part in parts))
-
-
-def _labels(values: Mapping[str, Any], column: str) -> tuple[str, ...]:
-    """Return the label list of a row: a list, or a text with commas between; empty where there is none."""
-    value = values.get(column) if column else None
-    items = value.split(",") if isinstance(value, str) else value
-    if items is None or items == [""]:
-        return ()
-    labels = [as_name(item) for item in items] if isinstance(items, list | tuple) else []
-    if not labels or not all(labels):
-        raise InputError(f"'{column}': expected a list of labels, found {_excerpt(value)}")
-    return tuple(label for label in labels if label)
-
-
-def _excerpt(value: object) -> str:
-    return "none" if value is None else f"{value!r:.60}"
-
-
-def describe_unreadable(text: str) -> str:
-    """Return what cannot be read in a text; a byte that is not UTF-8 with what it is in Windows-1252."""
-    match = UNREADABLE.search(text)
-    code = ord(match[0]) if match else 0
-    if not 0xDC80 <= code <= 0xDCFF:
-        return unreadable(text)
-    character = bytes([code - 0xDC00]).decode("cp1252", "replace")
-    return f"the byte 0x{code - 0xDC00:02X} ('{character}' in the encoding cp1252)"

@@ -12,7 +12,7 @@ from typing import Any
 
 from gsa.data.task import Task
 from gsa.data.types import Dialogue, Example, Utterance, is_blank, unreadable
-from gsa.datasets.records import as_name
+from gsa.datasets.cells import as_name
 from gsa.errors import InputError, suggest
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ def aspect_examples(task: Task, texts: Sequence[Any], aspects: Sequence[Any]) ->
     groups = []
     for number, (text, names) in enumerate(zip(texts, aspects, strict=True), start=1):
         where = f"input {number}" if len(texts) > 1 else "input"
-        if isinstance(names, str) or not all(isinstance(name, str) and name.strip() for name in names):
+        if isinstance(names, str) or not all(isinstance(name, str) and not is_blank(name) for name in names):
             raise InputError(f"{where}: expected a list of aspects, none of them empty, found {names!r:.60}")
         sentence = dialogue(text, where)
         groups.append([replace(example(task, sentence), aspect=name) for name in names])

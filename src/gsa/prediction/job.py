@@ -9,19 +9,19 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from itertools import groupby
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from gsa.checksums import sha256
-from gsa.data.task import ASPECT, Task
-from gsa.data.types import Dialogue, Example, Prediction, Utterance, is_blank
+from gsa.data.task import Task
+from gsa.data.types import Example, Prediction
 from gsa.datasets.record_files import open_records
-from gsa.datasets.records import ColumnNames, ReadOptions, Record, Rejected, Row
+from gsa.datasets.records import ReadOptions, Record, Rejected, Row
 from gsa.errors import InputError
 from gsa.prediction.chunking import MAX_CHARACTERS, chunks
 from gsa.prediction.output_paths import check_output_paths, link_target
 from gsa.prediction.parts import Part, PartStore, RowCounts
+from gsa.prediction.row_examples import RowTasks, examples_of
 from gsa.prediction.writers import Writer, json_line
 from gsa.progress import Progress
 
@@ -97,7 +97,7 @@ class LabelJob:
 
     def label(self, chunk: Sequence[Row], first: bool) -> Part:
         """Return the labelled and the rejected rows of a chunk."""
-        tasks = _RowTasks(self.config.task, self.reader.names)
+        tasks = RowTasks(self.config.task, self.config.read.columns)
         chunk = [tasks.check(self._check_keys(row)) for row in chunk]
         records = [row for row in chunk if isinstance(row, Record)]
         rejected = [row for row in chunk if isinstance(row, Rejected)]
@@ -114,7 +114,7 @@ class LabelJob:
         rejects = [{"row": r.row, "reason": r.reason, "found": r.found} for r in rejected]
         reason = f"row {rejected[0].row}: {rejected[0].reason}" if rejected else ""
         self.progress.update(before + len(chunk))
-        labels = Counter(prediction.label for prediction in predictions)
+        labels = Counter(label for p in predictions for label in task.split_labels(p.label) if label)
         return Part(
             self.writer.encode(rows, header=first),
             b"".join(map(json_line, rejects)),
@@ -122,10 +122,10 @@ class LabelJob:
         )
 
     def _is_written(self, prediction: Prediction) -> bool:
-        label, only = prediction.label, self.config.only
-        return (not only or label in only) and (
-            prediction.probabilities[label] >= self.config.min_probability
-        )
+        labels = self.config.task.split_labels(prediction.label)
+        kept = [label for label in labels if not self.config.only or label in self.config.only]
+        probabilities = [prediction.probabilities.get(label, 0.0) for label in kept]
+        return max(probabilities, default=-1.0) >= self.config.min_probability
 
     def _check_keys(self, row: Row) -> Row:
         """Reject a row of JSONL that has a key of the output; the writer checked only the first row."""
@@ -148,60 +148,6 @@ class LabelJob:
             "rejects": str(rejects or ""),
             "model": dict(config.identity),
         }
-
-
-class _RowTasks:
-    """The tasks of rows, some of which have an instruction or a label list of their own."""
-
-    def __init__(self, task: Task, names: ColumnNames) -> None:
-        """With a column of aspects any task asks about an aspect."""
-        self.task = replace(task, about=task.about or ASPECT.about) if names.aspect else task
-        self.differ = bool(names.instruction or names.labels)
-        """Whether rows may have different tasks."""
-        self._tasks: dict[tuple[str, tuple[str, ...]], Task] = {}
-
-    def check(self, row: Row) -> Row:
-        """Return a row, or a Rejected if it lacks what its task needs."""
-        if isinstance(row, Rejected):
-            return row
-        try:
-            task = self.of(row)
-            if not task.labels:
-                raise InputError("expected a label list, found none")
-            if task.about and not task.multilabel and is_blank(row.aspect):
-                raise InputError("expected an aspect to ask about, found none")
-        except InputError as error:
-            return Rejected(row.row, str(error), dict(row.values))
-        return row
-
-    def of(self, record: Record) -> Task:
-        """Return a record's task; raises InputError for a label list that is none."""
-        key = record.instruction, record.labels
-        if key not in self._tasks:
-            task = replace(self.task, instruction=record.instruction or self.task.instruction)
-            self._tasks[key] = task.with_labels(*record.labels) if record.labels else task
-        return self._tasks[key]
-
-
-def examples_of(records: Sequence[Record], task: Task, speakers: bool) -> list[Example]:
-    """Return one Example a record; neighbours of one dialogue share it, with its turns in their order."""
-    examples: list[Example] = []
-    for (_, name), group in groupby(records, lambda record: record.dialogue_key if task.context else (0, "")):
-        rows = list(group)
-        turns = [Utterance(record.text, record.speaker if speakers else "") for record in rows]
-        if not name:
-            dialogues = [Dialogue("", (turn,)) for turn in turns]
-            pairs = [(dialogue, 0) for dialogue in dialogues]
-        else:
-            order = sorted(range(len(rows)), key=lambda i: rows[i].order)
-            dialogue = Dialogue(name, tuple(turns[i] for i in order))
-            target = {i: place for place, i in enumerate(order)}
-            pairs = [(dialogue, target[i]) for i in range(len(rows))]
-        examples += [
-            Example("", task.name, dialogue, target, aspect=record.aspect)
-            for (dialogue, target), record in zip(pairs, rows, strict=True)
-        ]
-    return examples
 
 
 def label_stream(

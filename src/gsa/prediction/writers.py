@@ -17,8 +17,6 @@ from gsa.datasets.records import RecordReader
 from gsa.errors import InputError
 
 LABEL, TURNS, WORDS = "predicted", "truncated_turns", "truncated_words"
-LANGUAGE = "detected_language"
-"""Of texts that are plainly not English."""
 PROBABILITIES = "probabilities"
 """The one column of all probabilities where each row has a label list of its own."""
 DIGITS = 6
@@ -48,7 +46,7 @@ class Writer:
         """Return the writer of a task; raises InputError where the input already has a new column."""
         columns, own_labels = reader.columns, bool(reader.names.labels)
         probabilities = [PROBABILITIES] if own_labels else [f"p_{label}" for label in task.labels]
-        new = [prefix + name for name in (LABEL, *probabilities, TURNS, WORDS, LANGUAGE)]
+        new = [prefix + name for name in (LABEL, *probabilities, TURNS, WORDS)]
         taken = next((name for name in new if name in columns), None)
         if taken:
             raise InputError(
@@ -57,7 +55,7 @@ class Writer:
         return cls(format, [*columns, *new], frozenset(new), prefix, reader.schema, own_labels)
 
     def row(self, values: Mapping[str, Any], prediction: Prediction) -> dict[str, Any]:
-        """Return a row of the output: the input's values, the label, its probabilities and the rest."""
+        """Return a row of the output: the input's values, the label, its probabilities, the truncation."""
         rounded = {label: round(p, DIGITS) for label, p in prediction.probabilities.items()}
         by_label = {f"p_{label}": p for label, p in rounded.items()}
         probabilities = {PROBABILITIES: rounded} if self.own_labels else by_label
@@ -83,13 +81,7 @@ class Writer:
 
         types: dict[str, Any] = {name: self.schema.get(name, pl.String) for name in self.columns}
         types |= dict.fromkeys(self.new_columns, pl.Float64)
-        kinds = {
-            LABEL: pl.String,
-            PROBABILITIES: pl.String,
-            TURNS: pl.Int64,
-            WORDS: pl.Int64,
-            LANGUAGE: pl.String,
-        }
+        kinds = {LABEL: pl.String, PROBABILITIES: pl.String, TURNS: pl.Int64, WORDS: pl.Int64}
         types |= {self.prefix + name: kinds[name] for name in kinds if self.prefix + name in self.new_columns}
         columns = {
             name: [_text(row.get(name), None) if kind == pl.String else row.get(name) for row in rows]

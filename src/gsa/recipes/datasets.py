@@ -1,11 +1,12 @@
 """The datasets of a recipe: a DatasetConfig in; its task, metrics and examples out. Imports no torch."""
 
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 from gsa.data.augmentation import augment_examples
 from gsa.data.selection import sample_dialogues, sample_per_class, yes_or_no_examples
-from gsa.data.task import SENTIMENT, TASKS, Task
+from gsa.data.task import ASPECT, SENTIMENT, TASKS, Task
 from gsa.data.types import Example
 from gsa.datasets.catalogue import get, load
 from gsa.datasets.custom import LABEL, read_folder
@@ -29,11 +30,12 @@ def task_of(config: DatasetConfig) -> Task:
     """
     if not config.path:
         return get(config.name).task_for(config.protocol)
+    about = ASPECT.about if config.aspect_column else ""
     if not config.instruction:
-        return TASKS[config.task].with_labels(*config.labels)
+        return replace(TASKS[config.task].with_labels(*config.labels), about=about)
     level = TASKS[config.task].level if config.task in TASKS else NEW_TASK_LEVEL
     context = TASKS.get(config.task, SENTIMENT).context
-    task = Task(config.task or config.name, level, config.instruction, context=context)
+    task = Task(config.task or config.name, level, config.instruction, context=context, about=about)
     return task.with_labels(*config.labels)
 
 
@@ -75,7 +77,10 @@ def load_splits(config: DatasetConfig) -> Splits:
     """
     if config.path:
         columns = Columns(
-            config.text_column or None, config.speaker_column or None, config.dialogue_column or None
+            config.text_column or None,
+            config.speaker_column or None,
+            config.dialogue_column or None,
+            aspect=config.aspect_column or None,
         )
         folder = Path(config.path).expanduser()
         return read_folder(folder, config.name, config.labels, columns, config.label_column or LABEL)

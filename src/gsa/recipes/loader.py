@@ -59,8 +59,8 @@ def _read_toml(path: Path) -> dict[str, Any]:
 def _resolve_paths(document: dict[str, Any], folder: Path) -> None:
     """Make the paths of users' own data absolute; what is no recipe is left to `validate`."""
     levels = document.get("levels")
-    for level in levels if isinstance(levels, list) else []:
-        datasets = level.get("datasets") if isinstance(level, dict) else None
+    for section in [*(levels if isinstance(levels, list) else []), document.get("evaluation")]:
+        datasets = section.get("datasets") if isinstance(section, dict) else None
         for dataset in datasets if isinstance(datasets, list) else []:
             path = dataset.get("path") if isinstance(dataset, dict) else None
             if path and isinstance(path, str):

@@ -21,7 +21,7 @@ from pydantic import (
 
 from gsa.data.layout import Layout
 from gsa.data.task import TASKS
-from gsa.datasets.records import as_name
+from gsa.datasets.cells import as_name
 from gsa.errors import suggest
 
 
@@ -84,7 +84,7 @@ class Training(_Section):
 
 OWN_DATA = (
     *("task", "instruction", "labels"),
-    *("text_column", "label_column", "speaker_column", "dialogue_column"),
+    *("text_column", "label_column", "speaker_column", "dialogue_column", "aspect_column"),
 )
 """Keys of a DatasetConfig that need its `path`."""
 
@@ -110,6 +110,8 @@ class DatasetConfig(_Section):
     """For your own data: the column of speakers, if it is not `speaker`."""
     dialogue_column: str = ""
     """For your own data: the column that names each row's dialogue, if it is not `dialogue_id`."""
+    aspect_column: str = ""
+    """For your own data: the column of what is asked about in each row's text, if anything is."""
     task: str = ""
     """For your own data: `sentiment`, `emotion`, `sarcasm`, or a new name with an `instruction`."""
     instruction: str = ""

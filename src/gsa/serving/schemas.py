@@ -8,6 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     FailFast,
@@ -17,11 +18,12 @@ from pydantic import (
     StrictInt,
     StringConstraints,
     Tag,
+    WithJsonSchema,
     model_validator,
 )
 
-from gsa.data.types import Prediction, Utterance, unreadable
-from gsa.datasets.records import as_name
+from gsa.data.types import Prediction, Utterance, is_blank, unreadable
+from gsa.datasets.cells import as_name
 
 MAX_ITEMS = 128
 """Texts or conversations in a request."""
@@ -58,9 +60,15 @@ def _readable(text: str) -> str:
 
 
 def _not_empty(text: str) -> str:
-    if not text.strip():
+    if is_blank(text):
         raise ValueError("expected a text, found an empty one")
     return text
+
+
+def _speaker(value: object) -> object:
+    """Return a speaker who is a number as a text, and an empty text for null."""
+    name = as_name(value)
+    return value if name is None else name
 
 
 class _Object(BaseModel):
@@ -77,7 +85,13 @@ class _Object(BaseModel):
 
 
 Text = Annotated[str, StringConstraints(max_length=MAX_TEXT), AfterValidator(_readable)]
-Speaker = Text | StrictInt | StrictFloat | None
+Speaker = Annotated[
+    Text,
+    BeforeValidator(_speaker),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string", "maxLength": MAX_TEXT}, {"type": "number"}, {"type": "null"}]}
+    ),
+]
 Label = Annotated[str, StringConstraints(max_length=MAX_LABEL), AfterValidator(_readable)]
 Aspect = Annotated[Label, AfterValidator(_not_empty)]
 Instruction = Annotated[str, StringConstraints(max_length=MAX_INSTRUCTION), AfterValidator(_readable)]
@@ -90,8 +104,8 @@ class Turn(_Object):
 
     text: Text = ABSENT
     content: Text = ABSENT
-    speaker: Speaker = None
-    role: Speaker = None
+    speaker: Speaker = ""
+    role: Speaker = ""
 
     @model_validator(mode="after")
     def _check_text(self) -> Self:
@@ -100,10 +114,9 @@ class Turn(_Object):
         return self
 
     def utterance(self) -> Utterance:
-        """Return the turn, a speaker who is a number as a text."""
-        speaker = self.role if self.speaker is None else self.speaker
+        """Return the turn."""
         text = self.content if self.text is None else self.text
-        return Utterance(text, as_name(speaker) or "")
+        return Utterance(text, self.speaker or self.role)
 
 
 TextOrTurn = Annotated[

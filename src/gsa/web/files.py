@@ -94,6 +94,8 @@ def _label(
 ) -> FileProgress:
     try:
         input_format = format_of(request.source)
+        if input_format == "xlsx":  # read as a whole, and one cell far off fills memory
+            raise InputError(f"{request.source}: expected a file that is not of Excel: save it as CSV")
         output_format = request.output_format or (input_format if input_format in FORMATS else "csv")
         output = workspace / f"{request.source.stem}.labelled.{output_format}"
         rejects = workspace / f"{request.source.stem}.rejected.jsonl"

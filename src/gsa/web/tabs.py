@@ -11,7 +11,7 @@ import pandas as pd  # type: ignore[import-untyped]
 
 from gsa.data.task import EMOTION, SARCASM, SENTIMENT
 from gsa.data.types import Prediction
-from gsa.datasets.record_files import FORMATS, INPUT_SUFFIXES
+from gsa.datasets.record_files import FORMATS, STREAMED_SUFFIXES
 from gsa.serving.schemas import MAX_TEXT
 from gsa.web import examples
 from gsa.web.handlers import SAME_FORMAT, Handlers, error_message
@@ -88,10 +88,10 @@ def file_tab(handlers: Handlers) -> None:
     """A file in, the same file with labels out."""
     megabytes = handlers.limits.upload / 2**20
     with gr.Tab("File", id="file"):
-        suffixes = [f".{name}" for name in INPUT_SUFFIXES]
+        suffixes = [f".{name}" for name in STREAMED_SUFFIXES]
         source = gr.File(label="File to label", file_types=suffixes, height=150, elem_id="file-in")
         _accept_uploads_only(source, handlers.uploads)
-        gr.HTML(note("CSV, TSV, JSONL, Excel or Parquet with one row per text or turn, or one text per "
+        gr.HTML(note("CSV, TSV, JSONL or Parquet with one row per text or turn, or one text per "
                      f"line, up to {megabytes:g} MB. "
                      "Labels and probabilities are added as columns. Rows that cannot be read are left out, "
                      "counted, and kept in a file of their own with the reason."))  # fmt: skip

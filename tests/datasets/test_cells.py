@@ -1,0 +1,39 @@
+"""Cells of any type as names, sort keys and label lists."""
+
+import pytest
+
+from gsa.datasets.cells import as_name, describe_unreadable, labels_cell, name_cell, sort_key_cell
+from gsa.errors import InputError
+
+
+def test_names_are_texts_and_numbers() -> None:
+    values = [" Ana ", 7, -3, 1.0, 2.5, 10**20, None, float("nan"), ""]
+    assert [as_name(value) for value in values] == [
+        "Ana", "7", "-3", "1", "2.5", str(10**20), "", "", "",
+    ]  # fmt: skip
+    assert [as_name(value) for value in (True, [1], {"a": 1}, b"a")] == [None] * 4
+    assert name_cell({"who": 1.0}, "who") == "1"
+    assert name_cell({"who": 1.0}, "") == name_cell({"who": 1.0}, "whom") == ""
+    with pytest.raises(InputError, match="'who': expected a text or a number, found True"):
+        name_cell({"who": True}, "who")
+
+
+def test_sort_keys_compare_numbers_before_texts() -> None:
+    keys = [sort_key_cell({"t": value}, "t") for value in (-1, "2", 10.5, "9:05", "10:01", "x")]
+    assert keys == sorted(keys)
+    assert sort_key_cell({}, "") == ()
+    assert sort_key_cell({"t": "01"}, "t") == sort_key_cell({"t": 1}, "t")
+    assert sort_key_cell({"t": "9" * 5000 + ":1"}, "t") < sort_key_cell({"t": "9" * 5000 + ":2"}, "t")
+
+
+def test_label_lists_are_lists_or_texts_with_commas() -> None:
+    assert labels_cell({"l": " a ,b"}, "l") == labels_cell({"l": ["a", "b"]}, "l") == ("a", "b")
+    assert labels_cell({"l": [0, 1.0]}, "l") == ("0", "1")
+    with pytest.raises(InputError, match="'l': expected a list of labels, found 5"):
+        labels_cell({"l": 5}, "l")
+
+
+def test_bytes_that_are_not_utf_8_are_named_in_windows_1252() -> None:
+    assert describe_unreadable("caf\udce9") == "the byte 0xE9 ('é' in the encoding cp1252)"
+    assert describe_unreadable("a\0") == "the character U+0000"
+    assert describe_unreadable("café") == ""
