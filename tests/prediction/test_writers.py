@@ -95,7 +95,8 @@ def test_rows_have_aspects_instructions_and_label_lists_of_their_own(tmp_path: P
             "task 'sentiment': expected two or more distinct, non-empty labels, found ['one']",
         ]
         table = read(out)
-        assert table.columns[4:] == ["predicted", "probabilities", "truncated_turns", "truncated_words"]
+        new = ["predicted", "probabilities", "truncated_turns", "truncated_words", "detected_language"]
+        assert table.columns[4:] == new
         probabilities = [json.loads(p) if isinstance(p, str) else p for p in table["probabilities"].to_list()]
         assert [p for p in probabilities[0] if probabilities[0][p] is not None][:2] == ["bad", "good"]
     assert read(tmp_path / "out.csv")["predicted"].to_list()[0] in ("bad", "good")

@@ -17,6 +17,8 @@ from gsa.datasets.records import RecordReader
 from gsa.errors import InputError
 
 LABEL, TURNS, WORDS = "predicted", "truncated_turns", "truncated_words"
+LANGUAGE = "detected_language"
+"""Of texts that are plainly not English."""
 PROBABILITIES = "probabilities"
 """The one column of all probabilities where each row has a label list of its own."""
 DIGITS = 6

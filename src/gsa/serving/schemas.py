@@ -14,8 +14,6 @@ from pydantic import (
     FailFast,
     Field,
     StrictBool,
-    StrictFloat,
-    StrictInt,
     StringConstraints,
     Tag,
     WithJsonSchema,
