@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from gsa.data.task import ASPECT
 from gsa.prediction.loading import load
 from gsa.serving.app import Service, make_service
 from gsa.serving.limits import Limits
@@ -15,7 +16,9 @@ __all__ = ["limits", "predictor", "restore_loggers", "tiny_predictor"]
 
 @pytest.fixture(scope="module")
 def page_predictor(tuned: Path) -> ControlledPredictor:
-    return ControlledPredictor(load(tuned))
+    predictor = load(tuned)
+    predictor.tasks[ASPECT.name] = ASPECT
+    return ControlledPredictor(predictor)
 
 
 @pytest.fixture

@@ -81,6 +81,16 @@ def test_a_text_is_labelled_through_the_queue(
     assert "gsa_batch_queries_bucket" in client.get("/metrics").text
 
 
+def test_every_aspect_of_a_text_has_a_row(client: TestClient, tuned_predictor: ControlledPredictor) -> None:
+    (shown,) = data_of(press(client, "aspects-go", "Great food, slow service.", "food, service, food"))
+    expected = tuned_predictor._predictor.aspects("Great food, slow service.", ["food", "service"])
+    assert shown["headers"] == ["aspect", "label", "negative", "neutral", "positive"]
+    for row, aspect, prediction in zip(shown["data"], ["food", "service"], expected, strict=True):
+        assert row[:2] == [aspect, prediction.label]
+        assert row[2:] == pytest.approx(list(prediction.probabilities.values()), abs=0.006)
+    assert "expected aspects, such as food" in error_of(press(client, "aspects-go", "Fine.", " , "))
+
+
 def test_a_conversation_is_labelled_turn_by_turn_in_one_call(
     client: TestClient, tuned_predictor: ControlledPredictor
 ) -> None:

@@ -78,7 +78,7 @@ def _mount(handlers: Handlers, name: str, remove_folder: Callable[[], object]) -
     from gradio import queueing
     from starlette.routing import Mount
 
-    from gsa.web.tabs import compare_tab, conversation_tab, file_tab, header, text_tab
+    from gsa.web.tabs import aspect_tab, compare_tab, conversation_tab, file_tab, header, text_tab
 
     queueing.traceback = _SilentTraceback
     with gr.Blocks(
@@ -87,6 +87,7 @@ def _mount(handlers: Handlers, name: str, remove_folder: Callable[[], object]) -
         header(handlers, name)
         with gr.Tabs(elem_classes="gsa-tabs", overflow_behavior="wrap"):
             text_tab(handlers)
+            aspect_tab(handlers)
             conversation_tab(handlers)
             file_tab(handlers)
             compare_tab(handlers)

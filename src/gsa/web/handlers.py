@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from gsa.data.task import ASPECT
 from gsa.data.types import Prediction, Utterance
 from gsa.datasets.chat import parse_conversation
 from gsa.datasets.records import Columns
@@ -20,7 +21,13 @@ from gsa.errors import InputError
 from gsa.serving.limits import Limits
 from gsa.serving.requests import Body, ParsedRequest, parse_request
 from gsa.serving.scheduler import QueueFullError, Scheduler, SchedulerClosedError
-from gsa.serving.schemas import MAX_TURNS, ClassifyRequest, ConversationRequest, SentenceRequest
+from gsa.serving.schemas import (
+    MAX_TURNS,
+    AspectRequest,
+    ClassifyRequest,
+    ConversationRequest,
+    SentenceRequest,
+)
 from gsa.serving.telemetry import log
 from gsa.web.files import FileProgress, FileRequest, label_upload
 from gsa.web.levels import Levels
@@ -51,6 +58,15 @@ class Handlers:
         parsed = self._parse(ClassifyRequest, task=task, text=text or "")
         ((prediction,),) = await predict(self.scheduler, parsed.groups, client)
         return prediction
+
+    async def label_aspects(self, text: str, names: str, client: str) -> dict[str, Prediction]:
+        """Return a Prediction of each aspect of a text; `names` has commas between the aspects."""
+        aspects = list(dict.fromkeys(name.strip() for name in (names or "").split(",") if name.strip()))
+        if not aspects:
+            raise InputError("expected aspects, such as food, service, found none")
+        parsed = self._parse(AspectRequest, ASPECT.name, text=text or "", aspects=aspects)
+        (predictions,) = await predict(self.scheduler, parsed.groups, client)
+        return dict(zip(aspects, predictions, strict=True))
 
     async def label_conversation(
         self, pasted: str, tasks: Sequence[str], client: str

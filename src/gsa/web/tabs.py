@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 import pandas as pd  # type: ignore[import-untyped]
 
-from gsa.data.task import EMOTION, SARCASM, SENTIMENT
+from gsa.data.task import ASPECT, EMOTION, SARCASM, SENTIMENT
 from gsa.data.types import Prediction
 from gsa.datasets.record_files import FORMATS, STREAMED_SUFFIXES
 from gsa.serving.schemas import MAX_TEXT
@@ -56,6 +56,34 @@ def text_tab(handlers: Handlers) -> None:
             return _probabilities(await handlers.label_text(text, task, _client(request)))
 
     gr.on([button.click, text.submit], label, [text, task], output, **EVENT)
+
+
+def aspect_tab(handlers: Handlers) -> None:
+    """One text and the polarity of each of its aspects, where the model was tuned on aspects."""
+    if ASPECT.name not in handlers.predictor.tasks:
+        return
+    with gr.Tab("Aspects", id="aspects"):
+        text = gr.Textbox(label="Text", lines=4, max_lines=12, max_length=MAX_TEXT, elem_id="aspects-in",
+                          placeholder="The food was great, the service slow.")  # fmt: skip
+        names = gr.Textbox(label="Aspects", info="Separated by commas.", placeholder="food, service",
+                           max_length=1000, elem_id="aspects-names")  # fmt: skip
+        button = gr.Button("Label every aspect", variant="primary", elem_id="aspects-go")
+        output = gr.Dataframe(interactive=False, elem_id="aspects-out")
+
+    async def label(text: str, names: str, request: gr.Request) -> pd.DataFrame:
+        with _gradio_errors():
+            return aspect_table(await handlers.label_aspects(text, names, _client(request)))
+
+    gr.on([button.click, names.submit], label, [text, names], output, **EVENT)
+
+
+def aspect_table(predictions: Mapping[str, Prediction]) -> pd.DataFrame:
+    """Return a row for each aspect: its label and the probability of every label."""
+    rows = [
+        {"aspect": aspect, "label": p.label, **{label: round(x, 2) for label, x in p.probabilities.items()}}
+        for aspect, p in predictions.items()
+    ]
+    return pd.DataFrame(rows)
 
 
 def conversation_tab(handlers: Handlers) -> None:
@@ -226,7 +254,7 @@ def _examples(field: Any, texts: Mapping[str, str]) -> None:
 
 
 def _task_choice(handlers: Handlers, preferred: str) -> Any:
-    tasks = list(handlers.predictor.tasks)
+    tasks = [name for name, task in handlers.predictor.tasks.items() if task.multilabel or not task.about]
     value = preferred if preferred in tasks else tasks[0]
     return gr.Radio(tasks, value=value, label="Question", visible=len(tasks) > 1)
 
