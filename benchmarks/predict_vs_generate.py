@@ -19,6 +19,7 @@ from transformers import pipeline
 from transformers.utils import logging
 
 import gsa
+from gsa.chain.source import ModelSource
 from gsa.data.encoder import Encoder
 from gsa.data.task import Task
 from gsa.data.types import Example
@@ -70,7 +71,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     logging.set_verbosity_error()
-    model = gsa.load(options.model) if options.model else gsa.load()
+    model = gsa.load(options.model).with_model(ModelSource.find(options.model).load())
     task = model.task(options.task)
     examples = load(f"sampler-{options.task}")["test"][: options.rows]
     examples = [Example(e.id, e.dataset, e.dialogue, e.target) for e in examples]

@@ -38,6 +38,7 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def model() -> LlamaForCausalLM:
     """A fresh random model that attends by trie."""
+    from gsa.model import hf_attention  # noqa: F401, registers the attention
     from gsa.trie import attention
 
     tiny = tiny_llama().requires_grad_(False)
@@ -140,6 +141,17 @@ def plain_logging() -> Iterator[None]:
     logger = logging.getLogger("gsa")
     logger.handlers, logger.propagate = [], True
     logger.setLevel(logging.NOTSET)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def proofs_of_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What tests prove is not kept in the user's cache."""
+    from gsa import cache
+
+    with pytest.MonkeyPatch.context() as patch:
+        file = tmp_path_factory.mktemp("proofs") / "verified.json"
+        patch.setattr(cache, "_file", lambda: file)
+        yield
 
 
 @pytest.fixture

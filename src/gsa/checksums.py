@@ -6,7 +6,7 @@ as a whole carries the checksum of its own content.
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +26,13 @@ def checksums(folder: Path, names: Iterable[str]) -> dict[str, str]:
     return {name: sha256(folder / name) for name in names}
 
 
-def verify(folder: Path, expected: Mapping[str, str]) -> None:
+def verify(folder: Path, expected: Mapping[str, str], checksum_of: Callable[[Path], str] = sha256) -> None:
     """Raise ValueError unless every file is there, is no symbolic link, and has its checksum."""
     for name, checksum in expected.items():
         file = folder / name
         if file.is_symlink() or not file.is_file():
             raise ValueError(f"'{file}' is missing")
-        if sha256(file) != checksum:
+        if checksum_of(file) != checksum:
             raise ValueError(f"'{file}' is damaged: its checksum differs")
 
 

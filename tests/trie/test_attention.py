@@ -12,8 +12,9 @@ from tries import CLOSE, FAMILIES, build, eager_cuts, overheads, relative_error,
 
 from gsa.errors import InputError
 from gsa.model.backbone import trie_inputs
+from gsa.model.hf_attention import trie_attention
 from gsa.trie import attention
-from gsa.trie.attention import cuts, spans_of, trie_attention
+from gsa.trie.attention import cuts, spans_of
 from gsa.trie.trie import TokenTrie
 
 __all__ = ["eager_cuts"]  # a fixture for every test of this module

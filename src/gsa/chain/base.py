@@ -16,14 +16,16 @@ MAX_DEPTH = 8
 """How many runs may be tuned on one another."""
 
 
-def load_base(backbone: Backbone, device: str = "") -> LoadedModel:
+def load_base(backbone: Backbone, device: str = "", prediction: bool = False) -> LoadedModel:
     """Return a backbone in memory, or the run that serves as one: its base with its links.
+
+    `prediction` as in `load_backbone`.
 
     Raises InputError as `load_backbone` does, and for a run that is damaged or lacks the level that
     `revision` names.
     """
     base, runs = resolve_base(backbone)
-    loaded = backbones.load_backbone(base, device)
+    loaded = backbones.load_backbone(base, device, prediction)
     identity = loaded.identity
     for chain, level in runs:
         chain.apply_to(loaded.model, identity, base.name, level)
@@ -31,15 +33,17 @@ def load_base(backbone: Backbone, device: str = "") -> LoadedModel:
     return replace(loaded, identity=identity)
 
 
-def load_chain(chain: Chain, backbone: Backbone, level: int | None = None, device: str = "") -> LoadedModel:
+def load_chain(
+    chain: Chain, backbone: Backbone, level: int | None = None, device: str = "", prediction: bool = False
+) -> LoadedModel:
     """Return a chain's base with the first `level` links (None: all, 0: none).
 
-    Links are merged into float32 weights and stay beside bfloat16 ones.
+    Links are merged into float32 weights and stay beside bfloat16 ones. `prediction` as in `load_backbone`.
 
     Raises InputError where the base is another one, the chain is shorter, or a link is damaged.
     """
     chain.check_level(level)
-    loaded = load_base(backbone, device)
+    loaded = load_base(backbone, device, prediction)
     chain.apply_to(loaded.model, loaded.identity, backbone.name, level)
     return loaded
 
@@ -60,7 +64,8 @@ def with_precision(backbone: Backbone, precision: str = "", device: str = "") ->
     resolved: str = resolve_precision(precision, device)
     if precision == "auto" and resolved != "float32":
         chosen = backbone.model_copy(update={"precision": precision})
-        resolved = backbones.precision_of(chosen, load_config(chosen)[0], device)
+        architecture = backbones.model_type(resolve_base(chosen)[0])
+        resolved = backbones.precision_of(chosen, architecture, device)
     return backbone.model_copy(update={"precision": resolved})
 
 

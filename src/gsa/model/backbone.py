@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+import transformers
 from torch.nn.attention.flex_attention import create_block_mask
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
+from gsa.cache import file_checksum, recall, remember
 from gsa.checksums import sha256
 from gsa.errors import InputError, memory_is_short
-from gsa.model import llama, smollm2
+from gsa.model import lean, llama, smollm2
 from gsa.model.hf_logging import quiet_libraries
 from gsa.model.precision import resolve_precision
 from gsa.model.validation import check_model_folder
@@ -29,13 +30,17 @@ TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "spec
              "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "spiece.model")  # fmt: skip
 """Files that decide what a model reads, and belong to its identity as its weights do."""
 
+ROW_CODE = ("backbone.py", "lean.py", "linked.py", "llama.py", "ops.py", "../trie/attention.py",
+            "../trie/trie.py")  # fmt: skip
+"""Files of this package that compute a row."""
+
 
 @dataclass(frozen=True)
 class LoadedModel:
     """A backbone in memory."""
 
     model: Any
-    """A transformers causal LM; no weight takes a gradient."""
+    """A transformers causal LM, or for prediction a LeanLlama; no weight takes a gradient."""
     tokenizer: Any
     identity: str
     """A checksum of weights, configuration and tokenizer, or a hub commit; a chain accepts one identity."""
@@ -46,31 +51,74 @@ class LoadedModel:
         return str(self.model.dtype).removeprefix("torch.")
 
 
-def load_backbone(backbone: Backbone, device: str = "") -> LoadedModel:
+def load_backbone(backbone: Backbone, device: str = "", prediction: bool = False) -> LoadedModel:
     """Return a backbone in memory, frozen, checked to be exact on a trie.
 
-    Raises InputError where the model cannot be found or read, cannot take shared prefixes, or has a precision
-    that the device does not compute.
+    For `prediction` alone a Llama that was checked before comes as a LeanLlama, without transformers'
+    modelling code. Raises InputError where the model cannot be found or read, cannot take shared prefixes, or
+    has a precision that the device does not compute.
     """
     device = device or default_device()
-    config, tokenizer = load_config(backbone)
-    precision = precision_of(backbone, config, device)
-    refuse_unsuitable(config, backbone.name)
-    folder = _folder(backbone, weights=True)
+    folder, kind = _folder(backbone, weights=True), _attention(backbone, device)
     identity = _identity(backbone, folder)
+    if prediction and identity and kind == attention.NAME:
+        loaded = _load_lean(backbone, folder, identity)
+        if loaded:
+            return loaded
+    config, tokenizer = load_config(backbone)
+    precision = precision_of(backbone, config.model_type, device)
+    refuse_unsuitable(config, backbone.name)
     with quiet_libraries(), _readable(backbone.name):
-        model = AutoModelForCausalLM.from_pretrained(
-            folder or backbone.name,
-            revision=backbone.revision,
-            dtype=getattr(torch, precision),
-            use_safetensors=True,
-            trust_remote_code=False,
-            attn_implementation="sdpa",
-        )
-        model = model.to(device).eval().requires_grad_(False)
-        model.set_attn_implementation(_attention(backbone, device))
-        check_exact(model, backbone.name)
-    return LoadedModel(model, tokenizer, identity or f"commit:{getattr(model.config, '_commit_hash', None)}")
+        model = _transformers_model(backbone, folder, precision, device, kind)
+        identity = identity or f"commit:{getattr(model.config, '_commit_hash', None)}"
+        proof = _proof(identity, precision, device, kind)
+        if not recall(proof):
+            check_exact(model, backbone.name)
+            remember(proof, lambda: "exact")
+    return LoadedModel(model, tokenizer, identity)
+
+
+def _transformers_model(
+    backbone: Backbone, folder: Path | None, precision: str, device: str, kind: str
+) -> Any:
+    from transformers import AutoModelForCausalLM  # takes seconds, with all that it imports
+
+    from gsa.model import hf_attention  # noqa: F401, registers the attention
+
+    model = AutoModelForCausalLM.from_pretrained(
+        folder or backbone.name,
+        revision=backbone.revision,
+        dtype=getattr(torch, precision),
+        use_safetensors=True,
+        trust_remote_code=False,
+        attn_implementation="sdpa",
+    )
+    model = model.to(device).eval().requires_grad_(False)
+    model.set_attn_implementation(kind)
+    return model
+
+
+def _load_lean(backbone: Backbone, folder: Path | None, identity: str) -> LoadedModel | None:
+    """Return a folder's model as a LeanLlama on CPU, None unless that is known to be exact."""
+    config = lean.LeanConfig.read(folder) if folder else None
+    if not folder or not config:
+        return None
+    precision = precision_of(backbone, config.model_type, "cpu")
+    if not recall(_proof(identity, precision, "cpu", attention.NAME)):
+        return None
+    with quiet_libraries(), _readable(backbone.name):
+        tokenizer = lean.read_tokenizer(folder)
+        if not tokenizer:
+            return None
+        return LoadedModel(lean.load(folder, config, getattr(torch, precision)), tokenizer, identity)
+
+
+def _proof(identity: str, *settings: str) -> str:
+    """Return the key under which it is kept that a model is exact, with all that this depends on."""
+    folder = Path(__file__).parent
+    code = hashlib.sha256("".join(sha256(folder / name) for name in ROW_CODE).encode()).hexdigest()[:16]
+    versions = torch.__version__, transformers.__version__, torch.backends.cpu.get_cpu_capability()
+    return " ".join(["exact", identity, *settings, *versions, code])
 
 
 def default_device() -> str:
@@ -78,13 +126,13 @@ def default_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def precision_of(backbone: Backbone, config: Any, device: str) -> Literal["float32", "bfloat16"]:
-    """Return the precision in which a backbone of this configuration is loaded.
+def precision_of(backbone: Backbone, architecture: str, device: str) -> Literal["float32", "bfloat16"]:
+    """Return the precision in which a backbone of an architecture is loaded.
 
     `auto` is bfloat16 only for the architecture that `llama.logits` computes: it keeps the residual stream in
     float32. Raises InputError as `resolve_precision` does.
     """
-    if backbone.precision == "auto" and config.model_type != "llama":
+    if backbone.precision == "auto" and architecture != "llama":
         return "float32"
     return resolve_precision(backbone.precision, device)
 
@@ -96,8 +144,18 @@ def _attention(backbone: Backbone, device: str) -> str:
     return {"runs": attention.NAME, "dense": "sdpa", "flex": "flex_attention"}[backbone.attention]
 
 
+def model_type(backbone: Backbone) -> str:
+    """Return the architecture of a backbone, as its configuration names it."""
+    folder = _folder(backbone, weights=False)
+    if folder and lean.LeanConfig.read(folder):
+        return "llama"
+    return str(load_config(backbone)[0].model_type)
+
+
 def load_config(backbone: Backbone) -> tuple[Any, Any]:
     """Return a backbone's configuration and tokenizer; its weights are neither loaded nor hashed."""
+    from transformers import AutoConfig, AutoTokenizer  # slow to import
+
     folder = _folder(backbone, weights=False)
     with quiet_libraries(), _readable(backbone.name):
         options = {"revision": backbone.revision, "trust_remote_code": False}
@@ -211,7 +269,7 @@ def _identity(backbone: Backbone, folder: Path | None) -> str:
     digest = hashlib.sha256()
     weights = sorted(folder.glob("*.safetensors"))
     for file in [folder / "config.json", *weights, *(folder / name for name in TOKENIZER)]:
-        digest.update(sha256(file).encode() if file.is_file() else b"-")
+        digest.update(file_checksum(file).encode() if file.is_file() else b"-")
     return f"sha256:{digest.hexdigest()}"
 
 

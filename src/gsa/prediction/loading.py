@@ -20,7 +20,7 @@ def load(
     """
     model = ModelSource.find(source)
     model.check_level(level)
-    loaded = model.with_precision(precision, device).load(level, device)
+    loaded = model.with_precision(precision, device).load(level, device, prediction=True)
     identity: dict[str, Any] = {
         "base": loaded.identity,
         "links": [link.sha256 for link in model.chain.links[:level]] if model.chain else [],

@@ -62,7 +62,7 @@ class Predictor:
         self.precision = loaded.precision
         """Of the weights: float32, the reference, or bfloat16."""
         self.model = loaded.model
-        """The transformers model; not to be changed."""
+        """A transformers model or a LeanLlama; not to be changed."""
         self.tokenizer = loaded.tokenizer
         """Its tokenizer; not to be changed."""
         self.calibration = calibration or Calibration()

@@ -1,6 +1,6 @@
-"""Exact attention over a TokenTrie, registered with transformers as ``gsa_trie``.
+"""Exact attention over a TokenTrie.
 
-In: queries, keys and values of one row, shape (1, heads, nodes, head size), and the row's spans. Out: the
+In: queries, keys and values of one row, grouped by key head, and the row's spans. Out: the
 same as dense attention under `TokenTrie.mask`, without ever building it.
 
 A span of nodes s..e-1 in preorder sees nothing outside itself but the proper ancestors of s: an ancestor
@@ -18,14 +18,11 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import AttentionInterface
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
-from gsa.errors import InputError
 from gsa.trie.trie import Array, TokenTrie
 
 NAME = "gsa_trie"
+"""Under which `model.hf_attention` registers it with transformers."""
 OVERHEAD = 2048
 """What starting one more span costs, in query-key pairs."""
 LONGEST = 384
@@ -192,42 +189,3 @@ def attend(q: Tensor, k: Tensor, v: Tensor, spans: Spans) -> Tensor:
     """
     out: Tensor = _TrieAttention.apply(q, k, v, spans)
     return out
-
-
-def trie_attention(
-    module: torch.nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Tensor | None,
-    scaling: float | None = None,
-    dropout: float = 0.0,
-    trie_spans: Spans | None = None,
-    **kwargs: Any,
-) -> tuple[Tensor, None]:
-    """Attend by `trie_spans` where the model was called with one, otherwise as plain SDPA does.
-
-    Shapes: query (1, heads, nodes, size), key and value (1, kv heads, nodes, size). Returns
-    (1, nodes, heads, size). Raises InputError for attention variants that a trie cannot express.
-    """
-    if trie_spans is None:
-        plain: tuple[Tensor, None] = sdpa_attention_forward(
-            module, query, key, value, attention_mask, scaling=scaling, dropout=dropout, **kwargs
-        )
-        return plain
-    odd = [name for name in ("sliding_window", "softcap", "s_aux") if kwargs.get(name) is not None]
-    if odd or dropout:
-        raise InputError(
-            f"this model's attention uses {odd or ['dropout']}, which shared prefixes do not support: "
-            "expected plain softmax attention over all earlier tokens"
-        )
-    _, heads, nodes, size = query.shape
-    kv = key.shape[1]
-    scale = size**-0.5 if scaling is None else scaling
-    q = (query[0] * scale).view(kv, heads // kv, nodes, size).transpose(1, 2).contiguous()
-    out = attend(q, key[0], value[0], trie_spans)
-    return out.permute(1, 0, 2, 3).reshape(1, nodes, heads, size), None
-
-
-AttentionInterface.register(NAME, trie_attention)
-AttentionMaskInterface.register(NAME, sdpa_mask)
