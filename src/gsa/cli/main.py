@@ -204,6 +204,13 @@ def predict(
     only: Annotated[
         list[str] | None, typer.Option(help="Write only rows with this label; may be repeated.")
     ] = None,
+    min_confidence: Annotated[
+        float, typer.Option(min=0, max=1, help="No label where its probability is below.")
+    ] = 0.0,
+    document: Annotated[
+        bool, typer.Option("--document", help="Read texts in passages, whatever their length.")
+    ] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Print what each word of a text adds.")] = False,
     minimum: Annotated[
         float, typer.Option("--min", min=0, max=1, help="Write only rows whose label is as probable.")
     ] = 0.0,
@@ -228,6 +235,7 @@ def predict(
     label_list = [*(labels.split(",") if labels else []), *(label or [])]
     options = PredictOptions(
         model, level, precision, read, output, label_list, instruction, context, tuple(only or ()), minimum,
+        min_confidence, document, explain,
         prefix, rejects, overwrite, as_json,
     )  # fmt: skip
     result, labelled_any = predict_source(task, source, options)
