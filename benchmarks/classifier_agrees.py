@@ -39,7 +39,7 @@ def by_pipeline(folder: Path, texts: list[str]) -> Any:
     """Return probabilities of shape (texts, labels) from transformers' pipeline."""
     classify = pipeline("text-classification", model=str(folder))
     rows = classify(texts, top_k=None, batch_size=BATCH, truncation=True)
-    labels = list(classify.model.config.label2id)
+    labels = [classify.model.config.id2label[i] for i in range(classify.model.config.num_labels)]
     return np.array([[{r["label"]: r["score"] for r in row}[label] for label in labels] for row in rows])
 
 
