@@ -45,7 +45,10 @@ def load(
     return load_predictor(source, level, device, precision)
 
 
-def frame(predictions: Sequence[Prediction] | Sequence[Sequence[Prediction]], library: str = "") -> Any:
+def frame(
+    predictions: "Prediction | Sequence[Prediction | None] | Sequence[Sequence[Prediction | None]]",
+    library: str = "",
+) -> Any:
     """Return a DataFrame of predictions, with the columns that `gsa predict` adds to a file.
 
     Lists of the turns of conversations give the columns `conversation` and `turn` too. `library` is polars or

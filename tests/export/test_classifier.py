@@ -169,6 +169,22 @@ def test_a_layout_that_repeats_the_text_is_refused(letters: Path) -> None:
     assert tokenizer.decode(list(frame.after)) == "\nWhat is it?\nLabels: +, -\nAnswer: "
 
 
+def test_the_page_says_what_was_measured() -> None:
+    root = Path(__file__).parents[2]
+    rows = [json.loads(line) for line in (root / "results" / "classifier.json").read_text().splitlines()]
+    page = (root / "docs" / "export.md").read_text(encoding="utf-8")
+    section = page.split("## A classifier")[1].split("\n## ")[0]
+    table = [
+        [cell.strip() for cell in line.split("|")[1:-1]] for line in section.splitlines() if line[:1] == "|"
+    ]
+    assert len(rows) >= 2
+    assert table[2:] == [
+        [r["task"], r["program"], f"{r['same_label']} of {r['texts']}", f"{r['largest_difference']:.0e}"]
+        for r in rows
+    ]
+    assert all(row["same_label"] == row["texts"] for row in rows if row["program"] == "transformers")
+
+
 @pytest.mark.slow
 def test_the_shipped_model_as_a_classifier(tmp_path: Path) -> None:
     model = gsa.load(precision="float32")

@@ -170,6 +170,18 @@ def test_a_document_in_the_shell(tuned: Path, run: Callable[..., tuple[int, str,
     ]
 
 
+def test_the_page_says_what_was_measured() -> None:
+    root = Path(__file__).parents[2]
+    rows = [json.loads(line) for line in (root / "results" / "documents.json").read_text().splitlines()]
+    page = (root / "docs" / "predict.md").read_text(encoding="utf-8")
+    section = page.split("## Documents")[1].split("\n## ")[0]
+    table = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("| ")][1:]
+    assert len(table) == 12
+    for (order, passage, *numbers), row in zip(table, rows, strict=True):
+        assert (order, passage.split()[0]) == (row["order"], str(row["passage"]).split()[0])
+        assert [float(number) for number in numbers] == [row["pearson"], row["mae"], row["majority"]]
+
+
 @pytest.mark.slow
 def test_the_shipped_model_says_how_much_of_a_document_is_positive() -> None:
     good = "What a wonderful evening, the food was delicious and everyone was so kind to us. " * 3

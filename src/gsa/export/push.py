@@ -1,16 +1,17 @@
 """Upload of an export to the Hugging Face hub, or to another server with its interface."""
 
 import logging
+import re
 from pathlib import Path
 
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError
-from huggingface_hub.utils import validate_repo_id
 
 from gsa.errors import InputError
 
 logger = logging.getLogger(__name__)
 CARD = "README.md"
+NAME = r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*"
 TransportError: type[Exception] = HfHubHTTPError.__bases__[0]
 """That of the HTTP client on which the installed huggingface_hub builds."""
 
@@ -25,11 +26,7 @@ def push(folder: Path, repository: str, private: bool = False) -> str:
     card = folder / CARD
     if not card.is_file() or not card.read_text(encoding="utf-8").startswith("---\n"):
         raise InputError(f"'{folder}' has no model card ({CARD}): expected a folder that gsa export wrote")
-    try:
-        validate_repo_id(repository)
-    except HFValidationError:
-        repository = ""
-    if repository.count("/") != 1:
+    if not re.fullmatch(NAME, repository):
         raise InputError("expected the repository as OWNER/NAME, of letters, digits, '-', '_' and '.'")
     if "license: unknown" in card.read_text(encoding="utf-8"):
         logger.warning("the card says `license: unknown`: name a licence in %s", card)
@@ -39,6 +36,8 @@ def push(folder: Path, repository: str, private: bool = False) -> str:
         api.upload_folder(folder_path=folder, repo_id=repository, commit_message="Upload an export of gsa")
     except LocalTokenNotFoundError:
         raise InputError("no token was found: expected `hf auth login` first, or HF_TOKEN") from None
+    except HFValidationError as error:
+        raise InputError(f"'{repository}' is no name of a repository: {error}") from None
     except HfHubHTTPError as error:
         status = error.response.status_code
         hint = ": expected a token that may write, from `hf auth login` or HF_TOKEN" if status == 401 else ""

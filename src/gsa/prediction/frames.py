@@ -12,7 +12,10 @@ from gsa.prediction.writers import LABEL, TURNS, WORDS
 LIBRARIES = ("polars", "pandas")
 
 
-def frame(predictions: Sequence[Prediction] | Sequence[Sequence[Prediction]], library: str = "") -> Any:
+Rows = Sequence[Prediction | None] | Sequence[Sequence[Prediction | None]]
+
+
+def frame(predictions: Prediction | Rows, library: str = "") -> Any:
     """Return a DataFrame with one row a prediction: its label, probabilities, and what was not read.
 
     The columns are those of `gsa predict`: `predicted`, `p_LABEL` of every label, `truncated_turns`,
@@ -26,8 +29,8 @@ def frame(predictions: Sequence[Prediction] | Sequence[Sequence[Prediction]], li
     installed = next((name for name in LIBRARIES if library in ("", name) and find_spec(name)), None)
     if installed is None:
         raise InputError(f"{library or 'polars'} is not installed: expected polars or pandas")
-    items = [predictions] if isinstance(predictions, Prediction) else list(predictions)
-    rows = []
+    items: list[Any] = [predictions] if isinstance(predictions, Prediction) else list(predictions)
+    rows: list[dict[str, Any]] = []
     for number, item in enumerate(items, start=1):
         if item is None or isinstance(item, Prediction):
             rows.append(_row(item))

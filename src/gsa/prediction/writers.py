@@ -70,7 +70,12 @@ class Writer:
         by_label = {f"p_{label}": p for label, p in rounded.items()}
         probabilities = {PROBABILITIES: rounded} if self.own_labels else by_label
         truncated = {TURNS: prediction.truncated.turns, WORDS: prediction.truncated.words}
-        new = {LABEL: prediction.label, **probabilities, **truncated, LANGUAGE: prediction.language}
+        new: dict[str, Any] = {
+            LABEL: prediction.label,
+            **probabilities,
+            **truncated,
+            LANGUAGE: prediction.language,
+        }
         if self.prefix + PASSAGES in self.new_columns:
             new[PASSAGES] = passage_rows(prediction)
         return {**values, **{self.prefix + name: value for name, value in new.items()}}
