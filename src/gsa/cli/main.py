@@ -24,6 +24,7 @@ from gsa.cli.options import (
 )
 from gsa.cli.probe import probe
 from gsa.cli.study import study
+from gsa.cli.threshold import threshold
 from gsa.errors import InputError, memory_is_short
 from gsa.signals import Stopped, handle_signals
 
@@ -40,6 +41,7 @@ app = typer.Typer(
 app.add_typer(data, name="data")
 app.add_typer(study)
 app.add_typer(probe)
+app.add_typer(threshold)
 
 
 def _version(wanted: bool) -> None:
