@@ -1,6 +1,7 @@
 """The command `gsa threshold`: parses and calls, nothing else."""
 
 import json
+import math
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
@@ -39,7 +40,8 @@ def choose(
     if as_json:
         print(json.dumps(asdict(found)))
         return
+    confidence = math.floor(found.min_confidence * 1e6) / 1e6  # rounded up it would exclude a text
     print(
-        f"--min-confidence {found.min_confidence:.6g}: {100 * found.coverage:.1f}% of {found.count:,} texts get a "
-        f"label, {100 * found.precision:.1f}% of these are right"
+        f"--min-confidence {confidence:.6f}: {100 * found.coverage:.1f}% of {found.count:,} texts get a label, "
+        f"{100 * found.precision:.1f}% of these are right"
     )
