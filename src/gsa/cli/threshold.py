@@ -42,6 +42,6 @@ def choose(
         return
     confidence = math.floor(found.min_confidence * 1e6) / 1e6  # rounded up it would exclude a text
     print(
-        f"--min-confidence {confidence:.6f}: {100 * found.coverage:.1f}% of {found.count:,} texts get a label, "
-        f"{100 * found.precision:.1f}% of these are right"
+        f"--min-confidence {confidence:.6f}: {100 * found.coverage:.1f}% of {found.count:,} texts get a "
+        f"label, {100 * found.precision:.1f}% of these are right"
     )

@@ -56,7 +56,7 @@ class Writer:
         columns, own_labels = reader.columns, bool(reader.names.labels)
         probabilities = [PROBABILITIES] if own_labels else [f"p_{label}" for label in task.labels]
         passages = [PASSAGES] if documents else []
-        new = [prefix + name for name in (LABEL, *probabilities, TURNS, WORDS, *passages)]
+        new = [prefix + name for name in (LABEL, *probabilities, TURNS, WORDS, LANGUAGE, *passages)]
         taken = next((name for name in new if name in columns), None)
         if taken:
             raise InputError(
@@ -99,7 +99,7 @@ class Writer:
         types: dict[str, Any] = {name: self.schema.get(name, pl.String) for name in self.columns}
         types |= dict.fromkeys(self.new_columns, pl.Float64)
         kinds = {LABEL: pl.String, PROBABILITIES: pl.String, TURNS: pl.Int64, WORDS: pl.Int64}
-        kinds[PASSAGES] = pl.String
+        kinds |= {LANGUAGE: pl.String, PASSAGES: pl.String}
         types |= {self.prefix + name: kinds[name] for name in kinds if self.prefix + name in self.new_columns}
         columns = {
             name: [_text(row.get(name), None) if kind == pl.String else row.get(name) for row in rows]
