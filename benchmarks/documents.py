@@ -44,11 +44,12 @@ def make_documents(count: int, mixed: bool) -> list[tuple[float, str]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--documents", type=int, default=40)
+    parser.add_argument("--order", nargs="+", choices=("mixed", "sorted"), default=["mixed", "sorted"])
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     model, rows = gsa.load(precision="float32"), []
-    for mixed in (True, False):
-        made = make_documents(options.documents, mixed)
+    for order in options.order:
+        made = make_documents(options.documents, mixed=order == "mixed")
         shares = np.array([share for share, _ in made])
         for size in (*SIZES, 0):
             documents.PASSAGE, started = size, time.monotonic()
@@ -56,7 +57,7 @@ def main() -> None:
             positive = np.array([prediction.probabilities["positive"] for prediction in predictions])
             clear = shares != 0.5
             row = {
-                "order": "mixed" if mixed else "sorted", "passage": size or "at once", "documents": len(made),
+                "order": order, "passage": size or "at once", "documents": len(made),
                 "pearson": round(float(np.corrcoef(positive, shares)[0, 1]), 3),
                 "mae": round(float(np.abs(positive - shares).mean()), 3),
                 "majority": round(float(((positive > 0.5) == (shares > 0.5))[clear].mean()), 3),
@@ -65,7 +66,8 @@ def main() -> None:
             rows.append(row)
             print(json.dumps(row), flush=True)
     if options.out:
-        options.out.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        with options.out.open("a", encoding="utf-8") as out:
+            out.writelines(json.dumps(row) + "\n" for row in rows)
 
 
 if __name__ == "__main__":

@@ -176,7 +176,7 @@ def test_the_page_says_what_was_measured() -> None:
     page = (root / "docs" / "predict.md").read_text(encoding="utf-8")
     section = page.split("## Documents")[1].split("\n## ")[0]
     table = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("| ")][1:]
-    assert len(table) == 12
+    assert len(table) == len(rows) >= 6
     for (order, passage, *numbers), row in zip(table, rows, strict=True):
         assert (order, passage.split()[0]) == (row["order"], str(row["passage"]).split()[0])
         assert [float(number) for number in numbers] == [row["pearson"], row["mae"], row["majority"]]
