@@ -62,7 +62,7 @@ def by_onnx(folder: Path, texts: list[str], file: Path) -> Any:
     names = ["input_ids", "attention_mask"]
     batch, length = torch.export.Dim("batch"), torch.export.Dim("length")
     torch.onnx.export(
-        _Logits(model), tuple(sample[name] for name in names), file, input_names=names, dynamo=True,
+        _Logits(model).eval(), tuple(sample[name] for name in names), file, input_names=names, dynamo=True,
         dynamic_shapes={name: {0: batch, 1: length} for name in names}, verbose=False,
     )  # fmt: skip
     session = onnxruntime.InferenceSession(str(file))

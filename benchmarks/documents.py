@@ -3,7 +3,7 @@
     python benchmarks/documents.py [--documents 40] [--out results/documents.json]
 
 A document is 20 labelled test sentences of SST-2, of which a known number is positive. It is read in passages
-of several sizes, and at once with its middle left out where it is too long. Prints one JSON line a size:
+of several sizes, and at once. Prints one JSON line a size:
 Pearson's correlation and mean absolute error of the probability of positive against the known share, and how
 often the label is that of the majority.
 """
