@@ -1,18 +1,31 @@
 """gsa: one language model for sentiment, emotion and sarcasm, tuned level by level."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gsa.data.task import Task
 from gsa.data.types import Dialogue, Example, Prediction, Utterance
 from gsa.errors import InputError
 
 if TYPE_CHECKING:
+    from gsa.evaluation.thresholds import Threshold
     from gsa.prediction.predictor import Predictor
 
 __version__ = "0.1.0"
 
-__all__ = ["Dialogue", "Example", "InputError", "Prediction", "Task", "Utterance", "__version__", "load"]
+__all__ = [
+    "Dialogue",
+    "Example",
+    "InputError",
+    "Prediction",
+    "Task",
+    "Utterance",
+    "__version__",
+    "choose_threshold",
+    "frame",
+    "load",
+]
 
 
 def load(
@@ -30,3 +43,30 @@ def load(
     from gsa.prediction.loading import load as load_predictor  # torch waits until something is loaded
 
     return load_predictor(source, level, device, precision)
+
+
+def frame(
+    predictions: "Prediction | Sequence[Prediction | None] | Sequence[Sequence[Prediction | None]]",
+    library: str = "",
+) -> Any:
+    """Return a DataFrame of predictions, with the columns that `gsa predict` adds to a file.
+
+    Lists of the turns of conversations give the columns `conversation` and `turn` too. `library` is polars or
+    pandas; empty takes the first that is installed. Raises InputError where it is not installed.
+    """
+    from gsa.prediction.frames import frame as to_frame
+
+    return to_frame(predictions, library)
+
+
+def choose_threshold(
+    predictions: Sequence[Prediction], labels: Sequence[str], precision: float
+) -> "Threshold":
+    """Return the `min_confidence` that labels most texts while at least `precision` of the labels are right.
+
+    `labels` are the right ones of dev data, in the order of the predictions. Raises InputError where no
+    confidence gives that precision.
+    """
+    from gsa.evaluation.thresholds import choose_threshold as choose
+
+    return choose(predictions, labels, precision)

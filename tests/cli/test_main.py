@@ -38,7 +38,8 @@ pytestmark = pytest.mark.usefixtures("fixtures")
 
 def test_the_face() -> None:
     assert gsa.__all__ == [
-        "Dialogue", "Example", "InputError", "Prediction", "Task", "Utterance", "__version__", "load",
+        "Dialogue", "Example", "InputError", "Prediction", "Task", "Utterance", "__version__",
+        "choose_threshold", "frame", "load",
     ]  # fmt: skip
     assert all(hasattr(gsa, name) for name in gsa.__all__)
     assert gsa.__version__ == "0.1.0"
@@ -65,7 +66,7 @@ def test_each_command_has_help(run, words: list[str]) -> None:
 
 def test_the_listed_commands_are_all_there_is(run) -> None:
     names = {command.callback.__name__ for command in cli.app.registered_commands}
-    assert names == {"tune", "evaluate", "calibrate", "predict", "serve", "export", "show"}
+    assert names == {"tune", "evaluate", "calibrate", "predict", "serve", "export", "push", "show"}
     experiments = {command.callback.__name__ for command in cli.study.registered_commands}
     assert experiments == {"baselines", "run_study", "cases", "report"}
     below = {command.callback.__name__ for command in cli.data.registered_commands}

@@ -31,7 +31,7 @@ def test_a_text_is_a_line_of_labels(options: PredictOptions) -> None:
     names, chances = said.split()[::2], [float(p) for p in said.split()[1::2]]
     assert set(names) == {"negative", "neutral", "positive"}
     assert chances == sorted(chances, reverse=True)
-    long, _ = predict("sentiment", "word " * 3000, options)
+    long, _ = predict("emotion", "word " * 3000, options)
     assert long.endswith("words were not read)")
 
 
@@ -54,6 +54,31 @@ def test_a_text_as_json(tuned: Path) -> None:
     )
     assert set(said) == {"label", "probabilities", "truncated", "language"}
     assert said["truncated"] == {"turns": 0, "words": 0}
+
+
+def test_a_text_is_explained(options: PredictOptions) -> None:
+    explained = replace(options, explain=True)
+    first, *lines = predict("sentiment", "It was fine.", explained)[0].splitlines()
+    assert first == predict("sentiment", "It was fine.", options)[0]
+    assert [line.split()[-1] for line in lines] == ["It", "was", "fine."]
+    assert {len(line.split()[1]) for line in lines if len(line.split()) == 3} >= {10}, "the strongest word"
+    content = json.loads(predict("sentiment", "It was fine.", replace(explained, as_json=True))[0])
+    assert content["words"] == ["It", "was", "fine."]
+    assert [f"{effect:+.2f}" for effect in content["effects"]] == [line.split()[0] for line in lines]
+
+
+def test_a_label_is_withheld_and_its_probabilities_are_not(options: PredictOptions, tmp_path: Path) -> None:
+    unsure = replace(options, min_confidence=1.0)
+    assert predict("sentiment", "Fine.", unsure)[0].endswith("(not sure enough for a label)")
+    assert json.loads(predict("sentiment", "Fine.", replace(unsure, as_json=True))[0])["label"] is None
+    source, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    source.write_text("text\nFine.\nBad.\n")
+    said, _ = predict("sentiment", str(source), replace(unsure, output=out))
+    assert "2 of them without a label (below --min-confidence)" in said
+    header, *rows = out.read_text().splitlines()
+    assert header.startswith("text,predicted,p_negative,")
+    assert [row.split(",")[1] for row in rows] == ["", ""]
+    assert all(float(row.split(",")[2]) for row in rows)
 
 
 def test_a_conversation_to_standard_output(
@@ -135,6 +160,7 @@ def test_what_needs_no_model_is_said_before_it_is_loaded(
         ),
         ("-", PredictOptions(rejects=there), "exists already: expected another --rejects"),
         ("fine", PredictOptions(output=tmp_path / "x.csv"), "--output: expected a file as the input"),
+        (str(table), PredictOptions(explain=True), "--explain: expected a text as the input, found a file"),
         (" ", PredictOptions(), "text: expected a text, found an empty one"),
         (
             str(path),

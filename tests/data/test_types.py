@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gsa.data.types import Dialogue, Example, Utterance, sentence, unreadable
+from gsa.data.types import Dialogue, Example, Prediction, Utterance, sentence, unreadable
 
 
 @pytest.mark.parametrize(
@@ -62,3 +62,9 @@ def test_data_cannot_be_changed_in_place(thing, field):
 def test_unreadable_names_the_character() -> None:
     assert unreadable("plain \U0001f600 text") == ""
     assert unreadable("a\0") == "the character U+0000"
+
+
+def test_the_score_is_positive_minus_negative() -> None:
+    assert Prediction("positive", {"negative": 0.25, "neutral": 0.25, "positive": 0.5}).score == 0.25
+    assert Prediction("negative", {"negative": 1.0, "positive": 0.0}).score == -1.0
+    assert Prediction("joy", {"joy": 1.0, "anger": 0.0}).score is None

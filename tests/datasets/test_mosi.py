@@ -55,3 +55,12 @@ def test_bad_rows_are_refused(root, spoil, old, new, said):
     spoil("mosi/label.csv", old, new)
     with pytest.raises(InputError, match=said):
         load("mosi", root=root)
+
+
+def test_the_owners_scores_by_clip(tiny):
+    scores = mosi.intensities(tiny / "mosi" / "label.csv")
+    assert scores == {
+        "-a_B9_1": 2.2, "-a_B9_2": -1.4, "c_d_1": 0.0, "c_d_2": -0.2, "e_1": 3.0, "e_2": 0.0, "e_3": -3.0
+    }  # fmt: skip
+    ids = {example.id for split in load("mosi", root=tiny).values() for example in split}
+    assert scores.keys() == ids

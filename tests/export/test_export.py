@@ -117,7 +117,11 @@ def test_a_level_of_a_chain(tuned: Path, tmp_path: Path, tiny_folder: Path) -> N
 @pytest.mark.parametrize(
     ("kind", "level", "says"),
     [
-        ("gguff", None, r"expected one of merged, adapter, gguf, chain \(did you mean 'gguf'\?\)"),
+        (
+            "gguff",
+            None,
+            r"one of merged, adapter, gguf, chain, classifier \(did you mean 'gguf'\?\)",
+        ),
         ("adapter", 0, "expected a level of 1 or more for an adapter"),
         ("merged", 4, "level 4: expected 0"),
     ],

@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -260,3 +261,14 @@ def test_progress_counts_rows_and_knows_the_total_from_the_bytes_read(tmp_path: 
     label_file(job, out, size=4)
     assert (job.progress.completed, job.progress.total) == (24, 24)
     assert job.progress.line().startswith("x: 24/24 rows, ")
+
+
+def test_rows_below_the_least_confidence_have_no_label_and_are_counted(tmp_path: Path) -> None:
+    job = make_job(csv(tmp_path, 20), "csv")
+    job.config = replace(job.config, min_confidence=0.6)
+    counts = label_file(job, tmp_path / "out.csv")
+    rows = read(tmp_path / "out.csv").rows(named=True)
+    highest = [max(row["p_negative"], row["p_neutral"], row["p_positive"]) for row in rows]
+    expected = [p < 0.6 for p in highest]
+    assert [not row["predicted"] for row in rows] == expected
+    assert 0 < counts.uncertain == sum(expected) <= counts.labelled == 20

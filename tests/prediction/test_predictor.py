@@ -175,7 +175,7 @@ def test_long_lists_are_taken_in_parts(plain: Predictor, monkeypatch: pytest.Mon
 
 def test_what_was_cut_is_told(plain: Predictor) -> None:
     long = " ".join(["word"] * 300)
-    found = plain.sentiment(f"It was fine. {long} Dreadful.")
+    found = plain.sentiment(f"It was fine. {long} Dreadful.", document=False)
     assert found.truncated.turns == 0
     assert 200 < found.truncated.words < 304
     talk = [f"This is turn {number}, about nothing." for number in range(20)]
@@ -183,6 +183,20 @@ def test_what_was_cut_is_told(plain: Predictor) -> None:
     assert emotions[0].truncated == Truncated()
     assert 5 < emotions[-1].truncated.turns < 20
     assert plain.sentiment(talk)[-1].truncated == Truncated(), "a sentence is read alone"
+
+
+def test_a_label_without_the_least_confidence_is_none(plain: Predictor) -> None:
+    sure = {"labels": ("yes", "not"), "min_confidence": 0.0}
+    unsure = {**sure, "min_confidence": 1.0}
+    for known, withheld in (
+        (plain.sentiment(TEXTS, **sure), plain.sentiment(TEXTS, **unsure)),
+        (plain.emotions(TALK, **sure), plain.emotions(TALK, **unsure)),
+        ([plain.sarcasm(TALK, **sure)], [plain.sarcasm(TALK, **unsure)]),
+        ([plain.classify("sentiment", "a", **sure)], [plain.classify("sentiment", "a", **unsure)]),
+    ):
+        assert None not in [one.label for one in known]
+        assert {one.label for one in withheld} == {None}
+        assert [one.likeliest for one in withheld] == [one.label for one in known]
 
 
 def test_own_labels_and_tasks(tuned_model: Predictor) -> None:

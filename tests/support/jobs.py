@@ -47,9 +47,10 @@ def make_job(
     columns: Columns | None = None,
     quotes: bool = True,
     prefix: str = "",
+    document: bool = False,
 ) -> LabelJob:
     read = ReadOptions(format_of(path), columns or Columns(), quotes)
-    config = JobConfig(path, read, task, output_format, prefix, identity={"base": "x"})
+    config = JobConfig(path, read, task, output_format, prefix, {"base": "x"}, document=document)
     return LabelJob(config, predict or Fake(), Progress("x"))
 
 

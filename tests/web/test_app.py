@@ -1,5 +1,6 @@
 """The page over HTTP, as its own scripts ask: answers, errors in one sentence, no files of others."""
 
+import html
 import io
 import json
 import os
@@ -73,7 +74,8 @@ def test_a_text_is_labelled_through_the_queue(
     client: TestClient, tuned_predictor: ControlledPredictor
 ) -> None:
     text = next(iter(examples.TEXTS.values()))
-    (shown,) = data_of(press(client, "text-go", text, "sentiment"))
+    shown, words = data_of(press(client, "text-go", text, "sentiment"))
+    assert words == ""
     expected = tuned_predictor._predictor.sentiment(text)
     assert shown["label"] == expected.label
     assert probabilities(shown) == expected.probabilities
@@ -89,6 +91,17 @@ def test_every_aspect_of_a_text_has_a_row(client: TestClient, tuned_predictor: C
         assert row[:2] == [aspect, prediction.label]
         assert row[2:] == pytest.approx(list(prediction.probabilities.values()), abs=0.006)
     assert "expected aspects, such as food" in error_of(press(client, "aspects-go", "Fine.", " , "))
+
+
+def test_a_text_is_explained_word_by_word(client: TestClient, tuned_predictor: ControlledPredictor) -> None:
+    text = "It was not <b>good</b>."
+    shown, words = data_of(press(client, "explain-go", text, "sentiment"))
+    expected = tuned_predictor._predictor.explain(text)
+    assert probabilities(shown) == pytest.approx(expected.prediction.probabilities, abs=1e-5)
+    strongest = max(zip(expected.effects, expected.words, strict=True), key=lambda pair: abs(pair[0]))[1]
+    assert f'gsa-shade-4">{html.escape(strongest)}</span>' in words
+    assert "&lt;b&gt;good&lt;/b&gt;." in words
+    assert f"{expected.label} " in words
 
 
 def test_a_conversation_is_labelled_turn_by_turn_in_one_call(
@@ -120,6 +133,8 @@ def test_levels_are_compared(client: TestClient, tuned_predictor: ControlledPred
 
 
 WRONG = [
+    ("explain-go", ("x " * 61, "sentiment"), "text: expected at most 60 words to explain, found 61."),
+    ("explain-go", (" ", "sentiment"), "text: expected a text, found an empty one."),
     ("text-go", ("", "sentiment"), "text: expected a text, found an empty one."),
     ("text-go", ("a\0b", "sentiment"), "text: expected a text, found the character U+0000."),
     ("text-go", ("x" * 8001, "sentiment"), "text: String should have at most 8000 characters."),

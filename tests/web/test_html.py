@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 import pytest
 
 from gsa.data.types import Prediction, Truncated, Utterance
+from gsa.prediction.explain import Explanation
 from gsa.web import html
 
 HOSTILE = [
@@ -59,7 +60,13 @@ def test_no_text_of_a_user_becomes_markup(text: str) -> None:
     own = Prediction(text, {text: 0.6, "b": 0.4})
     turns = [Utterance(text, text), Utterance("b")]
     known = {"p", "li", "ol", "span", "bdi", "div", "small", "em"}
-    for markup in (html.note(text), html.conversation(turns, {text: [own, own]}), html.legend([text, "b"])):
+    explained = Explanation(own, text, (text, "b"), (0.5, -1.0), 1, 2.0)
+    for markup in (
+        html.note(text),
+        html.conversation(turns, {text: [own, own]}),
+        html.legend([text, "b"]),
+        html.explanation(explained),
+    ):
         elements = Elements(markup)
         assert set(elements.tags) <= known
         assert {name for name, _ in elements.attributes} <= {"class", "dir"}
@@ -80,6 +87,14 @@ def test_labels_of_ones_own_have_colors_too() -> None:
     classes = [html.color_class(label, labels) for label in labels]
     assert classes[:8] == [f"gsa-c{i}" for i in range(8)]
     assert classes[8:] == classes[:4]
+
+
+def test_an_explanation_shades_words_by_their_effect() -> None:
+    words, effects = ("not", "good", "at", "all"), (4.0, -2.0, 0.0, 0.4)
+    markup = html.explanation(Explanation(CALM, "joy", words, effects, 3, 2.5))
+    assert '<span class="gsa-for gsa-shade-4">not</span> <span class="gsa-against gsa-shade-2">good' in markup
+    assert "<span>at</span> <span>all</span>" in markup
+    assert "joy 75.0%; what speaks for it most: not, all" in markup
 
 
 def test_a_conversation_shows_each_turn_with_all_its_labels() -> None:

@@ -67,10 +67,14 @@ class Calibration:
 
     def apply(self, task: Task, predictions: Sequence[Prediction]) -> list[Prediction]:
         """Return a task's predictions with calibrated probabilities; labels and greedy answers stay."""
-        temperature = self.temperatures.get(key(task), 1.0)
+        temperature = self.temperature(task)
         if temperature == 1.0:
             return list(predictions)
         return [replace(p, probabilities=_sharpened(p.probabilities, temperature)) for p in predictions]
+
+    def temperature(self, task: Task) -> float:
+        """Return what divides the log-probabilities of a task's labels, 1 where none was fitted."""
+        return self.temperatures.get(key(task), 1.0)
 
     def threshold(self, task: Task, label: str) -> float:
         """Return the probability from which a label of a multi-label task holds."""

@@ -24,6 +24,7 @@ from gsa.cli.options import (
 )
 from gsa.cli.probe import probe
 from gsa.cli.study import study
+from gsa.cli.threshold import threshold
 from gsa.errors import InputError, memory_is_short
 from gsa.signals import Stopped, handle_signals
 
@@ -40,6 +41,7 @@ app = typer.Typer(
 app.add_typer(data, name="data")
 app.add_typer(study)
 app.add_typer(probe)
+app.add_typer(threshold)
 
 
 def _version(wanted: bool) -> None:
@@ -204,6 +206,13 @@ def predict(
     only: Annotated[
         list[str] | None, typer.Option(help="Write only rows with this label; may be repeated.")
     ] = None,
+    min_confidence: Annotated[
+        float, typer.Option(min=0, max=1, help="No label where its probability is below.")
+    ] = 0.0,
+    document: Annotated[
+        bool, typer.Option("--document", help="Read texts in passages, whatever their length.")
+    ] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Print what each word of a text adds.")] = False,
     minimum: Annotated[
         float, typer.Option("--min", min=0, max=1, help="Write only rows whose label is as probable.")
     ] = 0.0,
@@ -228,6 +237,7 @@ def predict(
     label_list = [*(labels.split(",") if labels else []), *(label or [])]
     options = PredictOptions(
         model, level, precision, read, output, label_list, instruction, context, tuple(only or ()), minimum,
+        min_confidence, document, explain,
         prefix, rejects, overwrite, as_json,
     )  # fmt: skip
     result, labelled_any = predict_source(task, source, options)
@@ -275,17 +285,34 @@ def _make_page(predictor: "Predictor", source: str | None, level: int | None) ->
 @app.command()
 def export(
     run: RunPath,
-    export_format: Annotated[str, typer.Option("--format", help="merged, adapter, gguf or chain.")],
+    export_format: Annotated[str, typer.Option("--format", help="merged, adapter, gguf, chain, classifier.")],
     out: Annotated[Path, typer.Option(help="New folder.")],
     level: Annotated[int | None, typer.Option(min=0, help="Links to include; all if not given.")] = None,
+    task: Annotated[str, typer.Option(help="Task of a classifier.")] = "",
+    context: Annotated[
+        bool, typer.Option("--context/--no-context", help="Without: a classifier of lone utterances.")
+    ] = True,
     quiet: Quiet = False,
 ) -> None:
-    """Write a run for other programs: a merged model, one PEFT adapter, a GGUF, or its links in 16 bits."""
+    """Write a run for other programs: a merged model, a PEFT adapter, a GGUF, a classifier, or its links."""
     from gsa.export.export import export as write
 
-    folder = write(run, export_format, out, level)
+    folder = write(run, export_format, out, level, task, context)
     for file in sorted(file for file in folder.rglob("*") if file.is_file()):
         print(f"{file.stat().st_size:>12,}  {file}")
+
+
+@app.command()
+def push(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder made by `gsa export`.")],
+    repository: Annotated[str, typer.Argument(metavar="OWNER/NAME", help="Repository on the hub.")],
+    private: Annotated[bool, typer.Option("--private", help="Make a new repository private.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Upload an export with its model card to the Hugging Face hub."""
+    from gsa.export.push import push as upload
+
+    print(upload(folder, repository, private))
 
 
 @app.command()

@@ -9,18 +9,21 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from gsa.data.task import Task
-from gsa.data.types import Dialogue, Prediction
+from gsa.data.types import Dialogue, Prediction, confident
 from gsa.datasets.chat import is_conversation, parse_conversation
 from gsa.datasets.record_files import INPUT_SUFFIXES, format_of, open_records, output_format_of
 from gsa.datasets.records import ReadOptions, RecordReader
 from gsa.errors import InputError, suggest
 from gsa.prediction.chunking import MAX_TURNS
+from gsa.prediction.documents import predict_texts
+from gsa.prediction.explain import Explanation
 from gsa.prediction.inputs import dialogue, example
 from gsa.prediction.job import JobConfig, LabelJob, label_file, label_stream
 from gsa.prediction.loading import load
 from gsa.prediction.output_paths import check_output_paths, link_target, rejects_path
 from gsa.prediction.parts import RowCounts
 from gsa.prediction.predictor import Predictor
+from gsa.prediction.writers import passage_rows
 from gsa.progress import Progress, duration
 
 logger = logging.getLogger(__name__)
@@ -31,6 +34,8 @@ PLACEHOLDERS = ("yes", "no")
 """Label list of a new task whose rows have the lists."""
 MAX_LABELS = 10
 """Labels that the summary counts one by one."""
+BAR = 10
+"""Characters of the bar of the strongest word."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,12 @@ class PredictOptions:
     """Labels whose rows are written; empty is all."""
     min_probability: float = 0.0
     """Of the label, below which a row is not written."""
+    min_confidence: float = 0.0
+    """The most probable label is given if its probability is as high."""
+    document: bool = False
+    """Whether every text is read in passages."""
+    explain: bool = False
+    """Whether the effect of each word of a text is printed too."""
     prefix: str = ""
     rejects: Path | None = None
     overwrite: bool = False
@@ -94,6 +105,8 @@ def predict(task: str, source: str, options: PredictOptions) -> tuple[str, bool]
     path = file_of(source)
     if path is None and source != "-":
         return _predict_text(task, source, options), True
+    if options.explain:
+        raise InputError("--explain: expected a text as the input, found a file")
     read = replace(options.read, format=format_of(path, options.read.format))
     output_format = output_format_of(options.output) if options.output else _stream_format(read.format)
     output = link_target(options.output) if options.output else None
@@ -105,7 +118,7 @@ def predict(task: str, source: str, options: PredictOptions) -> tuple[str, bool]
     predictor, chosen = options.load(task)
     config = JobConfig(
         path, read, chosen, output_format, options.prefix, predictor.identity, options.only,
-        options.min_probability,
+        options.min_probability, options.min_confidence, options.document,
     )  # fmt: skip
     progress = Progress(path.name if path else "standard input")
     job = LabelJob(config, predictor.predict, progress, None if path else sys.stdin.buffer)
@@ -167,26 +180,48 @@ def _predict_text(task: str, text: str, options: PredictOptions) -> str:
     predictor, chosen = options.load(task)
     if chosen.context and is_conversation(text.splitlines()):
         conversation = Dialogue("", tuple(parse_conversation(text, MAX_TURNS)))
+    if options.explain:
+        return _explained(predictor.explain(conversation.turns, chosen), options)
     turns = range(len(conversation.turns))
-    predictions = predictor.predict([example(chosen, conversation, turn) for turn in turns], chosen)
+    examples = [example(chosen, conversation, turn) for turn in turns]
+    predictions = predict_texts(predictor.predict, examples, chosen, options.document or None)
+    predictions = confident(predictions, options.min_confidence)
     if options.as_json:
         objects = [_as_json(prediction) for prediction in predictions]
         return json.dumps(objects if len(turns) > 1 else objects[0], ensure_ascii=False)
     lines = [_line(prediction) for prediction in predictions]
     if len(turns) == 1:
-        return lines[0]
+        passages = getattr(predictions[0], "passages", ())
+        return "\n".join([*lines, *(f"{_line(part.prediction)}  {part.text}" for part in passages)])
     return "\n".join(f"{turn.line()}\n  {line}" for turn, line in zip(conversation.turns, lines, strict=True))
 
 
+def _explained(explanation: Explanation, options: PredictOptions) -> str:
+    """Return a prediction, and a line for each word: its effect as a number and as a bar."""
+    (prediction,) = confident([explanation.prediction], options.min_confidence)
+    if options.as_json:
+        effects = {"words": explanation.words, "effects": explanation.effects}
+        return json.dumps({**_as_json(prediction), **effects}, ensure_ascii=False)
+    strongest = max(map(abs, explanation.effects)) or 1.0
+    lines = [_line(prediction)]
+    for word, effect in zip(explanation.words, explanation.effects, strict=True):
+        bar = ("+" if effect > 0 else "-") * round(BAR * abs(effect) / strongest)
+        lines.append(f"{effect:+6.2f}  {bar:<{BAR}}  {word}")
+    return "\n".join(lines)
+
+
 def _as_json(prediction: Prediction) -> dict[str, object]:
-    return {name: value for name, value in asdict(prediction).items() if name != "greedy"}
+    hidden = ("greedy", "passages")
+    content = {name: value for name, value in asdict(prediction).items() if name not in hidden}
+    return {**content, "passages": passages} if (passages := passage_rows(prediction)) else content
 
 
 def _line(prediction: Prediction) -> str:
     ranked = sorted(prediction.probabilities.items(), key=lambda pair: -pair[1])
     line = "  ".join(f"{label} {p:.2f}" for label, p in ranked)
     words = prediction.truncated.words
-    return line + (f"  ({words} words were not read)" if words else "")
+    line += f"  ({words} words were not read)" if words else ""
+    return line + ("  (not sure enough for a label)" if prediction.label is None else "")
 
 
 def _summary(counts: RowCounts, seconds: float, rejects: Path | None) -> str:
@@ -198,6 +233,8 @@ def _summary(counts: RowCounts, seconds: float, rejects: Path | None) -> str:
     parts = [f"{counts.labelled:,} rows labelled in {duration(seconds)}"]
     if labels:
         parts[0] += f" ({', '.join(labels)})"
+    if counts.uncertain:
+        parts.append(f"{counts.uncertain:,} of them without a label (below --min-confidence)")
     if counts.dropped:
         parts.append(f"{counts.labelled - counts.dropped:,} of them written")
     if not counts.rejected:

@@ -2,8 +2,10 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from gsa.errors import InputError
 
 UNREADABLE = re.compile("[\0\ud800-\udfff]")
 """NUL and surrogates."""
@@ -75,8 +77,8 @@ class Truncated:
 class Prediction:
     """The label of one text or utterance."""
 
-    label: str
-    """The most probable label."""
+    label: str | None
+    """The most probable label; None where its probability is below a `min_confidence`."""
     probabilities: Mapping[str, float]
     """Of every label of the task, in its order; they sum to 1."""
     truncated: Truncated = Truncated()
@@ -86,6 +88,33 @@ class Prediction:
     empty for English, for a text too short to tell, and without the extra `language`."""
     greedy: str | None = field(default=None, repr=False, compare=False)
     """The label that greedy decoding over the whole vocabulary gives (section 5.3), if it gives one."""
+
+    @property
+    def likeliest(self) -> str:
+        """The most probable label, however confident."""
+        return self.label or max(self.probabilities, key=lambda label: self.probabilities[label])
+
+    @property
+    def confidence(self) -> float:
+        """The highest of the probabilities."""
+        return max(self.probabilities.values())
+
+    @property
+    def score(self) -> float | None:
+        """The probability of positive minus that of negative, from -1 to 1; None without these labels."""
+        if not {"positive", "negative"} <= self.probabilities.keys():
+            return None
+        return self.probabilities["positive"] - self.probabilities["negative"]
+
+
+def confident(predictions: Sequence[Prediction], min_confidence: float) -> list[Prediction]:
+    """Return the predictions without the labels whose probability is below `min_confidence`.
+
+    Raises InputError unless that is from 0 to 1.
+    """
+    if not 0 <= min_confidence <= 1:
+        raise InputError(f"min_confidence: expected a number from 0 to 1, found {min_confidence}")
+    return [p if p.confidence >= min_confidence else replace(p, label=None) for p in predictions]
 
 
 def sentence(text: str, id: str, dataset: str, label: str | None = None, speaker: str = "") -> Example:

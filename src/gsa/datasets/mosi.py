@@ -52,17 +52,29 @@ def _turns(path: Path, dataset: str) -> Iterator[tuple[str, parsing.Turn]]:
         # A video's id may hold "_" and start with "-"; the id is never split again.
         id = f"{row['video_id']}_{row['clip_id']}"
         split = parsing.lookup(row["mode"], MODES, where)
-        yield split, parsing.Turn(where, id, text, label=_sign(row["label"], where))
+        yield split, parsing.Turn(where, id, text, label=_sign(_score(row["label"], where)))
 
 
-def _sign(score: str, where: str) -> str:
+def intensities(path: Path) -> dict[str, float]:
+    """Return the owner's score of each clip of a label file, MOSI's or MOSEI's, from -3 to 3, by its id."""
+    return {
+        f"{row['video_id']}_{row['clip_id']}": _score(row["label"], where)
+        for where, row in parsing.read_table(path, COLUMNS)
+    }
+
+
+def _score(text: str, where: str) -> float:
     try:
-        number = float(score)
+        number = float(text)
     except ValueError:
         number = float("nan")
     if not isfinite(number) or abs(number) > 3:
-        raise InputError(f"{where}: expected a score from -3 to 3, found '{score}'")
-    return "negative" if number < 0 else "positive" if number > 0 else "neutral"
+        raise InputError(f"{where}: expected a score from -3 to 3, found '{text}'")
+    return number
+
+
+def _sign(score: float) -> str:
+    return "negative" if score < 0 else "positive" if score > 0 else "neutral"
 
 
 def sentence_case(text: str) -> str:

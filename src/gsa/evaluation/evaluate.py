@@ -243,7 +243,7 @@ class Evaluator:
             lambda n: progress.update(before + n // width),
         )
         probabilities = np.asarray([[p.probabilities[label] for label in task.labels] for p in predictions])
-        predicted = [p.label for p in predictions]
+        predicted = [p.likeliest for p in predictions]
         greedy = None if task.multilabel else [p.greedy for p in predictions]
         return to_table(task, measurement.examples, probabilities, greedy, predicted)
 

@@ -1,9 +1,10 @@
 """Exports of a run: a chain in, a folder out that loads without this package, or with it on the same base.
 
-    merged    a model folder for plain transformers, with its recipe
-    adapter   one PEFT adapter whose rank is the sum of the links' ranks, for PEFT and vLLM
-    gguf      one file of 16 bits for llama.cpp and programs that build on it
-    chain     the links alone in 16 bits, a few megabytes, for this package
+    merged      a model folder for plain transformers, with its recipe
+    adapter     one PEFT adapter whose rank is the sum of the links' ranks, for PEFT and vLLM
+    gguf        one file of 16 bits for llama.cpp and programs that build on it
+    chain       the links alone in 16 bits, a few megabytes, for this package
+    classifier  one task as a sequence classifier, for transformers' pipelines and what reads such folders
 
 Each has a README.md with the prompts and a script that scores labels.
 """
@@ -25,11 +26,14 @@ from gsa.chain.chain import Chain, Link
 from gsa.chain.link import CONFIG, PREFIX, WEIGHTS, LinkWeights
 from gsa.chain.run_folder import RunFolder
 from gsa.checksums import checksums, sha256
+from gsa.data.task import Task
 from gsa.errors import InputError, suggest
+from gsa.export.classifier import OTHERS, write_classifier
 from gsa.export.model_card import Exported, card
 from gsa.model import smollm2
 from gsa.model.hf_logging import quiet_libraries
 from gsa.model.validation import check_adapter
+from gsa.recipes.datasets import tasks_of
 from gsa.recipes.schema import Recipe
 
 ABOUT = "GSA-135M.md"
@@ -38,22 +42,32 @@ HUB = {smollm2.NAME: "HuggingFaceTB/SmolLM2-135M-Instruct"}
 """Names on the hub of backbones that are fetched from elsewhere, in other precision."""
 
 
-def export(root: Path, kind: str, out: Path, level: int | None = None) -> Path:
+def export(
+    root: Path, kind: str, out: Path, level: int | None = None, task: str = "", context: bool = True
+) -> Path:
     """Write a run's chain, or its first `level` links, to the new folder `out` and return it.
 
-    `root` may be the shipped model's name. Raises InputError for an unknown kind, a folder that is not empty,
-    a level that the run does not have, and for GGUF an architecture or tokenizer that it cannot hold exactly.
+    `root` may be the shipped model's name. `task` is that of a classifier; without `context` a task that
+    reads conversations is exported for lone utterances. Raises InputError for an unknown kind, a folder that
+    is not empty, a level that the run does not have, for GGUF an architecture or tokenizer that it cannot
+    hold exactly, and for a classifier a task that it cannot.
     """
-    if kind not in KINDS:
-        near = suggest(kind, KINDS)
-        raise InputError(f"--format '{kind}': expected one of {', '.join(KINDS)}{near}")
+    if kind not in FORMATS:
+        near = suggest(kind, FORMATS)
+        raise InputError(f"--format '{kind}': expected one of {', '.join(FORMATS)}{near}")
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise InputError(f"'{out}' exists already: expected a new or empty folder for --out")
+    if kind != "classifier" and (task or not context):
+        raise InputError(f"--task and --no-context: expected only with --format classifier, found '{kind}'")
     recipe, chain = RunFolder.find(root).read()
     chain.check_level(level)
+    chosen = _classifier_task(recipe, level, task, context) if kind == "classifier" else None
     with atomic_path(out) as draft:
         draft.mkdir()
-        KINDS[kind](recipe, chain, level, draft)
+        if chosen:
+            _classifier(recipe, chain, level, chosen, draft)
+        else:
+            KINDS[kind](recipe, chain, level, draft)
     return out
 
 
@@ -118,6 +132,30 @@ def _gguf(recipe: Recipe, chain: Chain, level: int | None, out: Path) -> None:
     _readme(recipe, chain, level, "gguf", loaded.tokenizer, out)
 
 
+def _classifier(recipe: Recipe, chain: Chain, level: int | None, task: Task, out: Path) -> None:
+    loaded = load_chain(chain, _in_float32(recipe).backbone, level, "cpu")
+    calibration = Calibration.read(chain.root, chain.identity(level))
+    write_classifier(loaded, recipe.layout, task, calibration.temperature(task), out)
+    _readme(recipe, chain, level, "classifier", loaded.tokenizer, out, task)
+
+
+def _classifier_task(recipe: Recipe, level: int | None, name: str, context: bool) -> Task:
+    """Return the task of a classifier; raises InputError for one that reads more than a text."""
+    tasks = tasks_of(recipe, level)
+    if name not in tasks:
+        found = f"found '{name}'{suggest(name, tasks)}" if name else "found none"
+        raise InputError(f"--task: expected one of {', '.join(tasks)} for a classifier, {found}")
+    task = tasks[name]
+    if task.multilabel:
+        raise InputError(f"task '{name}' has several labels at once: {OTHERS}")
+    if task.context and context:
+        raise InputError(
+            f"task '{name}' reads conversations, a classifier reads one text: expected --no-context for lone "
+            f"utterances; {OTHERS}"
+        )
+    return task
+
+
 def _chain(recipe: Recipe, chain: Chain, level: int | None, out: Path) -> None:
     links = []
     for link in chain.links[:level]:
@@ -146,7 +184,15 @@ def _save(tensors: dict[str, torch.Tensor], file: Path) -> None:
     file.write_bytes(save(tensors, metadata={"format": "pt"}))
 
 
-def _readme(recipe: Recipe, chain: Chain, level: int | None, kind: str, tokenizer: Any, out: Path) -> None:
+def _readme(
+    recipe: Recipe,
+    chain: Chain,
+    level: int | None,
+    kind: str,
+    tokenizer: Any,
+    out: Path,
+    task: Task | None = None,
+) -> None:
     weights = {
         file.relative_to(out).as_posix(): sha256(file)
         for file in sorted(out.rglob("*"))
@@ -166,6 +212,7 @@ def _readme(recipe: Recipe, chain: Chain, level: int | None, kind: str, tokenize
         unpacked=below == smollm2.NAME or below != recipe.backbone.name,
         weights=weights,
         about=about,
+        task=task,
     )
     (out / "README.md").write_text(card(exported, tokenizer), encoding="utf-8")
 
@@ -180,3 +227,4 @@ def _is_shipped(chain: Chain, level: int | None) -> bool:
 
 
 KINDS = {"merged": _merged, "adapter": _adapter, "gguf": _gguf, "chain": _chain}
+FORMATS = (*KINDS, "classifier")

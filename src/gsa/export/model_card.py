@@ -7,7 +7,7 @@ as it is, without this package.
 import json
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +29,13 @@ CONVERSATION = Dialogue(
         Utterance("Wonderful, I just love waiting in the rain.", "Ben"),
     ),
 )
-TITLES = {"merged": "merged model", "adapter": "PEFT adapter", "gguf": "GGUF", "chain": "chain of links"}
-LIBRARIES = {"merged": "transformers", "adapter": "peft", "gguf": "transformers", "chain": "gsa-llm"}
-KIND_TAGS = {"merged": [], "adapter": ["lora"], "gguf": ["gguf"], "chain": ["lora"]}
+TITLES = {
+    "merged": "merged model", "adapter": "PEFT adapter", "gguf": "GGUF", "chain": "chain of links",
+    "classifier": "text classifier",
+}  # fmt: skip
+LIBRARIES = {"adapter": "peft", "chain": "gsa-llm"}
+"""Of a kind that is not for transformers."""
+KIND_TAGS = {"adapter": ["lora"], "gguf": ["gguf"], "chain": ["lora"]}
 TASK_TAGS = {
     "sentiment": "sentiment-analysis",
     "emotion": "emotion-recognition-in-conversation",
@@ -57,13 +61,18 @@ class Exported:
     """Whether the base has no address of its own: the default backbone, or a run."""
     weights: Mapping[str, str]
     """Files of weights and their checksums."""
+    task: Task | None = None
+    """That of a classifier."""
     about: str = ""
     """File with the shipped model's own card, where that is what was exported."""
 
 
 def card(export: Exported, tokenizer: Any) -> str:
     """Return the README of an export, whose script depends on how the tokenizer splits the labels."""
-    recipe, tasks = export.recipe, tasks_of(export.recipe)
+    recipe = export.recipe
+    tasks = tasks_of(recipe)
+    if export.task:
+        tasks = {export.task.name: replace(export.task, context=False)}
     task = next(iter(tasks.values()))
     words = [task.word(label) for label in task.labels]
     prompts = {name: prompt(recipe, each) for name, each in tasks.items()}
@@ -79,6 +88,7 @@ def card(export: Exported, tokenizer: Any) -> str:
         base_folder="base" if export.unpacked else recipe.backbone.name,
         file=next(iter(export.weights), ""),
         task=task,
+        lone=export.task is not None and export.task.context,
         text=SENTENCE.turns[0].text,
         words=words,
         ending=f", ending={tokenizer.eos_token!r}" if Encoder(tokenizer, recipe.layout, task).ends else "",
@@ -98,8 +108,9 @@ def _card_data(export: Exported) -> ModelCardData:
         license="apache-2.0" if export.about else "unknown",
         language="en" if export.about else None,
         base_model=export.hub or None,
-        library_name=LIBRARIES[export.kind],
-        tags=[*(TASK_TAGS.get(name, name) for name in names), *KIND_TAGS[export.kind]],
+        library_name=LIBRARIES.get(export.kind, "transformers"),
+        pipeline_tag="text-classification" if export.kind == "classifier" else None,
+        tags=[*(TASK_TAGS.get(name, name) for name in names), *KIND_TAGS.get(export.kind, [])],
     )
 
 

@@ -174,6 +174,11 @@ def refuse_unsuitable(config: Any, name: str) -> None:
         raise InputError(
             f"backbone '{name}' names the kernel '{kernel}': expected none, as no code is fetched"
         )
+    architectures = getattr(config, "architectures", None) or ()
+    if any(architecture.endswith("ForSequenceClassification") for architecture in architectures):
+        raise InputError(
+            f"'{name}' is a classifier, which transformers' pipelines load: expected a causal language model"
+        )
     unsuitable = "alibi positions" if getattr(config, "alibi", False) else unsuitable
     if unsuitable:
         raise InputError(

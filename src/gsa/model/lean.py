@@ -135,7 +135,7 @@ class Trunk(nn.Module):
         """Make the layers; their weights are loaded later."""
         super().__init__()
         weight = torch.empty(config.vocab_size, config.hidden_size)  # given, so that it is not drawn
-        self.embed_tokens = nn.Embedding(*weight.shape, _weight=weight)
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size, _weight=weight)
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.num_hidden_layers))
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
 

@@ -49,6 +49,13 @@ def aspect_examples(task: Task, texts: Sequence[Any], aspects: Sequence[Any]) ->
     return groups
 
 
+def last_turn(conversation: Dialogue, task: Task, text: str) -> Example:
+    """Return the last turn of a conversation as an Example, with another text in its place."""
+    *context, last = conversation.turns
+    turns = (*context, Utterance(text, last.speaker))
+    return example(task, Dialogue(conversation.id, turns), len(context))
+
+
 def utterance(turn: Any, where: str) -> Utterance:
     """Return a user's turn as an Utterance; raises InputError for one without a text.
 

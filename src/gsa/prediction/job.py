@@ -14,11 +14,12 @@ from typing import Any, BinaryIO, Protocol
 
 from gsa.checksums import sha256
 from gsa.data.task import Task
-from gsa.data.types import Example, Prediction
+from gsa.data.types import Example, Prediction, confident
 from gsa.datasets.record_files import open_records
 from gsa.datasets.records import ReadOptions, Record, Rejected, Row
 from gsa.errors import InputError
 from gsa.prediction.chunking import MAX_CHARACTERS, chunks
+from gsa.prediction.documents import predict_texts
 from gsa.prediction.output_paths import check_output_paths, link_target
 from gsa.prediction.parts import Part, PartStore, RowCounts
 from gsa.prediction.row_examples import RowTasks, examples_of
@@ -65,6 +66,10 @@ class JobConfig:
     """Labels whose rows are written; empty is all."""
     min_probability: float = 0.0
     """Of the label, below which a row is not written."""
+    min_confidence: float = 0.0
+    """A row whose most probable label is below it gets none."""
+    document: bool = False
+    """Whether every text is read in passages; otherwise only those too long to be read at once."""
     max_bytes: int = 0
     """Of an output file with its rejects, beyond which the job fails; 0 is any size."""
 
@@ -80,7 +85,9 @@ class LabelJob:
         read = replace(config.read, same_keys=config.output_format != "jsonl")
         self.reader = open_records(config.source, read, stream)
         try:
-            self.writer = Writer.for_task(config.output_format, self.reader, config.task, config.prefix)
+            self.writer = Writer.for_task(
+                config.output_format, self.reader, config.task, config.prefix, config.document
+            )
         except InputError:
             if config.source:
                 self.reader.close()
@@ -104,24 +111,30 @@ class LabelJob:
         task, before = tasks.task, self.progress.completed
         # A sentence is read without its speaker, as in tuning, unless the column is named.
         speakers = task.context or bool(self.config.read.columns.speaker)
-        predictions = self.predict(
+        predictions = predict_texts(
+            self.predict,
             examples_of(records, task, speakers),
             [tasks.of(record) for record in records] if tasks.differ else task,
+            self.config.document or None,
             lambda done: self.progress.update(before + done),
         )
+        predictions = confident(predictions, self.config.min_confidence)
         pairs = zip(records, predictions, strict=True)
         rows = [self.writer.row(record.values, p) for record, p in pairs if self._is_written(p)]
         rejects = [{"row": r.row, "reason": r.reason, "found": r.found} for r in rejected]
         reason = f"row {rejected[0].row}: {rejected[0].reason}" if rejected else ""
         self.progress.update(before + len(chunk))
-        labels = Counter(label for p in predictions for label in task.split_labels(p.label) if label)
+        labels = Counter(label for p in predictions for label in task.split_labels(p.label or "") if label)
+        uncertain = sum(prediction.label is None for prediction in predictions)
         return Part(
             self.writer.encode(rows, header=first),
             b"".join(map(json_line, rejects)),
-            RowCounts(len(records), len(rejected), reason, len(records) - len(rows), dict(labels)),
+            RowCounts(len(records), len(rejected), reason, len(records) - len(rows), dict(labels), uncertain),
         )
 
     def _is_written(self, prediction: Prediction) -> bool:
+        if prediction.label is None:
+            return not self.config.only and not self.config.min_probability
         labels = self.config.task.split_labels(prediction.label)
         kept = [label for label in labels if not self.config.only or label in self.config.only]
         probabilities = [prediction.probabilities.get(label, 0.0) for label in kept]
@@ -147,6 +160,7 @@ class LabelJob:
             "selection": [list(config.only), config.min_probability],
             "rejects": str(rejects or ""),
             "model": dict(config.identity),
+            "options": [config.min_confidence, config.document],
         }
 
 

@@ -41,6 +41,8 @@ class RowCounts:
     """Labelled rows that are not written, because others were asked for."""
     labels: dict[str, int] = field(default_factory=dict, compare=False)
     """Number of labelled rows by label."""
+    uncertain: int = 0
+    """Labelled rows that get no label, as none has the least confidence that was asked for."""
 
     def __add__(self, other: "RowCounts") -> "RowCounts":
         labels = dict(self.labels)
@@ -52,6 +54,7 @@ class RowCounts:
             self.first_reason or other.first_reason,
             self.dropped + other.dropped,
             labels,
+            self.uncertain + other.uncertain,
         )
 
 

@@ -15,15 +15,18 @@ from gsa.data.layout import Layout
 from gsa.data.selection import yes_or_no_examples
 from gsa.data.task import ASPECT, EMOTION, SARCASM, SENTIMENT, TASKS, Task
 from gsa.data.token_counts import TokenCountCache
-from gsa.data.types import Dialogue, Example, Prediction, Utterance
+from gsa.data.types import Dialogue, Example, Prediction, Utterance, confident
 from gsa.errors import InputError, suggest
 from gsa.model.backbone import LoadedModel
 from gsa.model.scoring import score
+from gsa.prediction.documents import predict_texts
+from gsa.prediction.explain import Explanation, explain
 from gsa.prediction.inputs import (
     Turn,
     as_list,
     aspect_examples,
     check_errors,
+    dialogue,
     example,
     is_many,
     is_missing,
@@ -78,36 +81,75 @@ class Predictor:
 
     @overload
     def sentiment(  # type: ignore[overload-overlap]  # a str is a sequence of str too
-        self, inputs: str, labels: Iterable[str] = (), errors: str = "raise"
+        self,
+        inputs: str,
+        labels: Iterable[str] = (),
+        errors: str = "raise",
+        min_confidence: float = 0.0,
+        document: bool | None = None,
     ) -> Prediction: ...
     @overload
     def sentiment(
-        self, inputs: Iterable[str], labels: Iterable[str] = (), errors: str = "raise"
+        self,
+        inputs: Iterable[str],
+        labels: Iterable[str] = (),
+        errors: str = "raise",
+        min_confidence: float = 0.0,
+        document: bool | None = None,
     ) -> list[Prediction]: ...
     def sentiment(
-        self, inputs: str | Iterable[str], labels: Iterable[str] = (), errors: str = "raise"
+        self,
+        inputs: str | Iterable[str],
+        labels: Iterable[str] = (),
+        errors: str = "raise",
+        min_confidence: float = 0.0,
+        document: bool | None = None,
     ) -> Any:
         """Return the polarity of a text, or of each text of a list or another iterable, in order.
 
-        Each text is read alone. `labels` replaces the label list. Raises InputError for an empty text; with
-        `errors` "skip" its prediction is None instead.
+        Each text is read alone. `labels` replaces the label list. A label with a probability below
+        `min_confidence` is None. Texts too long to be read at once, or all with `document`, are read in
+        passages and give a DocumentPrediction. Raises InputError for an empty text; with `errors` "skip" its
+        prediction is None instead.
         """
-        return self.classify(SENTIMENT.name, inputs, labels, errors=errors)
+        return self.classify(
+            SENTIMENT.name,
+            inputs,
+            labels,
+            errors=errors,
+            min_confidence=min_confidence,
+            document=document,
+        )
 
     @overload
     def emotions(  # type: ignore[overload-overlap]
-        self, conversation: Conversation, labels: Iterable[str] = (), errors: str = "raise"
+        self,
+        conversation: Conversation,
+        labels: Iterable[str] = (),
+        errors: str = "raise",
+        min_confidence: float = 0.0,
     ) -> list[Prediction]: ...
     @overload
     def emotions(
-        self, conversation: Iterable[Iterable[Turn]], labels: Iterable[str] = (), errors: str = "raise"
+        self,
+        conversation: Iterable[Iterable[Turn]],
+        labels: Iterable[str] = (),
+        errors: str = "raise",
+        min_confidence: float = 0.0,
     ) -> list[list[Prediction]]: ...
-    def emotions(self, conversation: Any, labels: Iterable[str] = (), errors: str = "raise") -> Any:
+    def emotions(
+        self,
+        conversation: Any,
+        labels: Iterable[str] = (),
+        errors: str = "raise",
+        min_confidence: float = 0.0,
+    ) -> Any:
         """Return the emotion of every utterance of a conversation: a list as long as its turns.
 
         A list of conversations gives a list of such lists. Every turn is read once, whatever their
-        number. `labels` replaces the label list. Raises InputError that names an empty turn; with `errors`
-        "skip" it is left out and its prediction is None, and so is that of a missing conversation.
+        number. `labels` replaces the label list. A label with a probability below `min_confidence` is None.
+        Raises InputError that names an empty turn; with `errors` "skip" it is left out and its prediction is
+        None, and so is that of a missing conversation.
         """
         task = self.task(EMOTION.name, labels)
         conversation = as_list(conversation)
@@ -115,7 +157,7 @@ class Predictor:
         conversations = _conversations(conversation if many else [conversation], many, errors)
         dialogues = [Dialogue("", tuple(filter(None, turns))) for turns in conversations]
         examples = [example(task, d, target) for d in dialogues for target in range(len(d.turns))]
-        predictions = iter(self.predict(examples, task))
+        predictions = iter(confident(self.predict(examples, task), min_confidence))
         by_dialogue = [
             [next(predictions) if turn else None for turn in turns] or None for turns in conversations
         ]
@@ -123,39 +165,66 @@ class Predictor:
 
     @overload
     def sarcasm(  # type: ignore[overload-overlap]
-        self, conversation: Conversation, labels: Iterable[str] = (), errors: str = "raise"
+        self,
+        conversation: Conversation,
+        labels: Iterable[str] = (),
+        errors: str = "raise",
+        min_confidence: float = 0.0,
     ) -> Prediction: ...
     @overload
     def sarcasm(
-        self, conversation: Iterable[Iterable[Turn]], labels: Iterable[str] = (), errors: str = "raise"
+        self,
+        conversation: Iterable[Iterable[Turn]],
+        labels: Iterable[str] = (),
+        errors: str = "raise",
+        min_confidence: float = 0.0,
     ) -> list[Prediction]: ...
-    def sarcasm(self, conversation: Any, labels: Iterable[str] = (), errors: str = "raise") -> Any:
+    def sarcasm(
+        self,
+        conversation: Any,
+        labels: Iterable[str] = (),
+        errors: str = "raise",
+        min_confidence: float = 0.0,
+    ) -> Any:
         """Return whether the last turn of a conversation is sarcastic; the turns before it are its context.
 
-        A list of conversations gives a list. Raises InputError that names an empty turn; with `errors` "skip"
-        it is left out, and the prediction is None if it is the last one.
+        A list of conversations gives a list. A label with a probability below `min_confidence` is None.
+        Raises InputError that names an empty turn; with `errors` "skip" it is left out, and the prediction is
+        None if it is the last one.
         """
-        return self.classify(SARCASM.name, conversation, labels, errors=errors)
+        return self.classify(SARCASM.name, conversation, labels, errors=errors, min_confidence=min_confidence)
 
     @overload
     def aspects(  # type: ignore[overload-overlap]
-        self, text: str, aspects: Sequence[str], labels: Sequence[str] = ()
+        self,
+        text: str,
+        aspects: Sequence[str],
+        labels: Sequence[str] = (),
+        min_confidence: float = 0.0,
     ) -> list[Prediction]: ...
     @overload
     def aspects(
-        self, text: Sequence[str], aspects: Sequence[Sequence[str]], labels: Sequence[str] = ()
+        self,
+        text: Sequence[str],
+        aspects: Sequence[Sequence[str]],
+        labels: Sequence[str] = (),
+        min_confidence: float = 0.0,
     ) -> list[list[Prediction]]: ...
-    def aspects(self, text: Any, aspects: Any, labels: Sequence[str] = ()) -> Any:
+    def aspects(
+        self, text: Any, aspects: Any, labels: Sequence[str] = (), min_confidence: float = 0.0
+    ) -> Any:
         """Return the polarity of each aspect in a text, in order; the text is read once for all of them.
 
-        A list of texts takes a list of aspects for each and gives a list of lists. Raises InputError for an
-        empty text or aspect, and for aspects that are no list.
+        A list of texts takes a list of aspects for each and gives a list of lists. A label with a probability
+        below `min_confidence` is None. Raises InputError for an empty text or aspect, and for aspects that
+        are no list.
         """
         task = self.task(self.tasks.get(ASPECT.name, ASPECT), labels)
         many = not isinstance(text, str)
         texts, lists = (as_list(text), as_list(aspects)) if many else ([text], [aspects])
         examples = aspect_examples(task, texts, lists)
-        predictions = iter(self.predict([one for group in examples for one in group], task))
+        answers = self.predict([one for group in examples for one in group], task)
+        predictions = iter(confident(answers, min_confidence))
         by_text = [[next(predictions) for _ in group] for group in examples]
         return by_text if many else by_text[0]
 
@@ -167,14 +236,18 @@ class Predictor:
         instruction: str = "",
         context: bool = False,
         errors: str = "raise",
+        min_confidence: float = 0.0,
+        document: bool | None = None,
     ) -> Any:
         """Return a task's label of one input, or of each of a list, in order.
 
         `task` is one of `tasks`, a Task, or a new name with `instruction` and `labels`. A task that reads
         sentences takes a text or a list of texts; one that reads dialogues, as a new one does with
-        `context`, takes a conversation or a list of them, and labels the last turn. Raises InputError for
-        an unknown task or an empty text; with `errors` "skip" the prediction of an empty or missing text, or
-        of a conversation whose last turn is one, is None.
+        `context`, takes a conversation or a list of them, and labels the last turn. A label with a
+        probability below `min_confidence` is None. A text too long to be read at once, or any with
+        `document`, is read in passages and gives a DocumentPrediction; `document=False` leaves its middle
+        out instead. Raises InputError for an unknown task or an empty text; with `errors` "skip" the
+        prediction of an empty or missing text, or of a conversation whose last turn is one, is None.
         """
         chosen = self.task(task, labels, instruction, context)
         inputs = as_list(inputs)
@@ -182,7 +255,9 @@ class Predictor:
         conversations = _conversations(inputs if many else [inputs], many, errors)
         present = [turns for turns in conversations if turns and turns[-1]]
         dialogues = [Dialogue("", tuple(filter(None, turns))) for turns in present]
-        answers = iter(self.predict([example(chosen, d, len(d.turns) - 1) for d in dialogues], chosen))
+        examples = [example(chosen, d, len(d.turns) - 1) for d in dialogues]
+        read = predict_texts(self.predict, examples, chosen, document)
+        answers = iter(confident(read, min_confidence))
         predictions = [next(answers) if turns and turns[-1] else None for turns in conversations]
         return predictions if many else predictions[0]
 
@@ -256,6 +331,28 @@ class Predictor:
             replace(prediction, language=foreign_language(one.utterance.text))
             for prediction, one in zip(predictions, examples, strict=True)
         ]
+
+    def explain(
+        self, inputs: Conversation, task: str | Task = SENTIMENT.name, label: str = "", exact: bool = False
+    ) -> Explanation:
+        """Return how much each word of a text, or of the last turn of a conversation, moves its label.
+
+        `label` is the label to explain, the predicted one if empty. The tokens of at most three plain
+        readings are computed, unless `exact` reads every version of the text to its end. Raises InputError
+        for an empty text, and for one that is too long to be read in full.
+        """
+        return explain(self, dialogue(inputs, "text"), self.task(task), label, exact)
+
+    def prompts(self, examples: Sequence[Example], task: Task) -> list[Prompt]:
+        """Return the prompts of examples of one task."""
+        with self._lock:
+            return self._encoder(task).encode(examples)
+
+    def score_versions(self, prompts: Sequence[Prompt], task: Task) -> list[Prediction]:
+        """Return the Prediction of each version of one prompt, laid out in one trie whatever its length."""
+        same_group = [replace(prompt, example=prompts[0].example) for prompt in prompts]
+        with self._lock:
+            return self.calibration.apply(task, score(self.model, same_group, self._max_row_tokens))
 
     def _encoder(self, task: Task) -> Encoder:
         key = _key(task)

@@ -17,6 +17,8 @@ from gsa.datasets.records import RecordReader
 from gsa.errors import InputError
 
 LABEL, TURNS, WORDS = "predicted", "truncated_turns", "truncated_words"
+PASSAGES = "passages"
+"""Of documents: each passage with its place, label and probabilities."""
 LANGUAGE = "detected_language"
 """Of texts that are plainly not English."""
 PROBABILITIES = "probabilities"
@@ -44,11 +46,17 @@ class Writer:
     """Whether each row has a label list of its own."""
 
     @classmethod
-    def for_task(cls, format: str, reader: RecordReader, task: Task, prefix: str) -> "Writer":
-        """Return the writer of a task; raises InputError where the input already has a new column."""
+    def for_task(
+        cls, format: str, reader: RecordReader, task: Task, prefix: str, documents: bool = False
+    ) -> "Writer":
+        """Return the writer of a task, with a column of passages for `documents`.
+
+        Raises InputError where the input already has a new column.
+        """
         columns, own_labels = reader.columns, bool(reader.names.labels)
         probabilities = [PROBABILITIES] if own_labels else [f"p_{label}" for label in task.labels]
-        new = [prefix + name for name in (LABEL, *probabilities, TURNS, WORDS)]
+        passages = [PASSAGES] if documents else []
+        new = [prefix + name for name in (LABEL, *probabilities, TURNS, WORDS, LANGUAGE, *passages)]
         taken = next((name for name in new if name in columns), None)
         if taken:
             raise InputError(
@@ -62,7 +70,14 @@ class Writer:
         by_label = {f"p_{label}": p for label, p in rounded.items()}
         probabilities = {PROBABILITIES: rounded} if self.own_labels else by_label
         truncated = {TURNS: prediction.truncated.turns, WORDS: prediction.truncated.words}
-        new = {LABEL: prediction.label, **probabilities, **truncated, LANGUAGE: prediction.language}
+        new: dict[str, Any] = {
+            LABEL: prediction.label,
+            **probabilities,
+            **truncated,
+            LANGUAGE: prediction.language,
+        }
+        if self.prefix + PASSAGES in self.new_columns:
+            new[PASSAGES] = passage_rows(prediction)
         return {**values, **{self.prefix + name: value for name, value in new.items()}}
 
     def encode(self, rows: Sequence[Mapping[str, Any]], header: bool) -> bytes:
@@ -84,6 +99,7 @@ class Writer:
         types: dict[str, Any] = {name: self.schema.get(name, pl.String) for name in self.columns}
         types |= dict.fromkeys(self.new_columns, pl.Float64)
         kinds = {LABEL: pl.String, PROBABILITIES: pl.String, TURNS: pl.Int64, WORDS: pl.Int64}
+        kinds |= {LANGUAGE: pl.String, PASSAGES: pl.String}
         types |= {self.prefix + name: kinds[name] for name in kinds if self.prefix + name in self.new_columns}
         columns = {
             name: [_text(row.get(name), None) if kind == pl.String else row.get(name) for row in rows]
@@ -103,6 +119,19 @@ class Writer:
                 scan.sink_parquet(draft, maintain_order=True, row_group_size=ROW_GROUP)
             else:
                 concatenate(parts, draft)
+
+
+def passage_rows(prediction: Prediction) -> list[dict[str, Any]]:
+    """Return each passage of a document with its place, label and probabilities; none of a text."""
+    return [
+        {
+            "start": passage.start,
+            "text": passage.text,
+            LABEL: passage.prediction.label,
+            **{f"p_{label}": round(p, DIGITS) for label, p in passage.prediction.probabilities.items()},
+        }
+        for passage in getattr(prediction, "passages", ())
+    ]
 
 
 def concatenate(parts: Sequence[Path], output: Path) -> None:

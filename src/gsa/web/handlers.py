@@ -18,9 +18,11 @@ from gsa.data.types import Prediction, Utterance
 from gsa.datasets.chat import parse_conversation
 from gsa.datasets.records import Columns
 from gsa.errors import InputError
+from gsa.prediction.explain import Explanation, plan_conversation
+from gsa.prediction.inputs import last_turn
 from gsa.serving.limits import Limits
 from gsa.serving.requests import Body, ParsedRequest, parse_request
-from gsa.serving.scheduler import QueueFullError, Scheduler, SchedulerClosedError
+from gsa.serving.scheduler import QueryGroup, QueueFullError, Scheduler, SchedulerClosedError
 from gsa.serving.schemas import (
     MAX_TURNS,
     AspectRequest,
@@ -36,6 +38,8 @@ from gsa.web.scheduler_client import predict
 if TYPE_CHECKING:
     from gsa.prediction.predictor import Predictor
 
+MAX_WORDS = 60
+"""Words of a text that is explained."""
 SAME_FORMAT = "same as the file"
 """Choice of the output's format."""
 
@@ -67,6 +71,21 @@ class Handlers:
         parsed = self._parse(AspectRequest, ASPECT.name, text=text or "", aspects=aspects)
         (predictions,) = await predict(self.scheduler, parsed.groups, client)
         return dict(zip(aspects, predictions, strict=True))
+
+    async def explain_text(self, text: str, task: str, client: str) -> Explanation:
+        """Return how much each word of a text moves its label.
+
+        Raises InputError for more than `MAX_WORDS` words.
+        """
+        parsed = self._parse(ClassifyRequest, task=task, text=text or "")
+        ((group,), chosen) = parsed.groups, parsed.groups[0].task
+        conversation = group.examples[0].dialogue
+        if (count := len(conversation.turns[0].text.split())) > MAX_WORDS:
+            raise InputError(f"text: expected at most {MAX_WORDS} words to explain, found {count:,}")
+        plan, _ = await asyncio.to_thread(plan_conversation, self.predictor, conversation, chosen)
+        versions = [last_turn(conversation, chosen, version) for version in plan.versions]
+        answers = await predict(self.scheduler, [QueryGroup(chosen, [one]) for one in versions], client)
+        return plan.explanation([prediction for (prediction,) in answers])
 
     async def label_conversation(
         self, pasted: str, tasks: Sequence[str], client: str

@@ -5,10 +5,13 @@ from collections.abc import Mapping, Sequence
 
 from gsa.data.task import EMOTION, SARCASM, SENTIMENT
 from gsa.data.types import Prediction, Utterance
+from gsa.prediction.explain import Explanation
 
 NAMED_COLORS = {*EMOTION.labels, *SENTIMENT.labels, *SARCASM.labels}
 """Labels that have a color of their own in page.css; others take theirs by their place in the list."""
 COLORS = 8
+SHADES = 4
+"""Steps of the color of an explained word."""
 TEMPLATE_CHARACTERS = str.maketrans({"{": "&#123;", "}": "&#125;", "$": "&#36;", "`": "&#96;"})
 MUTED = SARCASM.labels[1]
 
@@ -66,14 +69,29 @@ def conversation(turns: Sequence[Utterance], predictions: Mapping[str, Sequence[
     return f'<ol class="gsa-conversation">{"".join(items)}</ol>'
 
 
+def explanation(explained: Explanation) -> str:
+    """Return a text whose words are the darker, the more they move its label; against it with dashes."""
+    strongest = max(map(abs, explained.effects)) or 1.0
+    spans = []
+    for word, effect in zip(explained.words, explained.effects, strict=True):
+        shade = round(SHADES * abs(effect) / strongest)
+        side = "for" if effect > 0 else "against"
+        style = f' class="gsa-{side} gsa-shade-{shade}"' if shade else ""
+        spans.append(f"<span{style}>{escape(word)}</span>")
+    words = ", ".join(explained.top())
+    share = percent(explained.prediction.probabilities[explained.label])
+    summary = f"{explained.label} {share}; what speaks for it most: {words or 'nothing'}"
+    return f'<p class="gsa-text gsa-words" dir="auto">{" ".join(spans)}</p>{note(summary)}'
+
+
 def _chip(prediction: Prediction) -> str:
-    muted = " gsa-muted" if prediction.label == MUTED else ""
-    share = percent(prediction.probabilities[prediction.label])
+    muted = " gsa-muted" if prediction.likeliest == MUTED else ""
+    share = percent(prediction.probabilities[prediction.likeliest])
     return (
         f'<span class="gsa-chip {_color_of(prediction)}{muted}">'
-        f"<bdi>{escape(prediction.label)}</bdi> <small>{escape(share)}</small></span>"
+        f"<bdi>{escape(prediction.likeliest)}</bdi> <small>{escape(share)}</small></span>"
     )
 
 
 def _color_of(prediction: Prediction) -> str:
-    return color_class(prediction.label, list(prediction.probabilities))
+    return color_class(prediction.likeliest, list(prediction.probabilities))

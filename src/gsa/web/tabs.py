@@ -15,7 +15,7 @@ from gsa.datasets.record_files import FORMATS, STREAMED_SUFFIXES
 from gsa.serving.schemas import MAX_TEXT
 from gsa.web import examples
 from gsa.web.handlers import SAME_FORMAT, Handlers, error_message
-from gsa.web.html import conversation, escape, legend, note
+from gsa.web.html import conversation, escape, explanation, legend, note
 
 MAX_FILES = 2
 """Files that are labelled at a time; further ones wait."""
@@ -42,20 +42,29 @@ def header(handlers: Handlers, model: str) -> None:
 
 
 def text_tab(handlers: Handlers) -> None:
-    """One text, its label and the probabilities of all."""
+    """One text, its label, the probabilities of all, and what each word adds."""
     with gr.Tab("Text", id="text"):
         text = gr.Textbox(label="Text", lines=4, max_lines=12, placeholder="Write or paste a text.",
                           elem_id="text-in", max_length=MAX_TEXT)  # fmt: skip
         _examples(text, examples.TEXTS)
         task = _task_choice(handlers, SENTIMENT.name)
-        button = gr.Button("Label it", variant="primary", elem_id="text-go")
+        with gr.Row():
+            button = gr.Button("Label it", variant="primary", elem_id="text-go")
+            explain_button = gr.Button("Explain it", elem_id="explain-go")
         output = gr.Label(label="Label", elem_id="text-out")
+        words = gr.HTML(elem_id="explain-out", elem_classes="gsa-out")
 
-    async def label(text: str, task: str, request: gr.Request) -> dict[str, float]:
+    async def label(text: str, task: str, request: gr.Request) -> tuple[dict[str, float], str]:
         with _gradio_errors():
-            return _probabilities(await handlers.label_text(text, task, _client(request)))
+            return _probabilities(await handlers.label_text(text, task, _client(request))), ""
 
-    gr.on([button.click, text.submit], label, [text, task], output, **EVENT)
+    async def explain(text: str, task: str, request: gr.Request) -> tuple[dict[str, float], str]:
+        with _gradio_errors():
+            explained = await handlers.explain_text(text, task, _client(request))
+            return _probabilities(explained.prediction), explanation(explained)
+
+    gr.on([button.click, text.submit], label, [text, task], [output, words], **EVENT)
+    explain_button.click(explain, [text, task], [output, words], **EVENT)
 
 
 def aspect_tab(handlers: Handlers) -> None:

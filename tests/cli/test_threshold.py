@@ -1,0 +1,45 @@
+"""The command that chooses the least confidence on labelled data."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import gsa
+from gsa.data.types import confident
+
+Run = Callable[..., tuple[int, str, str]]
+TEXTS = ["Fine.", "Dreadful, all of it!", "The lamp is on the table.", "Lovely hats.", "No."]
+
+
+@pytest.fixture
+def labelled(tuned: Path, tmp_path: Path) -> Path:
+    """Texts with the labels that the model gives them, but for the one that it is least sure of."""
+    predictions = gsa.load(tuned).sentiment(TEXTS)
+    worst = min(range(len(TEXTS)), key=lambda i: predictions[i].confidence)
+    rows = []
+    for i, (text, prediction) in enumerate(zip(TEXTS, predictions, strict=True)):
+        wrong = next(label for label in prediction.probabilities if label != prediction.label)
+        rows.append({"text": text, "label": wrong if i == worst else prediction.label})
+    path = tmp_path / "dev.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_the_confidence_for_a_precision_is_printed(run: Run, tuned: Path, labelled: Path) -> None:
+    words = ("threshold", "sentiment", labelled, "--model", tuned, "--precision", "1")
+    code, out, err = run(*words)
+    assert code == 0, err
+    assert "80.0% of 5 texts get a label, 100.0% of these are right" in out
+    found = json.loads(run(*words, "--json")[1])
+    given = confident(gsa.load(tuned).sentiment(TEXTS), found["min_confidence"])
+    assert sum(prediction.label is not None for prediction in given) == 4
+
+
+def test_what_is_not_labelled_data_is_refused(run: Run, tuned: Path, tmp_path: Path) -> None:
+    path = tmp_path / "dev.csv"
+    path.write_text("text,label\nFine.,good\n")
+    code, _, err = run("threshold", "sentiment", path, "--model", tuned)
+    assert code == 2
+    assert "expected a label out of negative, neutral, positive, found 'good'" in err
