@@ -228,10 +228,11 @@ class Ground:
             outcome = "refused with a sentence"
         elif code == 0 and work == "tune" and links(root) == self.links:
             if log(root) == self.log:
-                told = "damaged" in said or "resuming from" in said
-                outcome = "told, then the same bytes" if told else "not needed, the same bytes"
+                reported = "damaged" in said or "resuming from" in said
+                outcome = "reported, then the same bytes" if reported else "not needed, the same bytes"
         elif code == 0 and work == "eval" and results(root) == self.results:
-            outcome = "told, then the same results" if "damaged" in said else "not needed, the same results"
+            noted = "reported, then" if "damaged" in said else "not needed,"
+            outcome = f"{noted} the same results"
         return Case(kind, f"{what}, exit {code}", root, outcome, said[-1500:])
 
 

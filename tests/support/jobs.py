@@ -25,7 +25,7 @@ def predict_by_length(example: Example, task: Task) -> Prediction:
 
 
 class Fake:
-    """A predictor that counts, and stops when it is told to."""
+    """A predictor that counts, and stops when a test asks it to."""
 
     def __init__(self, most: int = 10**9) -> None:
         self.seen, self.most = 0, most

@@ -91,18 +91,18 @@ def test_a_plan_says_of_every_pair_what_the_mask_says(several, overhead):
     keys, every = np.empty(0, np.int64), torch.arange(len(trie))
     for span in spans:
         covered += range(span.start, span.stop)
-        assert span.kept <= len(keys)
-        keys = np.concatenate([keys[: span.kept], every[span.fresh].numpy()])
+        assert span.reused <= len(keys)
+        keys = np.concatenate([keys[: span.reused], every[span.new].numpy()])
         assert len(keys) == span.keys
-        assert np.array_equal(keys[span.staying :], every[span.leaving].numpy())
+        assert np.array_equal(keys[span.shared :], every[span.dropped].numpy())
         assert span.bias.shape == (span.stop - span.start, 1, len(keys) - span.masked)
         assert len(set(keys.tolist())) == len(keys)
         assert torch.all((span.bias == 0) | (span.bias == float("-inf")))
         seen[span.start : span.stop, keys[: span.masked]] = True
         seen[span.start : span.stop, keys[span.masked :]] = span.bias[:, 0].numpy() == 0
     assert covered == list(range(len(trie)))
-    assert [span.kept for span in spans[1:]] == [span.staying for span in spans[:-1]]
-    assert spans[-1].staying == spans[0].kept == 0
+    assert [span.reused for span in spans[1:]] == [span.shared for span in spans[:-1]]
+    assert spans[-1].shared == spans[0].reused == 0
     assert np.array_equal(seen, trie.mask())
 
 

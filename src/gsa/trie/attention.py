@@ -39,13 +39,13 @@ class Span:
 
     start: int
     stop: int
-    kept: int
-    """How many of the keys, from the first, are the same nodes as in the span before."""
-    fresh: Nodes
+    reused: int
+    """How many of the keys, from the first, are the same nodes as in the previous span."""
+    new: Nodes
     """The other keys."""
-    staying: int
-    """How many of the keys the span after keeps; 0 for the last one."""
-    leaving: Nodes
+    shared: int
+    """How many of the keys, from the first, are reused by the next span; 0 for the last one."""
+    dropped: Nodes
     """The other keys."""
     masked: int
     """Keys before this one are seen by all queries of the span."""
@@ -82,18 +82,18 @@ def spans_of(
     """Return the spans of a trie; `dtype` is the one of the attention scores."""
     bounds = list(pairwise(cuts(trie.depth)))
     keys = [np.array([*trie.path(int(trie.parent[s])), *range(s, e)], dtype=np.int64) for s, e in bounds]
-    kept = [0, *(_common_length(before, after) for before, after in pairwise(keys)), 0]
+    common = [0, *(_common_length(before, after) for before, after in pairwise(keys)), 0]
     spans = []
     for number, (start, stop) in enumerate(bounds):
-        nodes, staying = keys[number], kept[number + 1]
+        nodes, shared = keys[number], common[number + 1]
         queries = np.arange(start, stop)[:, None]
         visible = (nodes[None] <= queries) & (queries < trie.end[nodes][None])
         masked = int(np.logical_and.accumulate(visible.all(0)).sum())
         bias = torch.zeros(visible[:, masked:].shape, dtype=dtype)
         bias.masked_fill_(torch.from_numpy(~visible[:, masked:]), float("-inf"))
-        fresh, leaving = (_nodes(nodes[i:], device) for i in (kept[number], staying))
+        new, dropped = (_nodes(nodes[i:], device) for i in (common[number], shared))
         bias = bias[:, None].to(device)
-        spans.append(Span(start, stop, kept[number], fresh, staying, leaving, masked, bias, len(nodes)))
+        spans.append(Span(start, stop, common[number], new, shared, dropped, masked, bias, len(nodes)))
     return tuple(spans)
 
 
@@ -158,20 +158,20 @@ def _buffer(x: Tensor, spans: Spans) -> Tensor:
 
 
 def _load(span: Span, *pairs: tuple[Tensor, Tensor]) -> None:
-    """Put the span's fresh keys on the stack."""
+    """Put the span's new keys on the stack."""
     for source, stack in pairs:
-        stack[:, span.kept : span.keys] = source[:, span.fresh]
+        stack[:, span.reused : span.keys] = source[:, span.new]
 
 
 def _unload(span: Span, *pairs: tuple[Tensor, Tensor]) -> None:
     """Give the gradients of keys that leave the stack to their nodes."""
     for target, sums in pairs:
-        leaving = sums[:, span.staying : span.keys]
-        if isinstance(span.leaving, slice):
-            target[:, span.leaving] += leaving
+        gradients = sums[:, span.shared : span.keys]
+        if isinstance(span.dropped, slice):
+            target[:, span.dropped] += gradients
         else:
-            target.index_add_(1, span.leaving, leaving)
-        leaving.zero_()
+            target.index_add_(1, span.dropped, gradients)
+        gradients.zero_()
 
 
 def _weights(q: Tensor, keys: Tensor, span: Span) -> Tensor:
