@@ -4,6 +4,8 @@
 # make torture  interrupt and damage two thousand tiny runs (docs/reliability.md; about 15 minutes)
 # make hostile  send ten thousand malformed and malicious requests to a server (docs/serving.md; some minutes)
 # make check  lint, types, tests with coverage, in random order: what CI runs
+# make dist   wheel and sdist in dist/, checked, and installed into an environment of its own, where it labels a text
+# make site   the documentation as a web site in build/site; a link that leads nowhere is an error
 # make report  the tables and figures of results/report, from the rows and predictions in results
 # make bench  speed side by side with other toolkits, each in an environment of its own (hours on 2 cores)
 
@@ -12,7 +14,7 @@ PYTHON ?= python3
 TORCH ?=
 BIN := .venv/bin
 
-.PHONY: demo test torture hostile check report bench lint types setup clean
+.PHONY: demo test torture hostile check dist site report bench lint types setup clean
 
 demo: setup
 	$(BIN)/gsa tune recipes/demo.toml --out runs/demo
@@ -42,6 +44,19 @@ report: setup
 
 check: setup lint types
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-fail-under=95
+
+dist: setup
+	rm -rf dist build/clean
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/python -m twine check --strict dist/*
+	$(PYTHON) -m venv build/clean
+	build/clean/bin/python -m pip install $(QUIET) -c constraints.txt $(TORCH) torch
+	build/clean/bin/python -m pip install $(QUIET) -c constraints.txt dist/*.whl
+	cd build && clean/bin/gsa predict sentiment "Arrived early, works like a charm."
+	rm -rf build/clean
+
+site: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 lint: setup
 	$(BIN)/ruff check .
