@@ -33,6 +33,9 @@ logger = logging.getLogger(__name__)
 MIN_HELD_OUT = 20
 """Fewer rows than this say too little about which epoch is best: all are trained on."""
 METRIC = "weighted_f1"
+SENTENCE = "semantic information of sentence"
+CONTEXT = "semantic and contextual information of the target utterance"
+"""What the default instructions say, in the words of the paper's."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ def _tune_in(
     for split, members in {"train": train, "dev": dev, "test": test}.items():
         if members:
             write_rows(members, folder / DATA / f"{split}.jsonl")
-    recipe = make_recipe(rows, options, folder / DATA)
+    recipe = make_recipe([*rows, *test], options, folder / DATA)
     stopping = _early_stopping(recipe) if dev else None
     training.tune(recipe, folder / "run", [stopping] if stopping else [])
     if stopping and stopping.is_early:
@@ -112,11 +115,7 @@ def make_recipe(rows: Sequence[LabelledRow], options: Options, data: Path) -> Re
     """Return the recipe of one level on a folder of labelled rows; automatic values follow their number."""
     task = options.task
     context = any(len(row.turns) > 1 for row in rows)
-    kind = (
-        "semantic and contextual information of the target utterance"
-        if context
-        else ("semantic information of sentence")
-    )
+    kind = CONTEXT if context else SENTENCE
     instruction = options.instruction or f"Consider the {kind} to determine its {task}."
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", task).strip("-_") or "label"
     dataset = {
