@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
-from gsa.recipes.datasets import task_of, training_examples
+from gsa.recipes.datasets import check_folders, task_of, training_examples
 from gsa.recipes.schema import Recipe
 
 logger = logging.getLogger(__name__)
@@ -100,6 +100,7 @@ def resolve(recipe: Recipe, keys: Sequence[tuple[int | None, str]]) -> Recipe:
 
     Raises InputError for missing or malformed data.
     """
+    check_folders(recipe)
     for config in recipe.datasets:
         task_of(config)  # raises InputError for fewer than two labels, before its data is read
     sizes = [sum(len(training_examples(d, recipe.seed)) for d in level.datasets) for level in recipe.levels]
