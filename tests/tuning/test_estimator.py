@@ -88,12 +88,12 @@ def test_cross_validation_searches_and_pipelines(quick: GsaClassifier) -> None:
     assert search.best_params_ == {"learning_rate": 1e-2}
     assert search.predict(TEXTS[:2]).shape == (2,)
     lower = FunctionTransformer(lambda texts: [text.lower() for text in texts])
-    assert make_pipeline(lower, quick).fit(TEXTS[:30], LABELS[:30]).predict(["HELP 3"]).shape == (1,)
+    assert make_pipeline(lower, clone(quick)).fit(TEXTS[:30], LABELS[:30]).predict(["HELP 3"]).shape == (1,)
 
 
 def test_what_cannot_be_fitted_is_refused(quick: GsaClassifier) -> None:
     with pytest.raises(NotFittedError):
-        quick.predict(TEXTS[:1])
+        clone(quick).predict(TEXTS[:1])
     with pytest.raises(ValueError, match="expected two or more distinct ones"):
         clone(quick).fit(TEXTS[:3], ["urgent"] * 3)
     with pytest.raises(ValueError, match="Unknown label type"):
