@@ -23,7 +23,7 @@ from gsa.cli.probe import table as probe_table
 from gsa.evaluation.behaviour import failure_rates, read_cases, read_outcomes
 from gsa.experiments import embeddings
 from gsa.model import smollm2
-from gsa.recipes.loader import validate
+from gsa.recipes.loader import resolve
 from gsa.recipes.schema import Recipe
 from gsa.serving.limits import Limits
 from gsa.serving.shutdown import Server
@@ -162,11 +162,18 @@ def test_make_has_the_targets_that_pages_name() -> None:
     assert "make check" in (ROOT / ".ci" / "run").read_text()
 
 
-def test_recipes_in_the_pages_are_valid() -> None:
-    found = [block for page in PAGES for block in blocks(page, "toml")]
+def test_recipes_in_the_pages_are_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where they name a folder of the user's own, it has a text of each label."""
+    monkeypatch.chdir(tmp_path)
+    found = [tomllib.loads(block) for page in PAGES for block in blocks(page, "toml")]
     assert len(found) >= 2
-    for block in found:
-        validate(tomllib.loads(block), "page")
+    for document in found:
+        for dataset in (dataset for level in document["levels"] for dataset in level["datasets"]):
+            if "path" in dataset:
+                Path(dataset["path"]).mkdir(parents=True, exist_ok=True)
+                rows = [json.dumps({"text": label, "label": label}) for label in dataset["labels"]]
+                (Path(dataset["path"]) / "train.jsonl").write_text("\n".join(rows))
+        resolve(document, "page")
 
 
 def test_json_in_the_pages_is_json() -> None:

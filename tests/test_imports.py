@@ -20,6 +20,7 @@ BELOW: dict[str, set[str]] = {
     "prediction": CORE,
     "experiments": CORE | {"training", "evaluation"},
     "report": {"data", "datasets", "recipes", "evaluation"},
+    "tuning": CORE | {"training", "evaluation", "prediction", "experiments"},
     "serving": CORE | {"prediction"},
     "web": CORE | {"prediction", "serving"},
 }

@@ -11,12 +11,15 @@ from gsa.errors import InputError
 if TYPE_CHECKING:
     from gsa.evaluation.thresholds import Threshold
     from gsa.prediction.predictor import Predictor
+    from gsa.tuning.estimator import GsaClassifier
+    from gsa.tuning.model import TunedModel
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Dialogue",
     "Example",
+    "GsaClassifier",
     "InputError",
     "Prediction",
     "Task",
@@ -25,7 +28,17 @@ __all__ = [
     "choose_threshold",
     "frame",
     "load",
+    "tune",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Return `GsaClassifier`, which needs scikit-learn and is imported when it is first used."""
+    if name == "GsaClassifier":
+        from gsa.tuning.estimator import GsaClassifier
+
+        return GsaClassifier
+    raise AttributeError(f"module 'gsa' has no attribute '{name}'")
 
 
 def load(
@@ -70,3 +83,45 @@ def choose_threshold(
     from gsa.evaluation.thresholds import choose_threshold as choose
 
     return choose(predictions, labels, precision)
+
+
+def tune(
+    texts: Any,
+    labels: Any,
+    *,
+    data: Any = None,
+    task: str = "",
+    instruction: str = "",
+    model: str | Path = "gsa-135m",
+    learning_rate: float | None = None,
+    epochs: float | None = None,
+    examples_per_step: int | None = None,
+    held_out: float = 0.2,
+    folds: int = 0,
+    seed: int = 0,
+    precision: str = "float32",
+    progress: bool = True,
+) -> "TunedModel":
+    """Return a model that was tuned on labelled texts: a predictor that can be saved as a run.
+
+    `texts` and `labels` are lists, arrays or Series of the same length, or names of columns of `data`, a
+    table. A text may be a conversation, a list of turns as `Predictor.emotions` takes them: its label is that
+    of the last turn, or a list with a label, or None, of each turn. `task` is the name that `classify` takes;
+    by default that of the Series or column, else "label". `instruction` is what the model is asked; a
+    sentence with the task's name if it is empty. `model` is what the new link is tuned on: the shipped model,
+    a run, a model folder or a Hugging Face id.
+
+    `learning_rate`, `epochs` and `examples_per_step` are chosen for the number of texts where they are None.
+    The share `held_out` of the texts, if that is 20 texts or more, is not trained on: the epoch with the best
+    weighted F1 on it is kept, and tuning ends after three without a better one. `folds` of 2 or more tunes
+    that many models more, for the scores of cross-validation. The results are beside those of TF-IDF with
+    logistic regression, and a warning says if they are lower. `progress` prints messages to standard error,
+    unless the program configured logging. Raises InputError that names the text or label that is wrong.
+    """
+    from gsa.tuning.tune import Options
+    from gsa.tuning.tune import tune as tune_model
+
+    settings = Options(
+        task, instruction, str(model), learning_rate, epochs, examples_per_step, held_out, seed, precision
+    )
+    return tune_model(texts, labels, data, settings, folds, progress)

@@ -7,6 +7,8 @@ A program that imports gsa sees nothing unless it configures logging.
 import logging
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -38,6 +40,20 @@ def configure_logging(quiet: bool = False) -> None:
     root.handlers = [ConsoleHandler()]
     root.propagate = False
     root.setLevel(logging.WARNING if quiet else logging.INFO)
+
+
+@contextmanager
+def show_progress(shown: bool = True) -> Iterator[None]:
+    """Print messages and progress while the block runs, unless the program configured logging itself."""
+    root = logging.getLogger("gsa")
+    before = root.handlers, root.propagate, root.level
+    if shown and not root.hasHandlers():
+        configure_logging()
+    try:
+        yield
+    finally:
+        root.handlers, root.propagate = before[:2]
+        root.setLevel(before[2])
 
 
 class Progress:

@@ -38,8 +38,8 @@ pytestmark = pytest.mark.usefixtures("fixtures")
 
 def test_the_face() -> None:
     assert gsa.__all__ == [
-        "Dialogue", "Example", "InputError", "Prediction", "Task", "Utterance", "__version__",
-        "choose_threshold", "frame", "load",
+        "Dialogue", "Example", "GsaClassifier", "InputError", "Prediction", "Task", "Utterance",
+        "__version__", "choose_threshold", "frame", "load", "tune",
     ]  # fmt: skip
     assert all(hasattr(gsa, name) for name in gsa.__all__)
     assert gsa.__version__ == "0.1.0"

@@ -62,8 +62,12 @@ def test_a_path_of_an_override_is_relative_to_the_current_folder(
     assert resolved.datasets[0].path == str(tmp_path / "data")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert load_recipe(recipe, ["levels.SA.datasets.own.path=~/data"]) == resolved
-    missing = load_recipe(recipe, ["levels.SA.datasets.own.path=dta"])
-    with pytest.raises(InputError, match=r"dataset 'own': expected the folder '.*/dta', found none"):
+    absent = r"dataset 'own': expected the folder '.*/dta', found none"
+    with pytest.raises(InputError, match=absent):
+        load_recipe(recipe, ["levels.SA.datasets.own.path=dta"])
+    settings = ["levels.SA.loss=answer", "levels.SA.epochs=1", "training.examples_per_step=8"]
+    missing = load_recipe(recipe, ["levels.SA.datasets.own.path=dta", *settings])
+    with pytest.raises(InputError, match=absent):
         check_folders(missing)
 
 

@@ -132,10 +132,13 @@ def evaluate(
     from gsa.cli import format
     from gsa.evaluation.results import to_json_lines
     from gsa.evaluation.sources import FolderTask, make_evaluator
+    from gsa.experiments.baselines import warn_below_tfidf
 
     own = FolderTask(task, [label.strip() for label in labels.split(",")] if labels else [], instruction)
     evaluator, names = make_evaluator(model, dataset or [], out, precision, own)
     rows = evaluator.evaluate(level, names, split, limit, overwrite)
+    if evaluator.in_run and evaluator.model.recipe:
+        warn_below_tfidf(evaluator.model.recipe, rows, split or evaluator.options.split)
     if as_json:
         print(to_json_lines(rows))
         return

@@ -100,6 +100,7 @@ def _own_folder(
         task=task_name,
         instruction=task.instruction or instruction,
         labels=tuple(task.labels or (tuned.labels if tuned else ())),
+        context=tuned.context if tuned and task_name not in TASKS else None,
     )
 
 

@@ -25,7 +25,7 @@ from gsa.errors import InputError, suggest
 from gsa.evaluation import results
 from gsa.evaluation.metrics import answers_of, majority_class, measure
 from gsa.evaluation.predictions import PredictionStore, examples_digest, to_answers, to_table
-from gsa.evaluation.results import SETTINGS, results_of
+from gsa.evaluation.results import SETTINGS, Result, results_of
 from gsa.experiments import baseline_models as models
 from gsa.experiments.baseline_models import Probabilities
 from gsa.locking import folder_lock
@@ -34,6 +34,7 @@ from gsa.recipes.loader import STORED_RECIPE, load_recipe
 from gsa.recipes.schema import DatasetConfig, Recipe
 
 logger = logging.getLogger(__name__)
+MAX_COMPARED = 20_000
 LEVEL = 0
 """The level of baselines' rows and predictions: no link is merged."""
 
@@ -99,6 +100,42 @@ def measure_baselines(
             if (root / results.FILE).is_file():
                 folders.append(root)
     return folders
+
+
+def tfidf_score(data: BaselineData) -> float | None:
+    """Return the main metric of TF-IDF with logistic regression on the test split, in percent.
+
+    None where the texts have no words to learn from.
+    """
+    try:
+        probabilities, _ = _tfidf(data)
+    except ValueError:  # scikit-learn's, for an empty vocabulary
+        return None
+    return data.score(data.test, probabilities)
+
+
+def warn_below_tfidf(recipe: Recipe, rows: Sequence[Result], split: str) -> None:
+    """Warn for each of the user's own datasets on which a run ends below TF-IDF with logistic regression.
+
+    `rows` are those of the run's evaluation. Datasets that were evaluated in part, or that have more than
+    `MAX_COMPARED` training examples, which would take long, are passed over.
+    """
+    last = max((row.level for row in rows), default=0)
+    for source in (config for config in recipe.datasets if config.path and last > 0):
+        metric = metrics_of(source)[0]
+        main = [row for row in rows if (row.level, row.dataset, row.metric) == (last, source.name, metric)]
+        if not main:
+            continue
+        data = _data(recipe, source, split)
+        if len(data.train) > MAX_COMPARED or main[0].n != len(data.test):
+            continue
+        baseline = tfidf_score(data)
+        if baseline is not None and main[0].value < baseline:
+            logger.warning(
+                "%s: %s %.1f is below the %.1f of TF-IDF with logistic regression (gsa baselines): more "
+                "epochs, or a higher or lower learning rate, may help",
+                source.name, metric, main[0].value, baseline,
+            )  # fmt: skip
 
 
 def _check_names(kind: str, names: Sequence[str], known: Sequence[str]) -> None:

@@ -63,15 +63,15 @@ def embed(texts: Sequence[str]) -> dict[str, Vectors]:
             if file.is_file():
                 progress.resume(len(chunk))
             else:
-                loaded = loaded or _load(folder)
+                loaded = loaded or load_model(folder)
                 with atomic_path(file) as draft, draft.open("wb") as out:
-                    np.save(out, _embed_chunk(*loaded, chunk), allow_pickle=False)
+                    np.save(out, embed_texts(*loaded, chunk), allow_pickle=False)
                 progress.advance(len(chunk))
             vectors.update(zip(chunk, np.load(file, allow_pickle=False), strict=True))
     return vectors
 
 
-def _load(folder: Path) -> tuple[Any, Any]:
+def load_model(folder: Path) -> tuple[Any, Any]:
     """Return tokenizer and model."""
     from transformers import AutoModel, AutoTokenizer
 
@@ -83,7 +83,7 @@ def _load(folder: Path) -> tuple[Any, Any]:
     return tokenizer, model.eval()
 
 
-def _embed_chunk(tokenizer: Any, model: Any, texts: Sequence[str]) -> Vectors:
+def embed_texts(tokenizer: Any, model: Any, texts: Sequence[str]) -> Vectors:
     """Return the mean of each text's token vectors, scaled to length 1; shape (texts, width)."""
     import torch
 

@@ -20,7 +20,12 @@ def load(
     """
     model = ModelSource.find(source)
     model.check_level(level)
-    loaded = model.with_precision(precision, device).load(level, device, prediction=True)
+    return Predictor(*predictor_arguments(model.with_precision(precision, device), level, device))
+
+
+def predictor_arguments(model: ModelSource, level: int | None = None, device: str = "") -> tuple[Any, ...]:
+    """Load a model and return the arguments of its Predictor; raises InputError as `ModelSource.load`."""
+    loaded = model.load(level, device, prediction=True)
     identity: dict[str, Any] = {
         "base": loaded.identity,
         "links": [link.sha256 for link in model.chain.links[:level]] if model.chain else [],
@@ -30,5 +35,4 @@ def load(
     calibration = model.calibration(level)
     if calibration:
         identity["calibration"] = calibration.content()
-    tasks = model.tasks(level)
-    return Predictor(loaded, model.layout, tasks, model.max_row_tokens, identity, calibration)
+    return loaded, model.layout, model.tasks(level), model.max_row_tokens, identity, calibration

@@ -31,10 +31,11 @@ def task_of(config: DatasetConfig) -> Task:
     if not config.path:
         return get(config.name).task_for(config.protocol)
     about = ASPECT.about if config.aspect_column else ""
+    like = TASKS.get(config.task, SENTIMENT)
+    context = like.context if config.context is None else config.context
     if not config.instruction:
-        return replace(TASKS[config.task].with_labels(*config.labels), about=about)
-    level = TASKS[config.task].level if config.task in TASKS else NEW_TASK_LEVEL
-    context = TASKS.get(config.task, SENTIMENT).context
+        return replace(like.with_labels(*config.labels), about=about, context=context)
+    level = like.level if config.task in TASKS else NEW_TASK_LEVEL
     task = Task(config.task or config.name, level, config.instruction, context=context, about=about)
     return task.with_labels(*config.labels)
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from gsa.data.layout import Layout
 from gsa.datasets.catalogue import get
 from gsa.errors import InputError, suggest
+from gsa.recipes import automatic
 from gsa.recipes.schema import Backbone, DatasetConfig, Evaluation, Level, Lora, Recipe, Training
 
 STORED_RECIPE = "recipe.toml"
@@ -33,9 +34,18 @@ def load_recipe(path: Path, overrides: Sequence[str] = (), seed: int | None = No
     _resolve_paths(document, Path())
     if seed is not None:
         document["seed"] = seed
-    recipe = validate(document, str(path))
-    _check_datasets(recipe, str(path))
-    return recipe
+    return resolve(document, str(path))
+
+
+def resolve(document: dict[str, Any], where: str) -> Recipe:
+    """Return the Recipe of a parsed document, automatic keys replaced by values that its data suggests.
+
+    Raises InputError that begins with ``where``, and for data that automatic keys need and that is missing.
+    """
+    keys = automatic.automatic_keys(document)
+    recipe = validate(automatic.with_placeholders(document) if keys else document, where)
+    _check_datasets(recipe, where)
+    return automatic.resolve(recipe, keys) if keys else recipe
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

@@ -83,7 +83,7 @@ class Training(_Section):
 
 
 OWN_DATA = (
-    *("task", "instruction", "labels"),
+    *("task", "instruction", "labels", "context"),
     *("text_column", "label_column", "speaker_column", "dialogue_column", "aspect_column"),
 )
 """Keys of a DatasetConfig that need its `path`."""
@@ -118,6 +118,9 @@ class DatasetConfig(_Section):
     """For your own data with a new task: the instruction of its prompts."""
     labels: tuple[Annotated[str, BeforeValidator(_label)], ...] = ()
     """For your own data: the label list, in the order of the prompts; numbers are read as texts."""
+    context: StrictBool | None = None
+    """For your own data: whether prompts show the turns before the target; left out is as the task of that
+    name does, and no for a new task."""
     protocol: str = ""
     """Split protocol, where the dataset has several; empty is its default."""
     fold: StrictInt = Field(default=0, ge=0)
@@ -163,6 +166,9 @@ class Level(_Section):
     """Peak learning rate, reached after the warmup."""
     epochs: StrictFloat = Field(default=1.0, gt=0, le=1000)
     """Number of passes over the examples; a fraction of an epoch is its first steps."""
+    stop_step: StrictInt | None = Field(default=None, ge=1)
+    """Optimizer step after which the level ends before its last one, as early stopping chose; the schedule of
+    the learning rate is that of all steps. Left out is the last step."""
     loss: Literal["answer", "labels"] = "answer"
     """``answer``: cross-entropy of the answer's tokens over the vocabulary, as in the paper. ``labels``:
     cross-entropy of the label over the label list alone, which does not change other levels' answers."""

@@ -78,7 +78,9 @@ def _settings(run: MeasuredRun) -> dict[str, Any]:
             {**source.model_dump(exclude={"fold"}), "balance": level.balance_of(source)}
             for source in level.datasets
         ]
-        levels.append({**level.model_dump(exclude={"datasets", "balance"}), "datasets": datasets})
+        levels.append(
+            {**level.model_dump(exclude={"datasets", "balance", "stop_step"}), "datasets": datasets}
+        )
     return {
         "backbone": recipe.backbone.model_dump(exclude={"attention"}),
         "layout": recipe.layout,

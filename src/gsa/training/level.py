@@ -7,7 +7,10 @@ import hashlib
 import logging
 import time
 import zlib
+from collections.abc import Sequence
 from typing import Any
+
+from transformers import TrainerCallback
 
 from gsa.atomic_io import make_folder, remove_tree
 from gsa.chain.chain import Chain
@@ -26,7 +29,13 @@ logger = logging.getLogger(__name__)
 
 
 def tune_level(
-    recipe: Recipe, number: int, model: Any, chain: Chain, data: TrainingData, stop: Stop
+    recipe: Recipe,
+    number: int,
+    model: Any,
+    chain: Chain,
+    data: TrainingData,
+    stop: Stop,
+    callbacks: Sequence[TrainerCallback] = (),
 ) -> tuple[Any, Chain]:
     """Tune, store and apply the link of level `number`, from 1; return the model and the longer chain.
 
@@ -51,9 +60,9 @@ def tune_level(
     with Progress(title, steps, "steps") as progress:
         progress.resume(step_of(checkpoint))
         on_step = _Reporter(log, progress, data)
-        session = Session(title, checkpoints, checkpoint, on_step, lambda: log.text, stop)
+        session = Session(title, checkpoints, checkpoint, on_step, lambda: log.text, stop, callbacks)
         step = tune_link(linked, data, recipe, level, session)
-    if step < len(data.steps):
+    if stop.signum and step < len(data.steps):
         kept = (
             f"{title} has a checkpoint of step {step} of {len(data.steps)}; the same command resumes from it"
         )

@@ -2,8 +2,11 @@
 
 import hashlib
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+
+from transformers import TrainerCallback
 
 from gsa.atomic_io import is_temporary, remove_tree, write_atomic
 from gsa.chain.base import load_base, load_chain, load_config, with_precision
@@ -37,13 +40,14 @@ def summary(recipe: Recipe) -> str:
     return "\n".join(lines)
 
 
-def tune(recipe: Recipe, root: Path) -> Chain:
+def tune(recipe: Recipe, root: Path, callbacks: Sequence[TrainerCallback] = ()) -> Chain:
     """Tune every level of a recipe that `root` does not hold yet, one link each; return the chain.
 
     Raises InputError if `root` holds a run of another recipe, is damaged beyond repair, is in use by another
     process, or is not a run; Stopped if a signal asks for it, once a checkpoint is stored. All data is read
     before weights are loaded and before anything is written, so bad data costs no time.
-    `precision = "auto"` is stored as what it was resolved to, which a run that resumes keeps.
+    `precision = "auto"` is stored as what it was resolved to, which a run that resumes keeps. `callbacks` are
+    transformers' own, called with the model of every level.
     """
     run = RunFolder(root)
     _check_folder(run)
@@ -56,7 +60,7 @@ def tune(recipe: Recipe, root: Path) -> Chain:
         log = chain.log() if chain else ""  # raises if a link is damaged
         if chain and len(chain.links) == len(recipe.levels):
             return _finished(recipe, run, chain, log)
-        return _tune(recipe, run, chain, stop)
+        return _tune(recipe, run, chain, stop, callbacks)
 
 
 def _with_precision(recipe: Recipe, run: RunFolder) -> Recipe:
@@ -70,7 +74,9 @@ def _with_precision(recipe: Recipe, run: RunFolder) -> Recipe:
     return recipe.model_copy(update={"backbone": backbone})
 
 
-def _tune(recipe: Recipe, run: RunFolder, chain: Chain | None, stop: Stop) -> Chain:
+def _tune(
+    recipe: Recipe, run: RunFolder, chain: Chain | None, stop: Stop, callbacks: Sequence[TrainerCallback]
+) -> Chain:
     """Tune the levels that the chain lacks."""
     finished = len(chain.links) if chain else 0
     _, tokenizer = load_config(recipe.backbone)
@@ -87,7 +93,8 @@ def _tune(recipe: Recipe, run: RunFolder, chain: Chain | None, stop: Stop) -> Ch
     chain.write()
     model = loaded.model
     for number, level in enumerate(recipe.levels[finished:], finished + 1):
-        model, chain = tune_level(recipe, number, model, chain, levels.pop(level.name), stop)
+        data = levels.pop(level.name)
+        model, chain = tune_level(recipe, number, model, chain, data, stop, callbacks)
         if stop.signum:
             raise Stopped(stop.signum, f"level {number} {level.name} is finished and stored")
     return chain

@@ -5,7 +5,7 @@ one optimizer step, the loss is taken at answer tokens only, checkpoints are tho
 infinity or a signal end the loop where nothing is lost.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,8 @@ class Session:
     log_text: Callable[[], str]
     """Returns the level's lines of the log, to be stored in a checkpoint."""
     stop: Stop
+    callbacks: Sequence[TrainerCallback] = ()
+    """Callbacks of the caller, such as one that ends the level early."""
 
 
 class ChainTrainer(Trainer):  # type: ignore[misc]
@@ -108,10 +110,13 @@ def _names(rows: Iterable[PackedRow]) -> str:
 
 
 class _StepCallback(TrainerCallback):  # type: ignore[misc]
-    """Reports each step, refuses gradients with NaN or infinity, and ends the loop after a signal."""
+    """Reports each step, refuses gradients with NaN or infinity, and ends the loop early.
 
-    def __init__(self, session: Session, steps: list[list[PackedRow]]) -> None:
-        self.session, self.steps = session, steps
+    That is after a signal, and after the level's `stop_step`.
+    """
+
+    def __init__(self, session: Session, steps: list[list[PackedRow]], stop_step: int | None) -> None:
+        self.session, self.steps, self.stop_step = session, steps, stop_step
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         if logs and "loss" in logs:
@@ -131,6 +136,8 @@ class _StepCallback(TrainerCallback):  # type: ignore[misc]
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if self.session.stop.signum:
             control.should_save = control.should_training_stop = True
+        if state.global_step == self.stop_step:
+            control.should_training_stop = True
 
 
 def _arguments(data: TrainingData, recipe: Recipe, level: Level, folder: Path) -> TrainingArguments:
@@ -179,7 +186,7 @@ def tune_link(model: Any, data: TrainingData, recipe: Recipe, level: Level, sess
         args=_arguments(data, recipe, level, session.checkpoints.folder),
         train_dataset=data.steps,
         data_collator=_single,
-        callbacks=[_StepCallback(session, data.steps)],
+        callbacks=[_StepCallback(session, data.steps, level.stop_step), *session.callbacks],
     )
     trainer.loss = loss_of(level)
     trainer.session = session

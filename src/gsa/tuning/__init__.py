@@ -1,0 +1,1 @@
+"""Tuning from Python: labelled texts in memory in, a tuned model out."""

@@ -1,0 +1,206 @@
+"""`gsa.tune`: labelled texts in, a tuned model out, by the same recipe and run as `gsa tune` makes."""
+
+import logging
+import re
+import shutil
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gsa.chain.base import load_config
+from gsa.data.encoder import Encoder
+from gsa.data.task import TASKS
+from gsa.data.types import Example
+from gsa.errors import InputError
+from gsa.evaluation.metrics import answers_of, measure
+from gsa.experiments.baselines import BaselineData, tfidf_score
+from gsa.progress import show_progress
+from gsa.recipes.datasets import load_splits, task_of
+from gsa.recipes.loader import resolve
+from gsa.recipes.schema import Recipe
+from gsa.signals import Stopped
+from gsa.training import run as training
+from gsa.tuning.early_stopping import EarlyStopping
+from gsa.tuning.model import DATA, HeldOut, TunedModel, store_recipe, temporary_folder
+from gsa.tuning.rows import LabelledRow, folds, label_names, labelled_rows, write_rows
+
+logger = logging.getLogger(__name__)
+MIN_HELD_OUT = 20
+"""Fewer rows than this say too little about which epoch is best: all are trained on."""
+METRIC = "weighted_f1"
+SENTENCE = "semantic information of sentence"
+CONTEXT = "semantic and contextual information of the target utterance"
+"""What the default instructions say, in the words of the paper's."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a model is tuned; None is automatic (`recipes.automatic`)."""
+
+    task: str = ""
+    instruction: str = ""
+    model: str = "gsa-135m"
+    learning_rate: float | None = None
+    epochs: float | None = None
+    examples_per_step: int | None = None
+    held_out: float = 0.2
+    seed: int = 0
+    precision: str = "float32"
+
+
+def tune(
+    texts: Any, labels: Any, data: Any, options: Options, cross_validation: int, progress: bool
+) -> TunedModel:
+    """Return a tuned model; `gsa.tune` says what the arguments are."""
+    rows = labelled_rows(texts, labels, data)
+    if not options.task:
+        name = labels if data is not None else getattr(labels, "name", None)
+        options = replace(options, task=name if isinstance(name, str) and name else "label")
+    if cross_validation == 1 or cross_validation < 0:
+        raise InputError(f"folds: expected 2 or more, or 0 for none, found {cross_validation}")
+    if not 0 <= options.held_out < 1:
+        raise InputError(f"held_out: expected a share from 0 to below 1, found {options.held_out}")
+    with show_progress(progress), _interruptible():
+        scores = _cross_validate(rows, options, cross_validation) if cross_validation else []
+        model = tune_rows(rows, options)
+    model.folds = tuple(scores)
+    return model
+
+
+def tune_rows(rows: Sequence[LabelledRow], options: Options, test: Sequence[LabelledRow] = ()) -> TunedModel:
+    """Return the model of a run in a temporary folder, which ends with the model unless it is saved.
+
+    Its score is that on `test`, or on the rows that were held out.
+    """
+    folder = temporary_folder()
+    try:
+        recipe = _tune_in(folder, rows, test, options)
+        model = TunedModel(folder)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    splits = load_splits(recipe.datasets[0])
+    examples = splits["test"] if test else splits["dev"]
+    if examples:
+        model.held_out = _compare(model, splits["train"], splits["dev"], examples)
+    return model
+
+
+def _tune_in(
+    folder: Path, rows: Sequence[LabelledRow], test: Sequence[LabelledRow], options: Options
+) -> Recipe:
+    """Write the rows to `data/` and tune a run in `run/`; return its recipe."""
+    is_held_out = _held_out(rows, options)
+    train = [row for row, is_out in zip(rows, is_held_out, strict=True) if not is_out]
+    dev = [row for row, is_out in zip(rows, is_held_out, strict=True) if is_out]
+    (folder / DATA).mkdir()
+    for split, members in {"train": train, "dev": dev, "test": test}.items():
+        if members:
+            write_rows(members, folder / DATA / f"{split}.jsonl")
+    recipe = make_recipe([*rows, *test], options, folder / DATA)
+    stopping = _early_stopping(recipe) if dev else None
+    training.tune(recipe, folder / "run", [stopping] if stopping else [])
+    if stopping and stopping.is_early:
+        recipe = with_stop(recipe, stopping.best_step)
+        store_recipe(folder / "run", recipe)
+    return recipe
+
+
+def make_recipe(rows: Sequence[LabelledRow], options: Options, data: Path) -> Recipe:
+    """Return the recipe of one level on a folder of labelled rows; automatic values follow their number."""
+    task = options.task
+    context = any(len(row.turns) > 1 for row in rows)
+    kind = CONTEXT if context else SENTENCE
+    instruction = options.instruction or f"Consider the {kind} to determine its {task}."
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", task).strip("-_") or "label"
+    dataset = {
+        "name": name,
+        "path": str(data),
+        "task": task,
+        "instruction": "" if task in TASKS and not options.instruction else instruction,
+        "labels": list(label_names(rows)),
+        "context": context,
+    }
+    level: dict[str, Any] = {"name": name, "loss": "labels", "datasets": [dataset]}
+    level |= {
+        key: float(value)
+        for key in ("learning_rate", "epochs")
+        if (value := getattr(options, key)) is not None
+    }
+    training_keys = {"examples_per_step": options.examples_per_step} if options.examples_per_step else {}
+    document = {
+        "name": name,
+        "seed": options.seed,
+        "backbone": {"name": options.model, "precision": options.precision},
+        "training": training_keys,
+        "levels": [level],
+        "evaluation": {"split": "dev"},
+    }
+    return resolve(document, "gsa.tune")
+
+
+def _held_out(rows: Sequence[LabelledRow], options: Options) -> np.ndarray:
+    """Return which rows are held out, none where they would be fewer than `MIN_HELD_OUT`."""
+    none = np.zeros(len(rows), bool)
+    if options.held_out * len(rows) < MIN_HELD_OUT:
+        if options.held_out:
+            logger.info("%d texts are too few to hold some out: all are trained on", len(rows))
+        return none
+    return folds(rows, max(2, round(1 / options.held_out)), options.seed)[0]
+
+
+def _early_stopping(recipe: Recipe) -> EarlyStopping:
+    (level,) = recipe.levels
+    (config,) = level.datasets
+    encoder = Encoder(load_config(recipe.backbone)[1], recipe.layout, task_of(config))
+    return EarlyStopping(encoder.encode(load_splits(config)["dev"]), level.epochs)
+
+
+def with_stop(recipe: Recipe, step: int) -> Recipe:
+    """Return the recipe that says where tuning ended, by which `gsa tune` gives the same link."""
+    level = recipe.levels[0].model_copy(update={"stop_step": step})
+    return recipe.model_copy(update={"levels": (level,)})
+
+
+def _compare(model: TunedModel, train: list[Example], dev: list[Example], examples: list[Example]) -> HeldOut:
+    """Return the score on examples beside that of the baseline; warn where it is lower."""
+    task = task_of(model.recipe.datasets[0])
+    predictions = model.predict(examples, task)
+    probabilities = np.asarray([list(prediction.probabilities.values()) for prediction in predictions])
+    answers = answers_of(task, [str(example.label) for example in examples], probabilities)
+    baseline = tfidf_score(BaselineData(task, METRIC, train, dev, examples, [*train, *dev, *examples]))
+    result = HeldOut(len(examples), measure(answers, [METRIC])[METRIC][0], baseline)
+    if result.is_below_baseline:
+        logger.warning("%s: the tuned model is below the baseline; more labelled texts may help", result)
+    else:
+        logger.info("%s", result)
+    return result
+
+
+def _cross_validate(rows: Sequence[LabelledRow], options: Options, count: int) -> list[HeldOut]:
+    """Return the score of each fold, of a model that was tuned on the others."""
+    scores = []
+    for number, is_out in enumerate(folds(rows, count, options.seed), start=1):
+        logger.info("fold %d of %d", number, count)
+        train = [row for row, out in zip(rows, is_out, strict=True) if not out]
+        test = [row for row, out in zip(rows, is_out, strict=True) if out]
+        model = tune_rows(train, options, test)
+        assert model.held_out is not None
+        scores.append(model.held_out)
+    return scores
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Turn Ctrl-C, which a run raises as Stopped, into the exception that Python programs expect."""
+    try:
+        yield
+    except Stopped as stopped:
+        if stopped.signum == signal.SIGINT:
+            raise KeyboardInterrupt from None
+        raise
