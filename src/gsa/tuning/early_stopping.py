@@ -72,7 +72,7 @@ class EarlyStopping(TrainerCallback):  # type: ignore[misc]
         """Return weighted F1 in percent, and the mean log-probability of the gold labels."""
         model.eval()
         predictions = score(model, self.prompts, self.max_row_tokens)
-        gold = [prompt.gold for prompt in self.prompts]
+        gold = np.asarray([prompt.gold for prompt in self.prompts], dtype=np.int64)
         probabilities = np.asarray([list(prediction.probabilities.values()) for prediction in predictions])
         likelihood = np.log(probabilities[np.arange(len(gold)), gold].clip(MIN_PROBABILITY)).mean()
         f1 = f1_score(gold, probabilities.argmax(1), average="weighted", zero_division=0.0)
