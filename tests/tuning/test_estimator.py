@@ -100,7 +100,7 @@ def test_what_cannot_be_fitted_is_refused(quick: GsaClassifier) -> None:
         clone(quick).fit(TEXTS[:3], [0.1, 0.2, 0.35])
     with pytest.raises(InputError, match="expected as many labels as texts, found 2 and 3"):
         clone(quick).fit(TEXTS[:3], LABELS[:2])
-    with pytest.raises(InputError, match="text 1( turn 1)?: expected a text"):
+    with pytest.raises(InputError, match=r"text 1( turn 1)?: expected a text"):
         clone(quick).fit(np.zeros((3, 2)), LABELS[:3])
     with pytest.raises(InputError, match="X: expected a list of texts, found 'help'"):
         clone(quick).fit("help", LABELS[:3])
