@@ -235,6 +235,32 @@ def test_a_file_that_was_not_sent_is_not_read(client: TestClient, path: str) -> 
     assert "root:" not in json.dumps(messages)
 
 
+def test_a_file_in_a_field_that_takes_none_is_not_fetched(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gradio import processing_utils
+
+    fetched: list[str] = []
+
+    async def fetch(url: str, **_: Any) -> str:
+        fetched.append(url)
+        return "/nowhere"
+
+    monkeypatch.setattr(processing_utils, "async_ssrf_protected_download", fetch)
+    rows = upload(client, "rows.csv", b"text\nfine\n")
+    for path in ("http://127.0.0.1:9/x", "https://example.org/x.csv", rows["path"]):
+        file = {"path": path, "meta": {"_type": "gradio.FileData"}}
+        for button, data in (
+            ("text-go", [file, "sentiment"]), ("text-go", ["fine", file]), ("talk-go", [file, ["emotion"]]),
+            ("talk-go", ["Ana: fine", [file]]), ("levels-go", [file, "emotion"]),
+            ("file-go", [rows, "sentiment", file, "", "", "csv"]),
+            ("file-go", [rows, "sentiment", "", "", "", file]),
+        ):  # fmt: skip
+            messages = press(client, button, *data)
+            assert not completed(messages)["success"], (button, data)
+    assert fetched == []
+
+
 def test_the_page_itself_names_no_other_host_to_load_from(client: TestClient) -> None:
     page = client.get("/").text
     loaded = re.findall(r"""(?:src|href|url)\s*[=(]\s*["']?(https?://[^"')\s]+)""", page)

@@ -32,8 +32,6 @@ UNSUPPORTED = ("json", "xls", "zip", "doc", "docx", "pdf")
 """Suffixes of files that cannot be read; no word of a text ends so either."""
 PLACEHOLDERS = ("yes", "no")
 """Label list of a new task whose rows have the lists."""
-MAX_LABELS = 10
-"""Labels that the summary counts one by one."""
 BAR = 10
 """Characters of the bar of the strongest word."""
 
@@ -226,13 +224,8 @@ def _line(prediction: Prediction) -> str:
 
 def _summary(counts: RowCounts, seconds: float, rejects: Path | None) -> str:
     """Return how many rows were labelled with which labels, and how many were rejected and why."""
-    ranked = sorted(counts.labels.items(), key=lambda pair: -pair[1])
-    labels = [f"{label} {count:,}" for label, count in ranked[:MAX_LABELS]]
-    if len(ranked) > MAX_LABELS:
-        labels.append(f"{len(ranked) - MAX_LABELS} more labels")
-    parts = [f"{counts.labelled:,} rows labelled in {duration(seconds)}"]
-    if labels:
-        parts[0] += f" ({', '.join(labels)})"
+    labels = f" ({counts.by_label()})" if counts.labels else ""
+    parts = [f"{counts.labelled:,} rows labelled in {duration(seconds)}{labels}"]
     if counts.uncertain:
         parts.append(f"{counts.uncertain:,} of them without a label (below --min-confidence)")
     if counts.dropped:

@@ -23,6 +23,8 @@ from gsa.locking import BusyError, folder_lock
 from gsa.prediction.output_paths import MANIFEST, parts_folder, rejects_path
 from gsa.prediction.writers import Writer, concatenate
 
+MAX_LABELS = 10
+"""Labels that are counted one by one in a summary."""
 COMMAND = "predict"
 """Name of the lock."""
 PART = re.compile(r"\d{6,}\.(csv|tsv|jsonl|parquet|rejects|json)")
@@ -43,6 +45,14 @@ class RowCounts:
     """Number of labelled rows by label."""
     uncertain: int = 0
     """Labelled rows that get no label, as none has the least confidence that was asked for."""
+
+    def by_label(self) -> str:
+        """Return the numbers of the most frequent labels, empty where nothing was labelled."""
+        ranked = sorted(self.labels.items(), key=lambda pair: -pair[1])
+        parts = [f"{label} {count:,}" for label, count in ranked[:MAX_LABELS]]
+        if len(ranked) > MAX_LABELS:
+            parts.append(f"{len(ranked) - MAX_LABELS} more labels")
+        return ", ".join(parts)
 
     def __add__(self, other: "RowCounts") -> "RowCounts":
         labels = dict(self.labels)

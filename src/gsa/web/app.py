@@ -91,6 +91,9 @@ def _mount(handlers: Handlers, name: str, remove_folder: Callable[[], object]) -
             conversation_tab(handlers)
             file_tab(handlers)
             compare_tab(handlers)
+    for block in blocks.blocks.values():
+        if not isinstance(block, gr.File):  # a field for files has a check of its own
+            block.async_move_resource_to_block_cache = _refuse_file
     blocks.state_session_capacity = MAX_STATES
     blocks.queue(max_size=MAX_EVENTS, default_concurrency_limit=None, api_open=False)
     system, mono = ["system-ui", "Segoe UI", "Roboto", "sans-serif"], ["ui-monospace", "monospace"]
@@ -125,6 +128,11 @@ async def _refuse(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, TypeError) and request.url.path != UPLOAD:
         raise error
     return JSONResponse({"detail": "expected a file or the event of a button"}, 422)
+
+
+async def _refuse_file(path: object) -> None:
+    """Raise ValueError for a file in a field that takes none, which Gradio would otherwise fetch."""
+    raise ValueError("expected no file in this field")
 
 
 class _SilentTraceback:

@@ -116,9 +116,11 @@ def in_page_terms(message: str, source: Path) -> str:
 
 
 def summary(count: RowCounts) -> str:
-    """Return what became of the rows, in one sentence."""
+    """Return what became of the rows, and how many have which label."""
     rows = f"{count.labelled:,} row{'' if count.labelled == 1 else 's'} labelled"
     if not count.rejected:
-        return f"{rows}, none rejected."
-    reason = count.first_reason.replace(NO_QUOTES, "")
-    return f"{rows}, {count.rejected:,} rejected. The first of them: {reason}."
+        message = f"{rows}, none rejected."
+    else:
+        reason = count.first_reason.replace(NO_QUOTES, "")
+        message = f"{rows}, {count.rejected:,} rejected. The first of them: {reason}."
+    return f"{message} Labels: {count.by_label()}." if count.labels else message
