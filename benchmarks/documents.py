@@ -26,7 +26,7 @@ SIZES = (1, 120, 240, 480, 960)
 
 
 def make_documents(count: int, mixed: bool) -> list[tuple[float, str]]:
-    """Return documents with their share of positive sentences, in random order if `mixed`."""
+    """Return documents with their share of positive sentences, which come first unless `mixed`."""
     rng, pool = random.Random(0), {"positive": [], "negative": []}
     for example in load("sst2")["test"]:
         text = example.utterance.text.strip()
