@@ -203,7 +203,7 @@ def test_embeddings_are_means_of_length_one_and_read_once(minilm, monkeypatch) -
     assert set(found) == {"a", "b c d e", "f g"}
     assert np.allclose([np.linalg.norm(v) for v in found.values()], 1, atol=1e-5)
     assert np.allclose(found["b c d e"], alone, atol=1e-5), "padding beside longer texts changes nothing"
-    monkeypatch.setattr(embeddings, "_load", lambda _: pytest.fail("all of it is in the cache"))
+    monkeypatch.setattr(embeddings, "load_model", lambda _: pytest.fail("all of it is in the cache"))
     again = embeddings.embed(["f g", "a", "b c d e"])
     assert all((again[text] == found[text]).all() for text in found)
 
