@@ -320,10 +320,12 @@ def test_a_signal_ends_any_command_with_a_sentence(
 
 
 @pytest.mark.parametrize(
-    "words", [("predict", "sentiment", "Fine."), ("eval",), ("serve", "--port", "0")], ids=lambda words: words[0]
+    "words",
+    [("predict", "sentiment", "Fine."), ("eval",), ("serve", "--port", "0")],
+    ids=lambda each: each[0],
 )
 def test_a_device_that_is_not_there_is_one_sentence(
-    run: Command, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+    run, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GSA_DEVICE", "")
     code, _, err = run(*words, "--device", "gpu")
