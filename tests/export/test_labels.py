@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import gsa
+from gsa.chain.run_folder import RunFolder
 from gsa.data.encoder import Encoder
 from gsa.export.model_card import CONVERSATION
 
@@ -16,7 +17,7 @@ def test_the_reads_of_the_table_give_the_predictors_probabilities(
     folders: dict[str, Path], tuned: Path, name: str
 ) -> None:
     table = json.loads((folders["gguf"] / "labels.json").read_text())["tasks"][name]
-    model = gsa.load(tuned)
+    model, plain = gsa.load(tuned), RunFolder(tuned).load()[2].model
     task = model.tasks[name]
     example = table["example"]
     assert table["labels"] == [task.word(label) for label in task.labels]
@@ -27,7 +28,7 @@ def test_the_reads_of_the_table_give_the_predictors_probabilities(
     for read in table["reads"]:
         with torch.no_grad():
             ids = torch.tensor([example["tokens"] + read["after"]])
-            logits = model.model.float()(input_ids=ids).logits[0, -1]
+            logits = plain(input_ids=ids).logits[0, -1]
         for token in read["tokens"]:
             log_p[(*read["after"], token)] = float(logits.log_softmax(-1)[token])
     scores = [sum(log_p[(*a[:i], a[i])] for i in range(len(a))) for a in table["answers"]]

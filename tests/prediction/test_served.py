@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import gsa
+from gsa.chain.run_folder import RunFolder
 from gsa.data.types import sentence
 from gsa.errors import InputError
 from gsa.prediction import served
@@ -55,7 +56,7 @@ class StandIn:
 def test_predictions_are_the_predictors(tuned: Path, server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Labels of one and of several tokens, texts and conversations, cut or whole."""
     local = gsa.load(tuned)
-    monkeypatch.setattr(served, "post", StandIn(local.model))
+    monkeypatch.setattr(served, "post", StandIn(RunFolder(tuned).load()[2].model))
     remote = ServedPredictor(tuned, server, parallel=1)
     for here, there in (
         (local.sentiment(["Good.", "Bad. " * 400]), remote.sentiment(["Good.", "Bad. " * 400])),
@@ -73,8 +74,7 @@ def test_predictions_are_the_predictors(tuned: Path, server: Any, monkeypatch: p
 
 
 def test_one_request_reads_all_labels_of_one_token(tuned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    local = gsa.load(tuned)
-    stand_in = StandIn(local.model)
+    stand_in = StandIn(RunFolder(tuned).load()[2].model)
     monkeypatch.setattr(served, "post", stand_in)
     done: list[int] = []
     remote = ServedPredictor(tuned, LlamaCpp("http://host", token="secret"))
