@@ -88,25 +88,19 @@ def make_plan(recipe: Recipe, gpu: str = "") -> Plan:
     if precision == "auto":
         precision = "bfloat16" if device else resolve_precision(precision)
     gflops = getattr(device, precision) * 1e3 if device else matmul_gflops(config.hidden_size)
-    speed = gflops * 1e9 * (gpus.EFFICIENCY if device else EFFICIENCY)
     # Forward and backward through frozen weights: two products each of 2 operations per weight.
     operations = 6 if recipe.training.recompute else 4
+    weights_per_second = gflops * 1e9 * (gpus.EFFICIENCY if device else EFFICIENCY) / operations
     levels, longest = [], 0
     for full_level, link in zip(recipe.levels, links, strict=True):
         level = _available(full_level, notes)
         data = build_training_data(recipe, level, tokenizer)
         flat = sum(len(b) for row in data.rows for p in row.prompts for b in branches(p, row.score))
-        seconds = operations * (body + link) * data.tokens / speed
+        seconds = (body + link) * data.tokens / weights_per_second
         counts = {name: len(prompts) for name, prompts in data.prompts.items()}
         levels.append(LevelPlan(level.name, counts, flat, data.tokens, len(data.steps), link, seconds))
         longest = max(longest, *(len(row.trie) for row in data.rows))
-        repeated = _repeated_share(data, level, recipe.training)
-        if repeated > REPEATED_WARNING:
-            notes.append(
-                f"level '{level.name}': {repeated:.0%} of its tokens are computed twice or more, because "
-                f"conversations are cut: expected a larger training.max_row_tokens than "
-                f"{recipe.training.max_row_tokens}"
-            )
+        notes += _repetition_notes(data, level, recipe.training)
     itemsize: int = getattr(torch, precision).itemsize
     memory = _memory(recipe, config, parameters, max(links), longest, itemsize, device is not None)
     if device:
@@ -134,14 +128,20 @@ def _trainable(model: Any, lora: Lora) -> int:
     return count
 
 
-def _repeated_share(data: TrainingData, level: Level, training: Training) -> float:
-    """Return the share of an epoch's tokens that is computed again because conversations are cut."""
+def _repetition_notes(data: TrainingData, level: Level, training: Training) -> list[str]:
+    """Return a note where much of an epoch is computed again because conversations are cut."""
     groups = [part for prompts in data.prompts.values() for part in group(prompts)]
     cut, uncut = (
         token_count(pack(groups, level.loss == "labels", limit))
         for limit in (training.max_row_tokens, sys.maxsize)
     )
-    return 1 - uncut / cut
+    repeated = 1 - uncut / cut
+    if repeated <= REPEATED_WARNING:
+        return []
+    return [
+        f"level '{level.name}': {repeated:.0%} of its tokens are computed twice or more, because conversations "
+        f"are cut: expected a larger training.max_row_tokens than {training.max_row_tokens}"
+    ]
 
 
 def _memory(
