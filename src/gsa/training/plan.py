@@ -139,8 +139,8 @@ def _repetition_notes(data: TrainingData, level: Level, training: Training) -> l
     if repeated <= REPEATED_WARNING:
         return []
     return [
-        f"level '{level.name}': {repeated:.0%} of its tokens are computed twice or more, because conversations "
-        f"are cut: expected a larger training.max_row_tokens than {training.max_row_tokens}"
+        f"level '{level.name}': {repeated:.0%} of its tokens are computed twice or more, because "
+        f"conversations are cut: expected a larger training.max_row_tokens than {training.max_row_tokens}"
     ]
 
 
