@@ -151,23 +151,24 @@ def _memory(
     longest row.
     """
     layers, hidden = int(config.num_hidden_layers), int(config.hidden_size)
-    layer = layer_activations(config, len(recipe.lora.targets), itemsize, on_gpu)
+    layer = layer_activations(config, len(recipe.lora.targets), itemsize, longest if on_gpu else 0)
     recomputed = longest * (layers * hidden + layer)
     kept = min(longest, recipe.training.activation_tokens) * layers * layer
     activations = recomputed if recipe.training.recompute else max(kept, recomputed)
     return parameters * itemsize + 16.0 * link + activations * itemsize
 
 
-def layer_activations(config: Any, targets: int, itemsize: int, on_gpu: bool) -> int:
+def layer_activations(config: Any, targets: int, itemsize: int, gpu_row: int = 0) -> int:
     """Return how many numbers of `itemsize` bytes a layer keeps a token for its gradients.
 
-    On CPU those of `llama.logits`, on a GPU those of transformers' Llama, measured there; beside bfloat16
-    weights norms and the inputs of the links' `targets` are float32.
+    On CPU those of `llama.logits`; for a GPU, on which a row has `gpu_row` tokens, those of transformers'
+    Llama, which keeps the mask of every layer. Beside bfloat16 weights norms and the inputs of the links'
+    `targets` are float32.
     """
     hidden, inner = int(config.hidden_size), int(config.intermediate_size)
-    if not on_gpu:
+    if not gpu_row:
         return 10 * hidden + 4 * inner
-    return (7 if itemsize == 4 else 8 + 2 * targets) * hidden + 3 * inner
+    return (7 if itemsize == 4 else 8 + 2 * targets) * hidden + 3 * inner + gpu_row
 
 
 def _available(level: Level, notes: list[str]) -> Level:

@@ -204,7 +204,7 @@ def _arguments(
         use_cpu=device.type == "cpu",
     )
     arguments._n_gpu = min(arguments.n_gpu, 1)  # the rows of a step are read one after another
-    if arguments.device != device:
+    if device.type == "cuda" and arguments.device != device:
         raise InputError(
             f"device '{device}': the Trainer tunes on '{arguments.device}': expected that one; "
             "CUDA_VISIBLE_DEVICES chooses another GPU"
