@@ -30,9 +30,9 @@ from gsa.data.encoder import Encoder, Prompt
 from gsa.data.layout import Layout
 from gsa.data.task import SENTIMENT
 from gsa.datasets.catalogue import load
+from gsa.model import precision as precisions
 from gsa.model.backbone import load_backbone
 from gsa.model.losses import Totals, answer_loss
-from gsa.model.precision import supports_bfloat16
 from gsa.model.scoring import PackedBatch, log_probabilities, score
 from gsa.recipes.schema import Backbone, Lora, Recipe
 from gsa.training.gpus import GPUS
@@ -242,7 +242,10 @@ def main() -> None:
         scratch = Path(name)
         for size in sizes:
             build_model(scratch / size, size)
-            for precision in ["float32", *(["bfloat16"] if supports_bfloat16(options.device) else [])]:
+            for precision in [
+                "float32",
+                *(["bfloat16"] if precisions.supports_bfloat16(options.device) else []),
+            ]:
                 if size == "7b" and precision == "float32":
                     continue
                 for attention in ("dense", "flex") if cuda else ("dense", "runs"):

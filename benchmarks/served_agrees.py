@@ -17,8 +17,8 @@ import gsa
 from gsa.chain.run_folder import RunFolder
 from gsa.data.encoder import Encoder
 from gsa.data.types import Example
-from gsa.prediction.served import LlamaCpp, ServedPredictor, Vllm
 from gsa.recipes.datasets import load_split, task_of
+from gsa.serving.remote import LlamaCpp, RemotePredictor, Vllm
 
 
 def examples_of(run: str, task: str, labels: tuple[str, ...], skip: int, count: int) -> list[Example]:
@@ -43,7 +43,7 @@ def main() -> None:
     options = parser.parse_args()
     server = Vllm(options.vllm, options.model) if options.vllm else LlamaCpp(options.llamacpp)
     known = gsa.load(options.run)
-    served = ServedPredictor(options.run, server, parallel=options.parallel)
+    served = RemotePredictor(options.run, server, parallel=options.parallel)
     for name in options.tasks.split(","):
         task = known.task(name)
         examples = examples_of(options.run, name, task.labels, options.skip, options.count)

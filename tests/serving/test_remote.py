@@ -12,8 +12,8 @@ import gsa
 from gsa.chain.run_folder import RunFolder
 from gsa.data.types import sentence
 from gsa.errors import InputError
-from gsa.prediction import served
-from gsa.prediction.served import LlamaCpp, ServedPredictor, Vllm
+from gsa.serving import remote as remote_module
+from gsa.serving.remote import LlamaCpp, RemotePredictor, Vllm
 
 TALK = [("Ana", "The train is cancelled again."), ("Ben", "Wonderful, I love waiting in the rain.")]
 
@@ -56,8 +56,8 @@ class StandIn:
 def test_predictions_are_the_predictors(tuned: Path, server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Labels of one and of several tokens, texts and conversations, cut or whole."""
     local = gsa.load(tuned)
-    monkeypatch.setattr(served, "post", StandIn(RunFolder(tuned).load()[2].model))
-    remote = ServedPredictor(tuned, server, parallel=1)
+    monkeypatch.setattr(remote_module, "post", StandIn(RunFolder(tuned).load()[2].model))
+    remote = RemotePredictor(tuned, server, parallel=1)
     for here, there in (
         (local.sentiment(["Good.", "Bad. " * 400]), remote.sentiment(["Good.", "Bad. " * 400])),
         (local.emotions(TALK), remote.emotions(TALK)),
@@ -75,9 +75,9 @@ def test_predictions_are_the_predictors(tuned: Path, server: Any, monkeypatch: p
 
 def test_one_request_reads_all_labels_of_one_token(tuned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in = StandIn(RunFolder(tuned).load()[2].model)
-    monkeypatch.setattr(served, "post", stand_in)
+    monkeypatch.setattr(remote_module, "post", stand_in)
     done: list[int] = []
-    remote = ServedPredictor(tuned, LlamaCpp("http://host", token="secret"))
+    remote = RemotePredictor(tuned, LlamaCpp("http://host", token="secret"))
     task = remote.task("letters", ["a", "b", "c"], "Which letter?")
     remote.predict([sentence("One.", "1", task.name), sentence("Two.", "2", task.name)], task, done.append)
     assert [(url, token) for url, _, token in stand_in.requests] == [("http://host/completion", "secret")] * 2
@@ -93,7 +93,7 @@ def test_the_bias_is_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
         stand_in = StandIn(
             lambda input_ids, logits=logits: type("O", (), {"logits": logits.clone()[None, None]})
         )
-        monkeypatch.setattr(served, "post", stand_in)
+        monkeypatch.setattr(remote_module, "post", stand_in)
         (found,) = LlamaCpp("http://host").probabilities((1, 2), [7], first=False)
         assert found == pytest.approx(p, rel=2e-2 if p < 0.99 else 2e-3)
 
@@ -102,8 +102,8 @@ def test_a_server_that_is_not_there_or_too_old_is_one_sentence(
     tuned: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(InputError, match=r"'http://127.0.0.1:9/completion' gives no probabilities: "):
-        ServedPredictor(tuned, LlamaCpp("http://127.0.0.1:9")).sentiment("Good.")
+        RemotePredictor(tuned, LlamaCpp("http://127.0.0.1:9")).sentiment("Good.")
     old = {"choices": [{"logprobs": {"top_logprobs": [{" a": -1.0}]}}]}
-    monkeypatch.setattr(served, "post", lambda *_: old)
+    monkeypatch.setattr(remote_module, "post", lambda *_: old)
     with pytest.raises(InputError, match="lists no probability of token"):
-        ServedPredictor(tuned, Vllm("http://host", "m")).sentiment("Good.")
+        RemotePredictor(tuned, Vllm("http://host", "m")).sentiment("Good.")

@@ -111,8 +111,8 @@ def post(url: str, body: Any, token: str) -> Any:
         raise InputError(f"'{url}' gives no probabilities: {error}") from None
 
 
-class ServedPredictor(Predictor):
-    """A Predictor whose model is on a server: `ServedPredictor("gsa-135m", LlamaCpp("http://HOST:8080"))`."""
+class RemotePredictor(Predictor):
+    """A Predictor whose model is on a server: `RemotePredictor("gsa-135m", LlamaCpp("http://HOST:8080"))`."""
 
     def __init__(
         self, run: str | Path, server: ModelServer, level: int | None = None, parallel: int = 4
