@@ -1,7 +1,9 @@
 """Signals that ask the program to stop, turned into one exception that is raised where nothing is lost.
 
 SIGINT (Ctrl-C), SIGTERM and SIGHUP raise Stopped at once. While `Stop.deferred` is set they are only noted,
-for the work to check when its step ends; a second signal always raises at once.
+for the work to check when its step ends; a second signal raises at once. Under torchrun a second signal is
+ignored: torchrun passes on the signal that all processes of a terminal have got already, or follows it with
+SIGTERM, and kills after 30 seconds what still runs.
 """
 
 import os
@@ -36,12 +38,17 @@ class Stop:
 def handle_signals() -> Iterator[Stop]:
     """Yield a Stop; signals raise Stopped while the block runs, unless it runs outside the main thread."""
     stop = Stop()
+    launched = "TORCHELASTIC_RUN_ID" in os.environ  # by torchrun or `accelerate launch`
 
     def handler(signum: int, frame: FrameType | None) -> None:
-        if not stop.deferred or stop.signum:
+        if stop.signum and launched:
+            return
+        again, stop.signum = stop.signum, signum
+        if not stop.deferred or again:
             raise Stopped(signum)
-        stop.signum = signum
-        os.write(2, b"gsa: stopping after this step; another signal stops at once\n")
+        if os.environ.get("RANK", "0") == "0":
+            more = "" if launched else "; another signal stops at once"
+            os.write(2, f"gsa: stopping after this step{more}\n".encode())
 
     previous = {}
     if threading.current_thread() is threading.main_thread():
@@ -52,4 +59,5 @@ def handle_signals() -> Iterator[Stop]:
         yield stop
     finally:
         for signum, before in previous.items():
-            signal.signal(signum, before)
+            if signal.getsignal(signum) is not signal.SIG_IGN:
+                signal.signal(signum, signal.SIG_IGN if stop.signum and launched else before)

@@ -317,3 +317,17 @@ def test_a_signal_ends_any_command_with_a_sentence(
     found, _, err = run("eval", "x")
     assert found == code
     assert err == f"gsa: stopped by {signal.Signals(signum).name}\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("predict", "sentiment", "Fine."), ("eval",), ("serve", "--port", "0")],
+    ids=lambda each: each[0],
+)
+def test_a_device_that_is_not_there_is_one_sentence(
+    run, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GSA_DEVICE", "")
+    code, _, err = run(*words, "--device", "gpu")
+    assert code == 2
+    assert err.endswith("gsa: device 'gpu': expected cpu, cuda or cuda:N\n")

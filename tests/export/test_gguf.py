@@ -16,7 +16,7 @@ from gsa.model.backbone import LoadedModel
 
 
 def test_a_gguf_reads_back_as_what_it_was(folders: dict[str, Path], tuned: Path) -> None:
-    (file,) = folders["gguf"].glob("*.gguf")
+    (file,) = folders["gguf"].glob("*-f16.gguf")
     plain = AutoModelForCausalLM.from_pretrained(folders["gguf"], gguf_file=file.name, dtype=torch.float32)
     expected = RunFolder(tuned).load()[2].model
     weights = plain.state_dict()
@@ -33,6 +33,22 @@ def test_a_gguf_reads_back_as_what_it_was(folders: dict[str, Path], tuned: Path)
         for key in ("model", "pre", "add_bos_token", "eos_token_id")
     }
     assert said == {"model": "gpt2", "pre": "gpt-2", "add_bos_token": False, "eos_token_id": 256}
+
+
+def test_a_quantized_gguf_is_close_and_keeps_what_has_no_whole_blocks(folders: dict[str, Path]) -> None:
+    (small,), (large,) = (folders["gguf"].glob(f"*-{kind}.gguf") for kind in ("q8_0", "f16"))
+    reader = gguf.GGUFReader(small)
+    assert reader.fields["general.file_type"].contents() == gguf.LlamaFileType.MOSTLY_Q8_0
+    expected = {tensor.name: tensor for tensor in gguf.GGUFReader(large).tensors}
+    kinds = gguf.GGMLQuantizationType
+    for tensor in reader.tensors:
+        whole = tensor.shape[0] % 32 == 0
+        kind = kinds.F32 if len(tensor.shape) == 1 else kinds.Q8_0 if whole else kinds.F16
+        assert tensor.tensor_type == kind, tensor.name
+        weight = expected[tensor.name].data.astype(np.float32)
+        difference = gguf.dequantize(tensor.data, kind) - weight
+        assert np.linalg.norm(difference) < 0.01 * np.linalg.norm(weight), tensor.name
+    assert {tensor.tensor_type for tensor in reader.tensors} == {kinds.F32, kinds.F16, kinds.Q8_0}
 
 
 def test_rows_of_a_head_are_paired_as_llama_cpp_turns_them() -> None:

@@ -21,6 +21,7 @@ from gsa.model.backbone import (
     Backbone,
     LoadedModel,
     check_exact,
+    default_device,
     load_backbone,
     load_config,
     precision_of,
@@ -255,3 +256,31 @@ def test_flex_attention_reads_a_row_as_runs_do(tiny_folder: Path) -> None:
             model = load_backbone(Backbone(name=str(tiny_folder), attention=way)).model
             found.append(row_logits(model, {**trie_inputs(trie, model), "logits_to_keep": every}))
     assert float((found[0] - found[1]).norm() / found[0].norm()) <= 1e-5
+
+
+def test_each_process_of_a_machine_has_its_own_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GSA_DEVICE", raising=False)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    assert default_device() == "cuda:0"
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert default_device() == "cuda:1"
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    with pytest.raises(InputError, match="'cuda:2': found 2 GPUs: expected one for each process"):
+        default_device()
+
+
+def test_a_device_that_is_named_is_taken_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    for name, device in (("cpu", "cpu"), ("cuda", "cuda:0"), ("cuda:1", "cuda:1")):
+        monkeypatch.setenv("GSA_DEVICE", name)
+        assert default_device() == device
+    for name in ("gpu", "cuda:x", "mps"):
+        monkeypatch.setenv("GSA_DEVICE", name)
+        with pytest.raises(InputError, match=f"device '{name}': expected cpu, cuda or cuda:N"):
+            default_device()
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setenv("GSA_DEVICE", "cuda")
+    with pytest.raises(InputError, match="found 0 GPUs"):
+        default_device()

@@ -3,12 +3,15 @@
 from pathlib import Path
 
 import pytest
+import torch
+from tiny import tiny_llama
 from transformers import PreTrainedTokenizerFast
 
+from gsa.chain.lora import fresh_link
 from gsa.cli import format as terminal
 from gsa.errors import InputError
 from gsa.recipes.loader import load_recipe
-from gsa.recipes.schema import Backbone
+from gsa.recipes.schema import Backbone, Lora
 from gsa.training import plan as planning
 from gsa.training.dataset import build_training_data
 
@@ -65,3 +68,73 @@ def test_datasets_that_are_not_here_are_left_out_in_words(
 def test_an_unknown_model_out_of_reach_is_refused(recipe_file: Path) -> None:
     with pytest.raises(InputError, match="'nobody/nothing' cannot be loaded"):
         planning.make_plan(load_recipe(recipe_file, ["backbone.name=nobody/nothing"]))
+
+
+def test_a_plan_for_a_gpu_uses_what_is_published_of_it(recipe_file: Path) -> None:
+    recipe = load_recipe(recipe_file, ["backbone.precision=auto"])
+    h200, l4 = planning.make_plan(recipe, "h200"), planning.make_plan(recipe, "l4")
+    assert (h200.device, h200.gflops) == ("h200", 989e3)
+    for fast, slow in zip(h200.levels, l4.levels, strict=True):
+        assert slow.seconds == pytest.approx(fast.seconds * 989 / 121)
+    exact = planning.make_plan(load_recipe(recipe_file), "h200")
+    assert exact.gflops == 67e3, "float32 does not use the tensor cores"
+    assert "assumption" in h200.notes[-1]
+    assert "on h200 (989,000 GFLOP/s)" in terminal.plan(recipe, h200)
+    again = planning.make_plan(load_recipe(recipe_file, ["training.recompute=true"]), "h200")
+    assert again.levels[0].seconds == pytest.approx(1.5 * exact.levels[0].seconds)
+    with pytest.raises(InputError, match=r"--for 'h20': expected one of l4, .* \(did you mean 'h200'\?\)"):
+        planning.make_plan(recipe, "h20")
+
+
+def test_a_gpu_that_is_too_small_is_told(
+    recipe_file: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = planning.load_config
+    monkeypatch.setattr(
+        planning,
+        "load_config",
+        lambda backbone: honest(
+            Backbone(name=str(tiny_folder)) if backbone.name == "smollm2-135m" else backbone
+        ),
+    )
+    name = "backbone.name=meta-llama/Llama-2-7b-hf"
+    small = planning.make_plan(load_recipe(recipe_file, [name]), "rtx4090")
+    assert "rtx4090 has 22.4 GiB, less than this needs" in small.notes[-1]
+    fits = planning.make_plan(
+        load_recipe(recipe_file, [name, "backbone.precision=bfloat16", "training.recompute=true"]), "rtx4090"
+    )
+    assert not any("less than this needs" in note for note in fits.notes)
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("targets", [("q_proj", "v_proj"), ("q_proj", "k_proj", "v_proj", "o_proj")])
+def test_the_activations_of_a_plan_for_a_gpu_are_those_that_autograd_keeps(
+    precision: torch.dtype, targets: tuple[str, ...]
+) -> None:
+    """Counted on CPU in transformers' own forward pass, the one that a GPU would run."""
+    model = tiny_llama(
+        hidden_size=128, intermediate_size=352, num_hidden_layers=4, num_attention_heads=2,
+        num_key_value_heads=2, head_dim=64, attn_implementation="sdpa",
+    ).to(precision).requires_grad_(False)  # fmt: skip
+    linked = fresh_link(model, Lora(rank=2, targets=targets), 0).train()
+    weights = {p.untyped_storage().data_ptr() for p in linked.parameters()}
+    kept: dict[int, int] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    tokens = 256
+    inputs = {
+        "input_ids": torch.arange(tokens)[None] % 100,
+        "position_ids": torch.arange(tokens)[None],
+        "attention_mask": torch.ones(tokens, tokens, dtype=torch.bool).tril()[None, None],
+        "logits_to_keep": torch.tensor([tokens - 1]),
+    }
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        linked(**inputs, use_cache=False)
+    numbers = sum(kept.values()) / precision.itemsize / tokens / 4
+    planned = planning.layer_activations(model.config, len(targets), precision.itemsize, tokens)
+    assert numbers == pytest.approx(planned, rel=0.05)

@@ -329,14 +329,6 @@ def test_a_recipe_may_be_mended_while_nothing_is_tuned(recipe_file: Path, tmp_pa
     assert len(tune(load_recipe(recipe_file, ["levels.1.epochs=0.01"]), root).links) == 3
 
 
-def test_more_processes_than_one_are_refused(
-    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("transformers.TrainingArguments.world_size", 2)
-    with pytest.raises(InputError, match="found 2 processes"):
-        tune(recipe, tmp_path / "run")
-
-
 def test_a_level_may_have_a_link_of_its_own_shape(recipe: Recipe, tmp_path: Path) -> None:
     lora = recipe.lora.model_copy(update={"rank": 3, "targets": ("gate_proj", "down_proj")})
     level = recipe.levels[1].model_copy(update={"lora": lora})

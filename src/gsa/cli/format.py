@@ -97,7 +97,7 @@ def plan(recipe: "Recipe", plan: "Plan") -> str:
         table(rows, f"Plan of {recipe.name}"),
         f"backbone {recipe.backbone.name}: {plan.parameters / 1e6:,.0f}M parameters; "
         f"a link has {plan.levels[0].trainable / 1e6:.2f}M",
-        f"about {duration(total)} on this CPU ({plan.gflops:.0f} GFLOP/s), "
+        f"about {duration(total)} on {plan.device} ({plan.gflops:,.0f} GFLOP/s), "
         f"memory about {plan.memory / 2**30:.1f} GiB",
         *plan.notes,
     ]

@@ -9,6 +9,7 @@ import typer
 from gsa import __version__
 from gsa.cli.data import data
 from gsa.cli.options import (
+    Device,
     Json,
     Level,
     Model,
@@ -67,30 +68,38 @@ def tune(
     overrides: Overrides = None,
     seed: Seed = None,
     precision: RecipePrecision = "",
+    device: Device = "",
     plan: Annotated[bool, typer.Option("--plan", help="Print tokens, time and memory; do not tune.")] = False,
+    gpu: Annotated[
+        str, typer.Option("--for", help="With --plan: a GPU, such as h200, instead of this CPU.")
+    ] = "",
     quiet: Quiet = False,
 ) -> None:
     """Tune a chain from a recipe; the same command resumes an interrupted run."""
     from gsa.recipes.datasets import check_folders
     from gsa.recipes.loader import load_recipe
+    from gsa.training.distributed import process_group
 
     changed = [*(overrides or []), *([f"backbone.precision={precision}"] if precision else [])]
-    resolved = load_recipe(recipe, changed, seed)
-    check_folders(resolved)  # before anything that may take long
-    if plan:
-        from gsa.cli import format
-        from gsa.training.plan import make_plan
+    with process_group() as ranks:
+        resolved = load_recipe(recipe, changed, seed)
+        check_folders(resolved)  # before anything that may take long
+        if plan:
+            from gsa.cli import format
+            from gsa.training.plan import make_plan
 
-        print(format.plan(resolved, make_plan(resolved)))
-        return
-    from gsa.training.run import summary
-    from gsa.training.run import tune as run
+            if ranks.is_main:
+                print(format.plan(resolved, make_plan(resolved, gpu)))
+            return
+        from gsa.training.run import summary
+        from gsa.training.run import tune as run
 
-    root = out or Path("runs") / resolved.name
-    if not quiet:
-        print(summary(resolved))
-    run(resolved, root)
-    print(f"the chain is in {root}; evaluate it with: gsa eval {root}")
+        root = out or Path("runs") / resolved.name
+        if ranks.is_main and not quiet:
+            print(summary(resolved))
+        run(resolved, root)
+        if ranks.is_main:
+            print(f"the chain is in {root}; evaluate it with: gsa eval {root}")
 
 
 @app.command(name="eval")
@@ -123,6 +132,7 @@ def evaluate(
     split: Annotated[str, typer.Option(help="train, dev or test; the recipe's if not given.")] = "",
     limit: Annotated[int | None, typer.Option(min=0, help="Most examples per dataset; 0 is all.")] = None,
     precision: RecipePrecision = "",
+    device: Device = "",
     overwrite: Overwrite = False,
     examples: Annotated[int, typer.Option(min=0, help="Number of predictions to show per dataset.")] = 0,
     as_json: Json = False,
@@ -174,6 +184,7 @@ def predict(
     model: Model = None,
     level: Level = None,
     precision: Precision = "auto",
+    device: Device = "",
     output: Annotated[
         Path | None, typer.Option(help="Labelled file, format by suffix; default: standard output.")
     ] = None,
@@ -255,6 +266,7 @@ def serve(
     model: Model = None,
     level: Level = None,
     precision: Precision = "auto",
+    device: Device = "",
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free port.")] = 8000,
     token_file: Annotated[

@@ -1,5 +1,6 @@
 """Arguments and options that several commands share."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,21 @@ def set_quiet(quiet: bool) -> None:
     configure_logging(quiet)
 
 
+def set_device(device: str) -> str:
+    """Let models of this process be loaded on a device; an empty one changes nothing."""
+    if device:
+        os.environ[DEVICE] = device
+    return device
+
+
+DEVICE = "GSA_DEVICE"
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device", envvar=DEVICE, callback=set_device,
+        help="cpu, cuda or cuda:N; default: CUDA where there is one.",
+    ),
+]  # fmt: skip
 Quiet = Annotated[
     bool,
     typer.Option("--quiet", "-q", callback=set_quiet, help="No progress; only warnings and errors."),

@@ -2,11 +2,11 @@
 
     merged      a model folder for plain transformers, with its recipe
     adapter     one PEFT adapter whose rank is the sum of the links' ranks, for PEFT and vLLM
-    gguf        one file of 16 bits for llama.cpp and programs that build on it
+    gguf        one file of 16 bits for llama.cpp and programs that build on it, and one of 8 bits
     chain       the links alone in 16 bits, a few megabytes, for this package
     classifier  one task as a sequence classifier, for transformers' pipelines and what reads such folders
 
-Each has a README.md with the prompts and a script that scores labels.
+Each has a README.md with the prompts and a script that scores labels, and labels.json with their tokens.
 """
 
 import json
@@ -29,7 +29,8 @@ from gsa.checksums import checksums, sha256
 from gsa.data.task import Task
 from gsa.errors import InputError, suggest
 from gsa.export.classifier import OTHERS, write_classifier
-from gsa.export.model_card import Exported, card
+from gsa.export.labels import LABELS, label_table
+from gsa.export.model_card import CONVERSATION, Exported, card
 from gsa.model import smollm2
 from gsa.model.hf_logging import quiet_libraries
 from gsa.model.validation import check_adapter
@@ -129,6 +130,7 @@ def _gguf(recipe: Recipe, chain: Chain, level: int | None, out: Path) -> None:
     loaded = load_chain(chain, _in_float32(recipe).backbone, level, "cpu")
     check_architecture(loaded.model.config, recipe.backbone.name)
     write_gguf(loaded, recipe.name, out / f"{recipe.name}-f16.gguf")
+    write_gguf(loaded, recipe.name, out / f"{recipe.name}-q8_0.gguf", quantized=True)
     _readme(recipe, chain, level, "gguf", loaded.tokenizer, out)
 
 
@@ -215,6 +217,8 @@ def _readme(
         task=task,
     )
     (out / "README.md").write_text(card(exported, tokenizer), encoding="utf-8")
+    table = label_table(tokenizer, recipe.layout, tasks_of(recipe), CONVERSATION)
+    (out / LABELS).write_text(json.dumps(table, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _is_shipped(chain: Chain, level: int | None) -> bool:

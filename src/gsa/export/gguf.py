@@ -1,4 +1,4 @@
-"""A merged model as one GGUF file of 16 bits, with its tokenizer, for llama.cpp and what builds on it.
+"""A merged model as one GGUF file of 16 or 8 bits, with its tokenizer, for llama.cpp and what builds on it.
 
 In: a model of the Llama architecture with a byte-level BPE tokenizer. Out: the file. What llama.cpp would
 read differently is refused with an InputError.
@@ -18,6 +18,10 @@ DIGITS = {"type": "Digits", "individual_digits": True}
 PRE = {"gpt-2": ["ByteLevel"], "smollm": ["Digits", "ByteLevel"]}
 """llama.cpp's names of the ways to cut a text before BPE, and the parts of a tokenizer that do the same."""
 
+BLOCK = 32
+"""Numbers of a block of Q8_0."""
+_F16, _Q8_0 = gguf.LlamaFileType.MOSTLY_F16, gguf.GGMLQuantizationType.Q8_0
+
 
 def check_architecture(config: Any, name: str) -> None:
     """Raise InputError unless a GGUF of the Llama architecture holds all of the model."""
@@ -36,15 +40,18 @@ def check_architecture(config: Any, name: str) -> None:
         )
 
 
-def write_gguf(loaded: LoadedModel, name: str, path: Path) -> None:
-    """Write the file: matrices as float16, norms as float32.
+def write_gguf(loaded: LoadedModel, name: str, path: Path, quantized: bool = False) -> None:
+    """Write the file: matrices as float16, or quantized as Q8_0, and norms as float32.
+
+    Q8_0 stores blocks of 32 numbers as 8-bit integers with one scale; a matrix whose rows are no whole number
+    of blocks stays float16.
 
     Raises InputError for a tokenizer that is not byte-level BPE as llama.cpp knows it.
     """
     config = loaded.model.config
     check_architecture(config, name)
     writer = gguf.GGUFWriter(path, "llama")
-    _settings(writer, config, name)
+    _settings(writer, config, name, gguf.LlamaFileType.MOSTLY_Q8_0 if quantized else _F16)
     _tokenizer(writer, loaded.tokenizer, config)
     names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, config.num_hidden_layers)
     for key, weight in loaded.model.state_dict().items():
@@ -57,7 +64,10 @@ def write_gguf(loaded: LoadedModel, name: str, path: Path) -> None:
         target = names.get_name(key, try_suffixes=(".weight",))
         if target is None:
             raise InputError(f"'{name}': GGUF has no place for the weights '{key}'")
-        writer.add_tensor(target, array.astype(np.float16 if array.ndim > 1 else np.float32))
+        if quantized and array.ndim > 1 and array.shape[-1] % BLOCK == 0:
+            writer.add_tensor(target, gguf.quantize(array, _Q8_0), raw_dtype=_Q8_0)
+        else:
+            writer.add_tensor(target, array.astype(np.float16 if array.ndim > 1 else np.float32))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -75,7 +85,7 @@ def interleaved(weight: np.ndarray, heads: int) -> np.ndarray:
     return np.ascontiguousarray(halves.swapaxes(1, 2).reshape(out, into))
 
 
-def _settings(writer: gguf.GGUFWriter, config: Any, name: str) -> None:
+def _settings(writer: gguf.GGUFWriter, config: Any, name: str, kind: gguf.LlamaFileType) -> None:
     head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     writer.add_name(name)
     writer.add_type("model")
@@ -91,7 +101,7 @@ def _settings(writer: gguf.GGUFWriter, config: Any, name: str) -> None:
     writer.add_rope_freq_base(float(config.rope_parameters["rope_theta"]))
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
     writer.add_vocab_size(config.vocab_size)
-    writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
+    writer.add_file_type(kind)
 
 
 def _tokenizer(writer: gguf.GGUFWriter, tokenizer: Any, config: Any) -> None:

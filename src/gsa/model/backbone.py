@@ -6,6 +6,7 @@ local folder. Remote code is never run.
 
 import contextlib
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,8 @@ from gsa.recipes.schema import Backbone
 from gsa.trie import attention
 from gsa.trie.trie import TokenTrie
 
+DEVICE = "GSA_DEVICE"
+"""The environment variable that names the device models are loaded on; `--device` sets it."""
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json",
              "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "spiece.model")  # fmt: skip
 """Files that decide what a model reads, and belong to its identity as its weights do."""
@@ -122,8 +125,24 @@ def _proof(identity: str, *settings: str) -> str:
 
 
 def default_device() -> str:
-    """Return the torch device that models are loaded on: CUDA where there is one."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    """Return the torch device that models are loaded on: that of GSA_DEVICE, or else CUDA where there is one.
+
+    Of several processes on a machine each has its own GPU, that of LOCAL_RANK. Raises InputError for a device
+    that is not there.
+    """
+    name = os.environ.get(DEVICE, "") or ("cuda" if torch.cuda.is_available() else "cpu")
+    kind, _, number = name.partition(":")
+    if kind not in ("cpu", "cuda") or (number and not number.isdecimal()):
+        raise InputError(f"device '{name}': expected cpu, cuda or cuda:N")
+    if kind == "cpu":
+        return kind
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    index = int(number or os.environ.get("LOCAL_RANK", "0"))
+    if index >= count:
+        raise InputError(
+            f"device 'cuda:{index}': found {count} GPUs: expected one for each process, or --device cpu"
+        )
+    return f"cuda:{index}"
 
 
 def precision_of(backbone: Backbone, architecture: str, device: str) -> Literal["float32", "bfloat16"]:

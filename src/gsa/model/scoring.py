@@ -100,13 +100,16 @@ def score_row(model: Any, row: PackedRow) -> list[Prediction]:
     predictions, start = [], 0
     for prompt in row.prompts:
         stop = start + len(prompt.answers)
-        predictions.append(_prediction(prompt, answer_log_p[start:stop], is_greedy[start:stop]))
+        predictions.append(to_prediction(prompt, answer_log_p[start:stop], is_greedy[start:stop]))
         start = stop
     return predictions
 
 
-def _prediction(prompt: Prompt, log_p: NDArray[np.float64], is_greedy: NDArray[np.bool_]) -> Prediction:
-    """Return the prediction of one prompt; both arrays have the shape (labels,)."""
+def to_prediction(prompt: Prompt, log_p: NDArray[np.float64], is_greedy: NDArray[np.bool_]) -> Prediction:
+    """Return the prediction of one prompt from its labels' log-probabilities, up to a constant.
+
+    Both arrays have the shape (labels,); `is_greedy` marks labels whose tokens are all the most probable.
+    """
     weights = np.exp(log_p - log_p.max())
     probabilities = weights / weights.sum()
     labels, greedy = prompt.task.labels, np.flatnonzero(is_greedy)

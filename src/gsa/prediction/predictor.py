@@ -322,7 +322,7 @@ class Predictor:
                 groups.append((task, len(binary)))
             per_prompt = len(examples) / len(prompts)
             done = (lambda count: progress(int(count * per_prompt))) if progress else None
-            answers = score(self.model, prompts, self._max_row_tokens, done)
+            answers = self._score_prompts(prompts, done)
         predictions: list[Prediction] = []
         for task, count in groups:
             own, answers = self.calibration.apply(task, answers[:count]), answers[count:]
@@ -352,7 +352,12 @@ class Predictor:
         """Return the Prediction of each version of one prompt, laid out in one trie whatever its length."""
         same_group = [replace(prompt, example=prompts[0].example) for prompt in prompts]
         with self._lock:
-            return self.calibration.apply(task, score(self.model, same_group, self._max_row_tokens))
+            return self.calibration.apply(task, self._score_prompts(same_group, None))
+
+    def _score_prompts(
+        self, prompts: Sequence[Prompt], progress: Callable[[int], None] | None
+    ) -> list[Prediction]:
+        return score(self.model, prompts, self._max_row_tokens, progress)
 
     def _encoder(self, task: Task) -> Encoder:
         key = _key(task)

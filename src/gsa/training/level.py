@@ -7,10 +7,7 @@ import hashlib
 import logging
 import time
 import zlib
-from collections.abc import Sequence
 from typing import Any
-
-from transformers import TrainerCallback
 
 from gsa.atomic_io import make_folder, remove_tree
 from gsa.chain.chain import Chain
@@ -19,23 +16,17 @@ from gsa.chain.lora import apply_active, fresh_link, save_link
 from gsa.chain.run_folder import RunFolder
 from gsa.progress import Progress, duration
 from gsa.recipes.schema import Recipe
-from gsa.signals import Stop, Stopped
+from gsa.signals import Stopped
 from gsa.training.checkpoint import Checkpoints, step_of
 from gsa.training.dataset import TrainingData
 from gsa.training.step_log import StepLog
-from gsa.training.trainer import Session, tune_link
+from gsa.training.trainer import Control, Session, tune_link
 
 logger = logging.getLogger(__name__)
 
 
 def tune_level(
-    recipe: Recipe,
-    number: int,
-    model: Any,
-    chain: Chain,
-    data: TrainingData,
-    stop: Stop,
-    callbacks: Sequence[TrainerCallback] = (),
+    recipe: Recipe, number: int, model: Any, chain: Chain, data: TrainingData, control: Control
 ) -> tuple[Any, Chain]:
     """Tune, store and apply the link of level `number`, from 1; return the model and the longer chain.
 
@@ -46,32 +37,41 @@ def tune_level(
     counts = ", ".join(f"{name} {len(prompts):,}" for name, prompts in data.prompts.items())
     logger.info("%s: %s; %s steps, %s tokens", title, counts, f"{steps:,}", f"{data.tokens:,}")
     linked = fresh_link(model, recipe.lora_of(level), zlib.crc32(f"{recipe.seed}/{number}".encode()))
-    checkpoints = Checkpoints(run.level_checkpoints(number, level), _fingerprint(chain, number, data))
-    checkpoint = checkpoints.newest()
+    fingerprint = _fingerprint(chain, number, data)
+    control.ranks.check_equal(fingerprint, "data or another base")
+    checkpoints = Checkpoints(run.level_checkpoints(number, level), fingerprint)
+    checkpoint = control.ranks.broadcast(checkpoints.newest)
     log = StepLog(run.log_file, chain.log(), number, level.name)
-    lost = log.rewind((checkpoint / LOG).read_text(encoding="utf-8") if checkpoint else "")
+    lost = 0
+    if control.ranks.is_main:
+        lost = log.rewind((checkpoint / LOG).read_text(encoding="utf-8") if checkpoint else "")
+        make_folder(checkpoints.folder)  # flushed, so that a power cut does not lose it with its checkpoints
     if checkpoint or lost:
         repeated = f"; {lost} later steps are repeated" if lost else ""
         logger.info(
             "%s: resuming from step %d of %d%s", title, step_of(checkpoint), len(data.steps), repeated
         )
-    make_folder(checkpoints.folder)  # flushed, so that a power cut does not lose it with its checkpoints
     began = time.monotonic()
     with Progress(title, steps, "steps") as progress:
         progress.resume(step_of(checkpoint))
         on_step = _Reporter(log, progress, data)
-        session = Session(title, checkpoints, checkpoint, on_step, lambda: log.text, stop, callbacks)
+        session = Session(title, checkpoints, checkpoint, on_step, lambda: log.text, control)
         step = tune_link(linked, data, recipe, level, session)
-    if stop.signum and step < len(data.steps):
+    if control.stop.signum and step < len(data.steps):
         kept = (
             f"{title} has a checkpoint of step {step} of {len(data.steps)}; the same command resumes from it"
         )
-        raise Stopped(stop.signum, kept)
-    folder = run.links_folder / f"{number}-{level.name}"
-    chain = chain.append(save_link(linked, folder, level.name, recipe.backbone.name, log.text))
-    remove_tree(run.checkpoints_folder)
+        raise Stopped(control.stop.signum, kept)
+
+    def store() -> Chain:
+        folder = run.links_folder / f"{number}-{level.name}"
+        longer = chain.append(save_link(linked, folder, level.name, recipe.backbone.name, log.text))
+        remove_tree(run.checkpoints_folder)
+        return longer
+
+    longer = control.ranks.broadcast(store)
     logger.info("%s: finished in %s", title, duration(time.monotonic() - began))
-    return apply_active(linked), chain
+    return apply_active(linked), longer
 
 
 def _fingerprint(chain: Chain, number: int, data: TrainingData) -> str:

@@ -21,7 +21,9 @@ from gsa.model.backbone import refuse_unsuitable
 from gsa.model.ops import linear
 from gsa.model.precision import resolve_precision
 from gsa.recipes.schema import Backbone, Level, Lora, Recipe, Training
+from gsa.training import gpus
 from gsa.training.dataset import TrainingData, build_training_data, token_count
+from gsa.training.gpus import Gpu, find_gpu
 from gsa.trie.packing import branches, group, pack
 
 REPEATED_WARNING = 0.25
@@ -48,7 +50,7 @@ class LevelPlan:
     trainable: int
     """Parameters of the link."""
     seconds: float
-    """Estimated on this machine."""
+    """Estimated on the plan's device."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +63,18 @@ class Plan:
     memory: float
     """Estimated peak, bytes: weights, links with optimizer state, one row's activations."""
     gflops: float
-    """Speed of this machine's float32 matrix product, GFLOP/s."""
+    """Speed of matrix products, GFLOP/s: this machine's in float32, or what is published of a GPU."""
+    device: str
+    """``this CPU``, or the name of a GPU."""
     notes: tuple[str, ...]
 
 
-def make_plan(recipe: Recipe) -> Plan:
-    """Return a recipe's plan; raises InputError for bad data as tuning does."""
+def make_plan(recipe: Recipe, gpu: str = "") -> Plan:
+    """Return a recipe's plan for this CPU, or for one of `gpus.GPUS`.
+
+    Raises InputError for an unknown GPU, and for bad data as tuning does.
+    """
+    device = find_gpu(gpu) if gpu else None
     config, tokenizer, notes = _describe(recipe.backbone)
     refuse_unsuitable(config, recipe.backbone.name)
     with torch.device("meta"):
@@ -76,26 +84,40 @@ def make_plan(recipe: Recipe) -> Plan:
         if not config.tie_word_embeddings:
             body -= model.get_output_embeddings().weight.numel()
         links = [_trainable(model, recipe.lora_of(level)) for level in recipe.levels]
-    gflops = matmul_gflops(config.hidden_size)
+    precision = recipe.backbone.precision  # a plan for another machine may be made here
+    if precision == "auto":
+        precision = "bfloat16" if device else resolve_precision(precision)
+    gflops = getattr(device, precision) * 1e3 if device else matmul_gflops(config.hidden_size)
+    # Forward and backward through frozen weights: two products each of 2 operations per weight.
+    operations = 6 if recipe.training.recompute else 4
+    weights_per_second = gflops * 1e9 * (gpus.EFFICIENCY if device else EFFICIENCY) / operations
     levels, longest = [], 0
     for full_level, link in zip(recipe.levels, links, strict=True):
         level = _available(full_level, notes)
         data = build_training_data(recipe, level, tokenizer)
         flat = sum(len(b) for row in data.rows for p in row.prompts for b in branches(p, row.score))
-        # Forward and backward through frozen weights: two products each of 2 operations per weight.
-        seconds = 4 * (body + link) * data.tokens / (gflops * 1e9 * EFFICIENCY)
+        seconds = (body + link) * data.tokens / weights_per_second
         counts = {name: len(prompts) for name, prompts in data.prompts.items()}
         levels.append(LevelPlan(level.name, counts, flat, data.tokens, len(data.steps), link, seconds))
         longest = max(longest, *(len(row.trie) for row in data.rows))
-        repeated = _repeated_share(data, level, recipe.training)
-        if repeated > REPEATED_WARNING:
-            notes.append(
-                f"level '{level.name}': {repeated:.0%} of its tokens are computed twice or more, because "
-                f"conversations are cut: expected a larger training.max_row_tokens than "
-                f"{recipe.training.max_row_tokens}"
-            )
-    memory = _memory(recipe, config, parameters, max(links), longest)
-    return Plan(tuple(levels), parameters, memory, gflops, tuple(notes))
+        notes += _repetition_notes(data, level, recipe.training)
+    itemsize: int = getattr(torch, precision).itemsize
+    memory = _memory(recipe, config, parameters, max(links), longest, itemsize, device is not None)
+    if device:
+        memory += gpus.CONTEXT
+        notes += _gpu_notes(device, gpu, memory)
+    return Plan(tuple(levels), parameters, memory, gflops, gpu or "this CPU", tuple(notes))
+
+
+def _gpu_notes(gpu: Gpu, name: str, memory: float) -> list[str]:
+    """Return what the reader of a plan for a GPU must know."""
+    notes = ["gsa was never run on a GPU: that it reaches 40% of the peak is an assumption"]
+    if memory > gpu.memory * 1e9:
+        notes.append(
+            f"{name} has {gpu.memory * 1e9 / 2**30:.1f} GiB, less than this needs: expected a larger GPU, "
+            "training.recompute = true, or smaller training.max_row_tokens and training.activation_tokens"
+        )
+    return notes
 
 
 def _trainable(model: Any, lora: Lora) -> int:
@@ -106,29 +128,47 @@ def _trainable(model: Any, lora: Lora) -> int:
     return count
 
 
-def _repeated_share(data: TrainingData, level: Level, training: Training) -> float:
-    """Return the share of an epoch's tokens that is computed again because conversations are cut."""
+def _repetition_notes(data: TrainingData, level: Level, training: Training) -> list[str]:
+    """Return a note where much of an epoch is computed again because conversations are cut."""
     groups = [part for prompts in data.prompts.values() for part in group(prompts)]
     cut, uncut = (
         token_count(pack(groups, level.loss == "labels", limit))
         for limit in (training.max_row_tokens, sys.maxsize)
     )
-    return 1 - uncut / cut
+    repeated = 1 - uncut / cut
+    if repeated <= REPEATED_WARNING:
+        return []
+    return [
+        f"level '{level.name}': {repeated:.0%} of its tokens are computed twice or more, because "
+        f"conversations are cut: expected a larger training.max_row_tokens than {training.max_row_tokens}"
+    ]
 
 
-def _memory(recipe: Recipe, config: Any, parameters: int, link: int, longest: int) -> float:
+def _memory(
+    recipe: Recipe, config: Any, parameters: int, link: int, longest: int, itemsize: int, on_gpu: bool
+) -> float:
     """Return the estimated peak in bytes: weights, a link with its optimizer state, the activations of the
     longest row.
     """
-    precision = recipe.backbone.precision  # a plan for another machine may be made here
-    precision = resolve_precision(precision) if precision == "auto" else precision
-    itemsize: int = getattr(torch, precision).itemsize
     layers, hidden = int(config.num_hidden_layers), int(config.hidden_size)
-    layer: int = 10 * hidden + 4 * config.intermediate_size
+    layer = layer_activations(config, len(recipe.lora.targets), itemsize, longest if on_gpu else 0)
     recomputed = longest * (layers * hidden + layer)
     kept = min(longest, recipe.training.activation_tokens) * layers * layer
     activations = recomputed if recipe.training.recompute else max(kept, recomputed)
     return parameters * itemsize + 16.0 * link + activations * itemsize
+
+
+def layer_activations(config: Any, targets: int, itemsize: int, gpu_row: int = 0) -> int:
+    """Return how many numbers of `itemsize` bytes a layer keeps a token for its gradients.
+
+    On CPU those of `llama.logits`; for a GPU, on which a row has `gpu_row` tokens, those of transformers'
+    Llama, which keeps the mask of every layer. Beside bfloat16 weights norms and the inputs of the links'
+    `targets` are float32.
+    """
+    hidden, inner = int(config.hidden_size), int(config.intermediate_size)
+    if not gpu_row:
+        return 10 * hidden + 4 * inner
+    return (7 if itemsize == 4 else 8 + 2 * targets) * hidden + 3 * inner + gpu_row
 
 
 def _available(level: Level, notes: list[str]) -> Level:

@@ -3,6 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,10 +17,12 @@ from gsa.errors import InputError
 from gsa.model.validation import check_symlinks
 from gsa.recipes.loader import load_recipe
 from gsa.recipes.schema import Recipe
-from gsa.signals import Stop, Stopped, handle_signals
+from gsa.signals import Stopped, handle_signals
 from gsa.training.dataset import build_training_data
+from gsa.training.distributed import process_group
 from gsa.training.level import tune_level
 from gsa.training.metadata import read_data, write_metadata
+from gsa.training.trainer import Control
 
 logger = logging.getLogger(__name__)
 
@@ -48,19 +51,27 @@ def tune(recipe: Recipe, root: Path, callbacks: Sequence[TrainerCallback] = ()) 
     before weights are loaded and before anything is written, so bad data costs no time.
     `precision = "auto"` is stored as what it was resolved to, which a run that resumes keeps. `callbacks` are
     transformers' own, called with the model of every level.
+
+    Started by torchrun, the processes share the rows of each step (see `distributed`); all return the chain.
     """
     run = RunFolder(root)
+    with process_group() as ranks, handle_signals() as stop, ExitStack() as lock:
+        recipe, chain, log = ranks.broadcast(lambda: _open(recipe, run, lock))
+        if chain and len(chain.links) == len(recipe.levels):
+            return ranks.broadcast(lambda: _finished(recipe, run, chain, log))
+        return _tune(recipe, run, chain, Control(stop, ranks, callbacks))
+
+
+def _open(recipe: Recipe, run: RunFolder, lock: ExitStack) -> tuple[Recipe, Chain | None, str]:
+    """Lock the run folder, check what it holds; return the resolved recipe, the chain and its log so far."""
     _check_folder(run)
     recipe = _with_precision(recipe, run)
-    with handle_signals() as stop, run.lock("tune"):
-        _check_folder(run)
-        check_symlinks(root)
-        chain = Chain.read(root) if run.is_run() else None
-        _check_recipe(recipe, run, chain)
-        log = chain.log() if chain else ""  # raises if a link is damaged
-        if chain and len(chain.links) == len(recipe.levels):
-            return _finished(recipe, run, chain, log)
-        return _tune(recipe, run, chain, stop, callbacks)
+    lock.enter_context(run.lock("tune"))
+    _check_folder(run)
+    check_symlinks(run.root)
+    chain = Chain.read(run.root) if run.is_run() else None
+    _check_recipe(recipe, run, chain)
+    return recipe, chain, chain.log() if chain else ""  # raises if a link is damaged
 
 
 def _with_precision(recipe: Recipe, run: RunFolder) -> Recipe:
@@ -74,9 +85,7 @@ def _with_precision(recipe: Recipe, run: RunFolder) -> Recipe:
     return recipe.model_copy(update={"backbone": backbone})
 
 
-def _tune(
-    recipe: Recipe, run: RunFolder, chain: Chain | None, stop: Stop, callbacks: Sequence[TrainerCallback]
-) -> Chain:
+def _tune(recipe: Recipe, run: RunFolder, chain: Chain | None, control: Control) -> Chain:
     """Tune the levels that the chain lacks."""
     finished = len(chain.links) if chain else 0
     _, tokenizer = load_config(recipe.backbone)
@@ -88,15 +97,15 @@ def _tune(
         loaded = load_base(recipe.backbone)
         chain = Chain(run.root, loaded.identity)
     chain = replace(chain, recipe=_checksum(recipe))
-    write_atomic(run.recipe_file, recipe.toml())
-    write_metadata(recipe, run, levels)
-    chain.write()
+    if control.ranks.is_main:
+        write_atomic(run.recipe_file, recipe.toml())
+        write_metadata(recipe, run, levels)
+        chain.write()
     model = loaded.model
     for number, level in enumerate(recipe.levels[finished:], finished + 1):
-        data = levels.pop(level.name)
-        model, chain = tune_level(recipe, number, model, chain, data, stop, callbacks)
-        if stop.signum:
-            raise Stopped(stop.signum, f"level {number} {level.name} is finished and stored")
+        model, chain = tune_level(recipe, number, model, chain, levels.pop(level.name), control)
+        if control.stop.signum:
+            raise Stopped(control.stop.signum, f"level {number} {level.name} is finished and stored")
     return chain
 
 

@@ -2,17 +2,20 @@
 
 transformers' Trainer runs the loop on Accelerate, with its integrations. What differs: a batch is the rows of
 one optimizer step, the loss is taken at answer tokens only, checkpoints are those of `checkpoint`, and NaN,
-infinity or a signal end the loop where nothing is lost.
+infinity or a signal end the loop where nothing is lost. On several ranks each computes its share of a step's
+rows, and only rank 0 logs and stores.
 """
 
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import SequentialSampler
+from torch.utils.data import DataLoader, SequentialSampler
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from gsa.chain.lora import adapter_tensors
@@ -24,10 +27,21 @@ from gsa.recipes.schema import Level, Recipe
 from gsa.signals import Stop
 from gsa.training.checkpoint import Checkpoints, check_finite, load_optimizer, load_random, load_weights
 from gsa.training.dataset import TrainingData
+from gsa.training.distributed import Ranks, share
 from gsa.trie.packing import PackedRow
 
 MAX_NAMED = 20
 """How many examples of a dataset a message names before it only counts the others."""
+
+
+@dataclass(frozen=True)
+class Control:
+    """What a run is steered by from outside."""
+
+    stop: Stop
+    ranks: Ranks
+    callbacks: Sequence[TrainerCallback] = ()
+    """Callbacks of the caller, such as one that ends the level early."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +57,7 @@ class Session:
     """Called after each step with step, loss, gradient norm and learning rate."""
     log_text: Callable[[], str]
     """Returns the level's lines of the log, to be stored in a checkpoint."""
-    stop: Stop
-    callbacks: Sequence[TrainerCallback] = ()
-    """Callbacks of the caller, such as one that ends the level early."""
+    control: Control
 
 
 class ChainTrainer(Trainer):  # type: ignore[misc]
@@ -59,19 +71,21 @@ class ChainTrainer(Trainer):  # type: ignore[misc]
     def training_step(self, model: Any, inputs: list[PackedRow], *_: Any, **__: Any) -> Tensor:
         """Return the mean loss over all targets of a step, after the backward passes of its rows.
 
-        Rows are read one after another, so memory is that of the longest one. Raises InputError with the step
-        and the examples if a loss is NaN or infinite.
+        Rows are read one after another, so memory is that of the longest one; on several ranks each rank
+        reads its own, and the sums over all ranks are returned and left as gradients. Raises InputError with
+        the step and the examples if a loss is NaN or infinite.
         """
         model.train()
         totals = Totals.of(inputs)
         step_loss = torch.zeros((), device=model.device)
-        for row in inputs:
+        for row in self._own_rows(inputs):
             if self.activation_tokens:
                 limit_activations(model, len(row.trie), self.activation_tokens)
             with self.compute_loss_context_manager():
                 loss = self.loss(model, PackedBatch.from_row(row, model), totals)
             self.accelerator.backward(loss)
             step_loss += loss.detach()
+        self.session.control.ranks.sum_gradients(step_loss, model.parameters())
         if not torch.isfinite(step_loss):
             raise InputError(
                 f"{self.session.title} step {self.state.global_step + 1}: the loss is {step_loss.item()} on "
@@ -79,8 +93,32 @@ class ChainTrainer(Trainer):  # type: ignore[misc]
             )
         return step_loss
 
+    def _own_rows(self, rows: list[PackedRow]) -> list[PackedRow]:
+        """Return this rank's share of a step's rows.
+
+        On several ranks dropout is seeded for each step and rank, so that a resumed run repeats it.
+        """
+        ranks = self.session.control.ranks
+        if ranks.size == 1:
+            return rows
+        seed = f"{self.args.seed}/{self.session.title}/{self.state.global_step}/{ranks.rank}"
+        torch.manual_seed(zlib.crc32(seed.encode()))
+        return [rows[i] for i in share([len(row.trie) for row in rows], ranks.size)[ranks.rank]]
+
+    def create_accelerator_and_postprocess(self) -> None:
+        """Keep Accelerate from wrapping the model in DDP: `Ranks.sum_gradients` does what it would."""
+        super().create_accelerator_and_postprocess()
+        self.accelerator.prepare_model = partial(self.accelerator.prepare_model, evaluation_mode=True)
+
+    def get_train_dataloader(self) -> Any:
+        """Return the steps in order; every rank gets all of them, where Accelerate would deal them out."""
+        sampler = SequentialSampler(self.train_dataset)
+        return DataLoader(self.train_dataset, sampler=sampler, collate_fn=_single)
+
     def _save_checkpoint(self, *_: Any, **__: Any) -> None:
-        self.session.checkpoints.save(self, self.session.log_text())
+        self.session.control.ranks.broadcast(
+            lambda: self.session.checkpoints.save(self, self.session.log_text())
+        )
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         load_weights(Path(resume_from_checkpoint), self.model)
@@ -92,9 +130,6 @@ class ChainTrainer(Trainer):  # type: ignore[misc]
     def _load_rng_state(self, checkpoint: str | None) -> None:
         if checkpoint:
             load_random(Path(checkpoint))
-
-    def _get_train_sampler(self, *_: Any) -> Any:
-        return SequentialSampler(self.train_dataset)
 
 
 def _names(rows: Iterable[PackedRow]) -> str:
@@ -119,7 +154,7 @@ class _StepCallback(TrainerCallback):  # type: ignore[misc]
         self.session, self.steps, self.stop_step = session, steps, stop_step
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
-        if logs and "loss" in logs:
+        if logs and "loss" in logs and self.session.control.ranks.is_main:
             self.session.on_step(
                 {"step": state.global_step, **{k: logs[k] for k in ("loss", "grad_norm", "learning_rate")}}
             )
@@ -134,13 +169,17 @@ class _StepCallback(TrainerCallback):  # type: ignore[misc]
             )
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if self.session.stop.signum:
+        stop = self.session.control.stop
+        stop.signum = self.session.control.ranks.max(stop.signum)
+        if stop.signum:
             control.should_save = control.should_training_stop = True
         if state.global_step == self.stop_step:
             control.should_training_stop = True
 
 
-def _arguments(data: TrainingData, recipe: Recipe, level: Level, folder: Path) -> TrainingArguments:
+def _arguments(
+    data: TrainingData, recipe: Recipe, level: Level, folder: Path, device: torch.device
+) -> TrainingArguments:
     """Return the Trainer's settings; plain Adam is AdamW without decay (section 5.3)."""
     training = recipe.training
     arguments = TrainingArguments(
@@ -162,12 +201,13 @@ def _arguments(data: TrainingData, recipe: Recipe, level: Level, folder: Path) -
         dataloader_pin_memory=False,
         disable_tqdm=True,
         seed=recipe.seed,
-        use_cpu=not torch.cuda.is_available(),
+        use_cpu=device.type == "cpu",
     )
     arguments._n_gpu = min(arguments.n_gpu, 1)  # the rows of a step are read one after another
-    if arguments.world_size > 1:
+    if device.type == "cuda" and arguments.device != device:
         raise InputError(
-            f"found {arguments.world_size} processes: expected one, as tuning is not distributed"
+            f"device '{device}': the Trainer tunes on '{arguments.device}': expected that one; "
+            "CUDA_VISIBLE_DEVICES chooses another GPU"
         )
     return arguments
 
@@ -183,10 +223,9 @@ def tune_link(model: Any, data: TrainingData, recipe: Recipe, level: Level, sess
         recompute(model)
     trainer = ChainTrainer(
         model=model,
-        args=_arguments(data, recipe, level, session.checkpoints.folder),
+        args=_arguments(data, recipe, level, session.checkpoints.folder, model.device),
         train_dataset=data.steps,
-        data_collator=_single,
-        callbacks=[_StepCallback(session, data.steps, level.stop_step), *session.callbacks],
+        callbacks=[_StepCallback(session, data.steps, level.stop_step), *session.control.callbacks],
     )
     trainer.loss = loss_of(level)
     trainer.session = session
@@ -195,11 +234,11 @@ def tune_link(model: Any, data: TrainingData, recipe: Recipe, level: Level, sess
     for callback in list(trainer.callback_handler.callbacks):
         if type(callback).__name__ == "PrinterCallback":
             trainer.remove_callback(callback)
-    session.stop.deferred = True
+    session.control.stop.deferred = True
     try:
         trainer.train(resume_from_checkpoint=str(session.checkpoint) if session.checkpoint else None)
     finally:
-        session.stop.deferred = False
+        session.control.stop.deferred = False
     check_finite(adapter_tensors(model), f"{session.title} step {trainer.state.global_step}")
     model.eval()
     return int(trainer.state.global_step)

@@ -1,0 +1,268 @@
+"""Everything that only a GPU can show, in a few minutes: run it on the day there is one.
+
+    python benchmarks/gpu_check.py [--device cuda] [--sizes tiny,small,1b,7b] [--out results/gpu]
+
+It needs no download: random Llamas of several sizes, a byte tokenizer, and the sample data of the package.
+For each size: label probabilities from shared prefixes against one sequence a label, in float32 and bfloat16,
+with a dense mask and FlexAttention; tokens a second in scoring and tuning and their share of the published
+peak; peak memory against `--plan`. Then, on the smallest: a resumed run against an undisturbed one, and two
+ranks against one where there are two GPUs. Writes one JSON file. Without a GPU it says so and measures
+nothing; `--device cpu` tries the script itself.
+"""
+
+import argparse
+import json
+import logging
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerFast
+
+from gsa.chain.lora import fresh_link
+from gsa.data.encoder import Encoder, Prompt
+from gsa.data.layout import Layout
+from gsa.data.task import SENTIMENT
+from gsa.datasets.catalogue import load
+from gsa.model import precision as precisions
+from gsa.model.backbone import load_backbone
+from gsa.model.losses import Totals, answer_loss
+from gsa.model.scoring import PackedBatch, log_probabilities, score
+from gsa.recipes.schema import Backbone, Lora, Recipe
+from gsa.training.gpus import GPUS
+from gsa.training.plan import make_plan
+from gsa.training.run import tune
+from gsa.training.trainer import ChainTrainer
+from gsa.trie.packing import PackedRow, group, pack
+
+SIZES = {  # hidden size, inner size, layers, heads
+    "tiny": (64, 128, 2, 4),
+    "small": (576, 1536, 30, 9),
+    "1b": (2048, 5632, 22, 32),
+    "7b": (4096, 11008, 32, 32),
+}
+REPEATS = 3
+
+
+def build_model(folder: Path, size: str) -> None:
+    """Store a random Llama with a byte tokenizer."""
+    hidden, inner, layers, heads = SIZES[size]
+    config = LlamaConfig(
+        vocab_size=32000, hidden_size=hidden, intermediate_size=inner, num_hidden_layers=layers,
+        num_attention_heads=heads, num_key_value_heads=heads, max_position_embeddings=8192,
+        bos_token_id=None, eos_token_id=256,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).save_pretrained(folder)
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {letter: i for i, letter in enumerate(letters)} | {"<end>": 256}
+    tokenizer = Tokenizer(models.BPE(vocabulary, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>").save_pretrained(folder)
+
+
+def recipe_of(folder: Path, precision: str, attention: str) -> Recipe:
+    """Return a recipe of one short level."""
+    return Recipe.model_validate(
+        {
+            "name": "gpu-check",
+            "backbone": {"name": str(folder), "precision": precision, "attention": attention},
+            "training": {"examples_per_step": 8, "checkpoint_steps": 2, "max_row_tokens": 2048},
+            "levels": [
+                {
+                    "name": "SA",
+                    "datasets": [{"name": "sampler-sentiment", "limit": 48}],
+                    "learning_rate": 1e-3,
+                }
+            ],
+        }
+    )
+
+
+def largest_difference(model: Any, prompts: list[Prompt]) -> float:
+    """Return how far log-probabilities from shared prefixes are from those of one sequence a label."""
+    worst = 0.0
+    for row in pack(group(prompts), score=True, max_tokens=2048):
+        with torch.no_grad():
+            batch = PackedBatch.from_row(row, model)
+            token_log_p, _ = log_probabilities(model, batch)
+            shared = torch.zeros(batch.labels.shape[1], device=model.device).index_add(
+                0, batch.answer_index, token_log_p
+            )
+            flat = []
+            for prompt in row.prompts:
+                for answer in prompt.answers:
+                    ids = torch.tensor([prompt.ids + answer], device=model.device)
+                    log_p = model(input_ids=ids, use_cache=False).logits[0].float().log_softmax(-1)
+                    places = torch.arange(len(prompt.ids) - 1, ids.shape[1] - 1, device=model.device)
+                    flat.append(log_p[places, torch.tensor(answer, device=model.device)].sum())
+        worst = max(worst, float((shared - torch.stack(flat)).abs().max()))
+    return worst
+
+
+def seconds_of(work: Callable[[], object], device: str) -> float:
+    """Return the best time of some work, after one run that warms up."""
+    best = float("inf")
+    for repeat in range(REPEATS + 1):
+        began = time.perf_counter()
+        work()
+        if device.startswith("cuda"):
+            torch.cuda.synchronize()
+        best = min(best, time.perf_counter() - began) if repeat else best
+    return best
+
+
+def tune_rows(linked: Any, rows: list[PackedRow]) -> None:
+    """Do what an optimizer step does up to the gradients."""
+    totals = Totals.of(rows)
+    for row in rows:
+        answer_loss(linked, PackedBatch.from_row(row, linked), totals).backward()
+    linked.zero_grad()
+
+
+def check_size(folder: Path, size: str, precision: str, attention: str, device: str) -> dict[str, Any]:
+    """Return equality, speed and memory of one model."""
+    cuda = device.startswith("cuda")
+    backbone = Backbone(name=str(folder), precision=precision, attention=attention)  # type: ignore[arg-type]
+    loaded = load_backbone(backbone, device)
+    encoder = Encoder(loaded.tokenizer, Layout(), SENTIMENT)
+    prompts = encoder.encode(load("sampler-sentiment")["train"][:48])
+    result: dict[str, Any] = {"size": size, "precision": precision, "attention": attention}
+    result["largest_difference"] = largest_difference(loaded.model, prompts[:6])
+    rows = {kind: pack(group(prompts), score=kind == "score", max_tokens=2048) for kind in ("score", "tune")}
+    body = sum(
+        p.numel() for n, p in loaded.model.named_parameters() if "embed" not in n and "lm_head" not in n
+    )
+    peak = peak_of(device, precision)
+    result["score"] = rate(
+        seconds_of(lambda: score(loaded.model, prompts, 2048), device), rows["score"], 2 * body, peak
+    )
+    linked = fresh_link(loaded.model, Lora(), 0).train()
+    if cuda:
+        torch.cuda.reset_peak_memory_stats()
+    result["tune"] = rate(
+        seconds_of(lambda: tune_rows(linked, rows["tune"]), device), rows["tune"], 4 * body, peak
+    )
+    if cuda:
+        result["peak_memory"] = torch.cuda.max_memory_allocated()
+    result["planned_memory"] = make_plan(recipe_of(folder, precision, attention), gpu_name(device)).memory
+    return result
+
+
+def rate(seconds: float, rows: list[PackedRow], operations: int, peak: float) -> dict[str, float]:
+    """Return tokens a second, and the share of a GPU's published peak that they are."""
+    tokens = sum(len(row.trie) for row in rows) / seconds
+    return {"tokens_per_second": tokens, **({"share_of_peak": tokens * operations / peak} if peak else {})}
+
+
+def gpu_name(device: str) -> str:
+    """Return the name that plans have for the GPU, empty where they have none."""
+    if not device.startswith("cuda"):
+        return ""
+    name = torch.cuda.get_device_name().lower().replace(" ", "")
+    known = sorted(GPUS, key=len, reverse=True)
+    return next((gpu for gpu in known if all(part in name for part in gpu.split("-"))), "")
+
+
+def peak_of(device: str, precision: str) -> float:
+    """Return the published peak in FLOP/s, 0 where it is not known."""
+    name = gpu_name(device)
+    return float(getattr(GPUS[name], precision)) * 1e12 if name else 0.0
+
+
+def check_resumption(folder: Path, scratch: Path) -> dict[str, Any]:
+    """Return how far the link of an interrupted and resumed run is from that of an undisturbed one."""
+    recipe = recipe_of(folder, "float32", "auto")
+    tune(recipe, scratch / "whole")
+    plain, calls = ChainTrainer.training_step, 0
+
+    def dying(self: ChainTrainer, *args: Any, **kwargs: Any) -> torch.Tensor:
+        nonlocal calls
+        calls += 1
+        if calls == 4:
+            raise KeyboardInterrupt
+        return plain(self, *args, **kwargs)
+
+    ChainTrainer.training_step = dying  # type: ignore[method-assign]
+    try:
+        tune(recipe, scratch / "run")
+    except KeyboardInterrupt:
+        pass
+    finally:
+        ChainTrainer.training_step = plain  # type: ignore[method-assign]
+    tune(recipe, scratch / "run")
+    return {"check": "resumption", **difference(scratch / "whole", scratch / "run")}
+
+
+def check_ranks(folder: Path, scratch: Path) -> dict[str, Any]:
+    """Return how far the link of two ranks is from that of one."""
+    recipe = scratch / "ranks.toml"
+    recipe.write_text(recipe_of(folder, "float32", "auto").toml(), encoding="utf-8")
+    launcher = ["-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    command = [sys.executable, *launcher, "-m", "gsa", "tune", str(recipe), "--out", str(scratch / "ranks")]
+    subprocess.run(command, check=True)
+    return {"check": "two ranks", **difference(scratch / "whole", scratch / "ranks")}
+
+
+def difference(one: Path, other: Path) -> dict[str, Any]:
+    """Return whether two runs' links are the same bytes, and their relative difference."""
+    from safetensors.torch import load_file
+
+    files = [root / "links" / "1-SA" / "adapter_model.safetensors" for root in (one, other)]
+    a, b = (torch.cat([t.flatten() for _, t in sorted(load_file(file).items())]) for file in files)
+    return {
+        "same_bytes": files[0].read_bytes() == files[1].read_bytes(),
+        "relative_difference": float((a - b).norm() / a.norm()),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--sizes", default="tiny,small,1b,7b")
+    parser.add_argument("--out", type=Path, default=Path("results/gpu"))
+    options = parser.parse_args()
+    if options.device.startswith("cuda") and not torch.cuda.is_available():
+        print("no GPU here: nothing was measured (--device cpu tries the script itself)")
+        return
+    logging.getLogger("gsa").setLevel(logging.ERROR)
+    cuda = options.device.startswith("cuda")
+    results: list[dict[str, Any]] = []
+    sizes = options.sizes.split(",")
+    with tempfile.TemporaryDirectory() as name:
+        scratch = Path(name)
+        for size in sizes:
+            build_model(scratch / size, size)
+            for precision in [
+                "float32",
+                *(["bfloat16"] if precisions.supports_bfloat16(options.device) else []),
+            ]:
+                if size == "7b" and precision == "float32":
+                    continue
+                for attention in ("dense", "flex") if cuda else ("dense", "runs"):
+                    results.append(check_size(scratch / size, size, precision, attention, options.device))
+                    print(json.dumps(results[-1]), flush=True)
+        results.append(check_resumption(scratch / sizes[0], scratch))
+        if cuda and torch.cuda.device_count() > 1:
+            results.append(check_ranks(scratch / sizes[0], scratch))
+    about = {
+        "device": torch.cuda.get_device_name() if cuda else "cpu", "torch": torch.__version__,
+        "gpus": torch.cuda.device_count() if cuda else 0,
+    }  # fmt: skip
+    options.out.mkdir(parents=True, exist_ok=True)
+    file = options.out / f"{gpu_name(options.device) or about['device'].lower().replace(' ', '-')}.json"
+    file.write_text(json.dumps({**about, "results": results}, indent=1) + "\n", encoding="utf-8")
+    print(f"written: {file}")
+
+
+if __name__ == "__main__":
+    main()
