@@ -31,8 +31,9 @@ from gsa.recipes.schema import Backbone, Level, Lora, Recipe, Training
 from gsa.signals import Stop
 from gsa.training.checkpoint import Checkpoints
 from gsa.training.dataset import TrainingData, token_count
+from gsa.training.distributed import Ranks
 from gsa.training.plan import matmul_gflops
-from gsa.training.trainer import Session, tune_link
+from gsa.training.trainer import Control, Session, tune_link
 from gsa.trie.packing import PackedRow, group, pack
 
 PACKAGES = ("gsa-llm", "torch", "transformers", "peft")
@@ -98,7 +99,7 @@ def train(options: argparse.Namespace, meta: dict[str, Any], prompts: list[Promp
             None,
             lambda _: ended.append(time.perf_counter()),
             str,
-            Stop(),
+            Control(Stop(), Ranks()),
         )
         tune_link(model, data, recipe, level, session)
     clock.seconds = ended[-1] - clock.began  # without the checkpoint at the end, which peers are spared
