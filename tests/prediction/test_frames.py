@@ -19,12 +19,13 @@ def test_a_row_a_prediction() -> None:
     assert isinstance(table, pl.DataFrame)
     assert table.rows(named=True) == [
         {"predicted": "positive", "p_negative": 0.25, "p_positive": 0.75, "truncated_turns": 0,
-         "truncated_words": 3},
-        {"predicted": None, "p_negative": 0.5, "p_positive": 0.5, "truncated_turns": 0, "truncated_words": 0},
+         "truncated_words": 3, "detected_language": ""},
+        {"predicted": None, "p_negative": 0.5, "p_positive": 0.5, "truncated_turns": 0, "truncated_words": 0,
+         "detected_language": ""},
     ]  # fmt: skip
     assert gsa.frame(GOOD).height == 1
     assert gsa.frame([None, GOOD])["predicted"].to_list() == [None, "positive"]
-    assert gsa.frame([]).columns == ["predicted", "truncated_turns", "truncated_words"]
+    assert gsa.frame([]).columns == ["predicted", "truncated_turns", "truncated_words", "detected_language"]
 
 
 def test_conversations_have_numbered_turns() -> None:
@@ -35,7 +36,8 @@ def test_conversations_have_numbered_turns() -> None:
 def test_predictions_of_several_tasks_have_the_columns_of_all() -> None:
     table = gsa.frame([GOOD, JOY])
     assert table.columns == [
-        "predicted", "p_negative", "p_positive", "p_joy", "truncated_turns", "truncated_words"
+        "predicted", "p_negative", "p_positive", "p_joy", "truncated_turns", "truncated_words",
+        "detected_language",
     ]  # fmt: skip
     assert table["p_joy"].to_list() == [None, 1.0]
 

@@ -80,7 +80,7 @@ class Prediction:
     label: str | None
     """The most probable label; None where its probability is below a `min_confidence`."""
     probabilities: Mapping[str, float]
-    """Of every label of the task, in its order; they sum to 1."""
+    """Of every label of the task, in its order; they sum to 1, except those of a multi-label task."""
     truncated: Truncated = Truncated()
     """What the model did not read."""
     language: str = ""

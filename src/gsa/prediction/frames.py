@@ -7,12 +7,15 @@ from typing import Any
 
 from gsa.data.types import Prediction
 from gsa.errors import InputError
-from gsa.prediction.writers import LABEL, TURNS, WORDS
+from gsa.prediction.writers import LABEL, LANGUAGE, TURNS, WORDS
 
 LIBRARIES = ("polars", "pandas")
 
 
 Rows = Sequence[Prediction | None] | Sequence[Sequence[Prediction | None]]
+
+LAST = (TURNS, WORDS, LANGUAGE)
+"""Columns behind the labels of all tasks."""
 
 
 def frame(predictions: Prediction | Rows, library: str = "") -> Any:
@@ -39,14 +42,14 @@ def frame(predictions: Prediction | Rows, library: str = "") -> Any:
             {"conversation": number, "turn": turn, **_row(prediction)}
             for turn, prediction in enumerate(item, start=1)
         ]
-    names = list(dict.fromkeys(name for row in rows for name in row)) or [LABEL, TURNS, WORDS]
-    names.sort(key=lambda name: name in (TURNS, WORDS))  # behind the labels of all tasks
+    names = list(dict.fromkeys(name for row in rows for name in row)) or [LABEL, *LAST]
+    names.sort(key=lambda name: name in LAST)  # behind the labels of all tasks
     return import_module(installed).DataFrame({name: [row.get(name) for row in rows] for name in names})
 
 
 def _row(prediction: Prediction | None) -> dict[str, Any]:
     if prediction is None:
-        return {LABEL: None, TURNS: None, WORDS: None}
+        return dict.fromkeys((LABEL, *LAST))
     probabilities = {f"p_{label}": p for label, p in prediction.probabilities.items()}
-    truncated = {TURNS: prediction.truncated.turns, WORDS: prediction.truncated.words}
-    return {LABEL: prediction.label, **probabilities, **truncated}
+    others = (prediction.truncated.turns, prediction.truncated.words, prediction.language)
+    return {LABEL: prediction.label, **probabilities, **dict(zip(LAST, others, strict=True))}
