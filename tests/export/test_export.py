@@ -141,6 +141,17 @@ def test_a_folder_that_is_there_is_kept(tuned: Path, tmp_path: Path) -> None:
     assert (tmp_path / "mine").read_text() == "x"
 
 
+def test_a_chain_keeps_a_recipe_that_an_older_version_wrote(tuned: Path, tmp_path: Path) -> None:
+    """Without keys that came later, whose defaults this version would write."""
+    copy = Path(shutil.copytree(tuned, tmp_path / "run"))
+    file = copy / "recipe.toml"
+    file.write_text(file.read_text().replace('protocol = ""\n', ""))
+    replace(Chain.read(copy), recipe=sha256(file)).write()
+    out = export(copy, "chain", tmp_path / "chain")
+    assert (out / "recipe.toml").read_bytes() == file.read_bytes()
+    assert RunFolder(out).read()[0] == RunFolder(copy).read()[0]
+
+
 def test_a_chain_keeps_its_calibration(tuned: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(tuned, tmp_path / "run"))
     temperatures = {"sentiment: negative, neutral, positive": 1.5}

@@ -176,7 +176,8 @@ def _chain(recipe: Recipe, chain: Chain, level: int | None, out: Path) -> None:
     exported.write()
     if calibration := Calibration.read(chain.root, chain.identity(level)):
         replace(calibration, identity=exported.identity()).write(out)
-    RunFolder(out).recipe_file.write_text(recipe.toml(), encoding="utf-8")
+    # As it is: its checksum is in the chain, and this version may write the same recipe with further keys.
+    shutil.copyfile(RunFolder(chain.root).recipe_file, RunFolder(out).recipe_file)
     _, tokenizer = load_config(recipe.backbone)
     _readme(recipe, chain, level, "chain", tokenizer, out)
 
