@@ -84,6 +84,7 @@ rank = 2
 [[levels]]
 name = "one"
 learning_rate = 1e-2
+loss = "answer"
 datasets = [{sources}]
 [[levels]]
 name = "two"
