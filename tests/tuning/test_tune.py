@@ -90,6 +90,22 @@ def test_early_stopping_keeps_the_best_epoch_and_its_recipe_repeats_it(
     assert Chain.read(again).links[0].sha256 == Chain.read(root).links[0].sha256
 
 
+def test_a_run_that_stopped_early_keeps_its_precision_and_finds_its_model_from_anywhere(
+    settings: dict[str, object], tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(EarlyStopping, "is_early", True)
+    monkeypatch.chdir(tiny_folder.parent)
+    quick = {**settings, "model": tiny_folder.name, "epochs": 0.5, "precision": "auto"}
+    model = gsa.tune(TEXTS, LABELS, held_out=0.4, progress=False, **quick)
+    recipe = load_recipe(model.run / "recipe.toml")
+    assert recipe.levels[0].stop_step
+    assert recipe.backbone.precision == model.precision, "not auto"
+    assert recipe.backbone.name == str(tiny_folder)
+    assert len(load_splits(recipe.datasets[0])["dev"]) == 60, "0.4 is rounded to one of two folds"
+    monkeypatch.chdir(tmp_path)
+    assert gsa.load(model.run).precision == model.precision
+
+
 def test_epochs_are_compared_by_score_and_likelihood(tuned_model: TunedModel) -> None:
     config = tuned_model.recipe.datasets[0]
     encoder = Encoder(tuned_model.tokenizer, tuned_model.layout, task_of(config))
