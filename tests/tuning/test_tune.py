@@ -20,7 +20,7 @@ from gsa.signals import Stopped
 from gsa.training.run import tune
 from gsa.tuning import tune as module
 from gsa.tuning.early_stopping import EarlyStopping
-from gsa.tuning.model import HeldOut, TunedModel
+from gsa.tuning.model import HeldOut, TunedModel, store_recipe
 
 
 def links(root: Path) -> list[bytes]:
@@ -164,6 +164,20 @@ def test_the_task_is_named_after_the_column(settings: dict[str, object]) -> None
     )  # fmt: skip
     assert model.tasks["sentiment"].labels == ("negative", "positive")
     assert model.recipe.datasets[0].instruction == "", "the paper's"
+
+
+def test_a_model_of_a_run_keeps_its_tasks_and_its_layout(
+    tuned_model: TunedModel, settings: dict[str, object], tmp_path: Path
+) -> None:
+    below = tuned_model.save(tmp_path / "below")
+    layout = tuned_model.layout.model_copy(update={"max_tokens": 500})
+    store_recipe(below, load_recipe(below / "recipe.toml").model_copy(update={"layout": layout}))
+    quick = {**settings, "model": below, "epochs": 0.5}
+    model = gsa.tune(TEXTS[:8], LABELS[:8], task="tone", progress=False, **quick)
+    assert model.layout == layout
+    assert model.tasks["urgency"] == tuned_model.tasks["urgency"]
+    assert model.classify("urgency", "help 3").label in LABELS
+    assert model.classify("tone", "help 3").label in LABELS
 
 
 def test_a_pickled_model_predicts_the_same(tuned_model: TunedModel) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 
 from gsa.chain.base import load_config
 from gsa.chain.run_folder import SHIPPED_NAME, RunFolder
+from gsa.chain.source import ModelSource
 from gsa.data.encoder import Encoder
 from gsa.data.task import TASKS
 from gsa.data.types import Example
@@ -115,7 +116,10 @@ def _tune_in(
 
 
 def make_recipe(rows: Sequence[LabelledRow], options: Options, data: Path) -> Recipe:
-    """Return the recipe of one level on a folder of labelled rows; automatic values follow their number."""
+    """Return the recipe of one level on a folder of labelled rows; automatic values follow their number.
+
+    Its layout is that of `options.model`, which was tuned on prompts of that layout.
+    """
     task = options.task
     context = any(len(row.turns) > 1 for row in rows)
     kind = CONTEXT if context else SENTENCE
@@ -140,6 +144,7 @@ def make_recipe(rows: Sequence[LabelledRow], options: Options, data: Path) -> Re
         "name": name,
         "seed": options.seed,
         "backbone": {"name": _backbone_name(options.model), "precision": options.precision},
+        "layout": ModelSource.find(options.model).layout.model_dump(mode="json"),
         "training": training_keys,
         "levels": [level],
         "evaluation": {"split": "dev"},
