@@ -3,6 +3,7 @@
 import json
 import logging
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,10 @@ from gsa.chain import run_folder
 from gsa.chain.base import load_base, load_chain, load_config
 from gsa.chain.chain import Chain
 from gsa.chain.run_folder import RunFolder
+from gsa.chain.source import ModelSource
 from gsa.errors import InputError
 from gsa.recipes.loader import load_recipe
-from gsa.recipes.schema import Backbone
+from gsa.recipes.schema import Backbone, DatasetConfig, Recipe
 from gsa.training.run import tune
 
 
@@ -56,6 +58,37 @@ def test_a_link_is_tuned_on_a_run_and_resumed(
     assert "tuned already" in caplog.text
     top = load_base(Backbone(name=str(tmp_path / "few")))  # a run on a run
     assert same(top.model, RunFolder(tmp_path / "few").load()[2].model)
+
+
+def test_a_run_has_the_tasks_of_the_runs_below(tuned: Path, tmp_path: Path) -> None:
+    own = {"name": "own", "path": str(tmp_path), "instruction": "Consider it.", "labels": ("a", "b")}
+    source = ModelSource.of_run(tuned)
+    assert source.recipe is not None
+
+    def recipe(name: str, backbone: Path, revision: str, datasets: list[DatasetConfig]) -> Recipe:
+        levels = [
+            source.recipe.levels[0].model_copy(update={"name": f"L{i}", "datasets": (config,)})
+            for i, config in enumerate(datasets)
+        ]
+        below = Backbone(name=str(backbone), revision=revision)
+        return source.recipe.model_copy(update={"name": name, "backbone": below, "levels": tuple(levels)})
+
+    middle = Path(shutil.copytree(tuned, tmp_path / "middle"))
+    binary = {"path": str(tmp_path), "task": "sentiment", "labels": ("negative", "positive")}
+    configs = [DatasetConfig(name="binary", **binary), DatasetConfig(task="urgency", **own)]
+    stored = recipe("middle", tuned, "main", configs)
+    (middle / "recipe.toml").write_text(stored.toml())
+    for revision, expected in {
+        "main": {"urgency", "tone", "sentiment", "emotion", "sarcasm"},
+        "1": {"tone", "sentiment", "emotion", "sarcasm"},
+        "0": {"tone", "sentiment", "emotion", "sarcasm"},
+    }.items():
+        top = recipe("top", middle, revision, [DatasetConfig(task="tone", **own)])
+        tasks = replace(source, backbone=top.backbone, recipe=top).tasks()
+        assert set(tasks) == expected
+        labels = ("negative", "positive") if revision != "0" else ("negative", "neutral", "positive")
+        assert tasks["sentiment"].labels == labels
+        assert tasks["tone"].instruction == "Consider it."
 
 
 def test_a_base_that_changed_is_refused(tuned: Path, recipe_file: Path, tmp_path: Path) -> None:

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 import gsa
-from gsa.data.types import confident
+from gsa.data.types import Prediction, confident
+from gsa.evaluation import thresholds
 
 Run = Callable[..., tuple[int, str, str]]
+NOTHING = thresholds.Threshold(0.0, 1.0, 1.0, 6)
 TEXTS = ["Fine.", "Dreadful, all of it!", "The lamp is on the table.", "Lovely hats.", "No."]
 
 
@@ -28,13 +30,38 @@ def labelled(tuned: Path, tmp_path: Path) -> Path:
 
 
 def test_the_confidence_for_a_precision_is_printed(run: Run, tuned: Path, labelled: Path) -> None:
-    words = ("threshold", "sentiment", labelled, "--model", tuned, "--precision", "1")
+    words = ("threshold", "sentiment", labelled, "--model", tuned, "--target-precision", "1")
     code, out, err = run(*words)
     assert code == 0, err
     assert "80.0% of 5 texts get a label, 100.0% of these are right" in out
     found = json.loads(run(*words, "--json")[1])
     given = confident(gsa.load(tuned).sentiment(TEXTS), found["min_confidence"])
     assert sum(prediction.label is not None for prediction in given) == 4
+
+
+@pytest.mark.usefixtures("native_bfloat16")
+@pytest.mark.parametrize("words", [[], ["--precision", "float32"]])
+def test_it_is_chosen_on_what_predict_gives(
+    run: Run, tuned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    """In the same precision, without speakers, and with long texts in passages."""
+    texts = [*TEXTS, " ".join(["It was lovely.", "It was dreadful, all of it!"] * 150)]
+    path = tmp_path / "dev.jsonl"
+    rows = [{"text": text, "speaker": f"S{i}", "label": "neutral"} for i, text in enumerate(texts)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    code, out, err = run("predict", "sentiment", path, "--model", tuned, *words)
+    assert code == 0, err
+    labelled = [json.loads(line) for line in out.splitlines()]
+    assert not any(row["truncated_words"] for row in labelled)
+    chosen: list[Prediction] = []
+    monkeypatch.setattr(
+        thresholds, "choose_threshold", lambda predictions, *_: chosen.extend(predictions) or NOTHING
+    )
+    code, _, err = run("threshold", "sentiment", path, "--model", tuned, *words)
+    assert code == 0, err
+    for row, prediction in zip(labelled, chosen, strict=True):
+        probabilities = {label: row[f"p_{label}"] for label in prediction.probabilities}
+        assert prediction.probabilities == pytest.approx(probabilities, abs=1e-5)
 
 
 def test_what_is_not_labelled_data_is_refused(run: Run, tuned: Path, tmp_path: Path) -> None:

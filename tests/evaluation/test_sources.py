@@ -1,18 +1,22 @@
 """Any model on any dataset: where its results go, and what they are."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gsa.chain import run_folder
+from gsa.chain.source import ModelSource
 from gsa.errors import InputError
 from gsa.evaluation import evaluate as module
 from gsa.evaluation import results
 from gsa.evaluation.evaluate import Evaluator
 from gsa.evaluation.results import MAJORITY
-from gsa.evaluation.sources import FolderTask, make_evaluator
+from gsa.evaluation.sources import FolderTask, _own_folder, make_evaluator
+from gsa.recipes.datasets import task_of
 from gsa.recipes.loader import load_recipe
+from gsa.recipes.schema import DatasetConfig
 from gsa.report.report import make_report
 
 FIXTURES = Path(__file__).parents[1] / "datasets" / "fixtures"
@@ -113,6 +117,22 @@ def test_a_users_folder_is_asked_for_a_task(tiny_folder: Path, copy: Path, own: 
     evaluator, names = make_evaluator(copy, [str(own)], None, "", FolderTask("sentiment"))
     evaluator.evaluate(None, names)
     assert evaluator.datasets["tickets"].labels == evaluator.model.tasks()["sentiment"].labels
+
+
+@pytest.mark.parametrize("change", [{"instruction": "Consider the complaint."}, {"context": True}, {}])
+def test_a_users_folder_is_asked_as_the_model_was_tuned(
+    tuned: Path, own: Path, change: dict[str, object]
+) -> None:
+    source = ModelSource.of_run(tuned)
+    assert source.recipe is not None
+    keys = {"name": "mine", "path": str(own.parent), "task": "sentiment", "labels": ("urgent", "can wait")}
+    level = source.recipe.levels[0].model_copy(update={"datasets": (DatasetConfig(**keys, **change),)})
+    source = replace(source, recipe=source.recipe.model_copy(update={"levels": (level,)}))
+    config = _own_folder(own, {}, source, FolderTask("sentiment"))
+    assert task_of(config) == source.tasks()["sentiment"]
+    assert bool(config.instruction) == bool(change), "stored recipes do not repeat the paper's"
+    asked = _own_folder(own, {}, source, FolderTask("sentiment", instruction="Consider it."))
+    assert task_of(asked).instruction == "Consider it."
 
 
 def test_what_cannot_be_evaluated_is_refused(tiny_folder: Path, copy: Path, own: Path) -> None:

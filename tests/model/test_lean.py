@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import LlamaForCausalLM
 
 from gsa import cache
@@ -64,6 +65,7 @@ def test_tuning_gets_the_transformers_model(folder: Path) -> None:
 def test_another_precision_or_other_code_is_checked_again(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert "hf_attention.py" in module.ROW_CODE
     checked: list[str] = []
     check = module.check_exact
     monkeypatch.setattr(module, "check_exact", lambda model, name: (checked.append(name), check(model, name)))
@@ -96,6 +98,44 @@ def test_only_a_plain_llama_is_read(folder: Path, change: dict[str, Any]) -> Non
     config = {name: value for name, value in config.items() if value is not None}
     (folder / "config.json").write_text(json.dumps(config))
     assert LeanConfig.read(folder) is None
+
+
+@pytest.mark.parametrize("extra", ["unknown", "twice", "without prefix"])
+def test_weights_that_it_cannot_place_are_left_to_transformers(folder: Path, extra: str) -> None:
+    (file,) = folder.glob("*.safetensors")
+    tensors = load_file(file)
+    name = "model.embed_tokens.weight"
+    if extra == "without prefix":
+        renamed = {key.removeprefix("model."): tensor for key, tensor in tensors.items()}
+        save_file(renamed, file, {"format": "pt"})
+    else:
+        added = {name if extra == "twice" else "other.weight": torch.zeros_like(tensors[name])}
+        save_file(added, folder / "z.safetensors", {"format": "pt"})
+    first, second = load(folder), load(folder)
+    assert isinstance(second.model, LlamaForCausalLM)
+    assert torch.equal(second.model.get_input_embeddings().weight, tensors[name])
+    assert torch.equal(logits(first.model), logits(second.model))
+
+
+def test_it_is_for_the_cpu_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def on_the_gpu(*_: object) -> None:
+        raise InputError("transformers' model on the GPU")
+
+    monkeypatch.setattr(module, "_load_lean", lambda *_: pytest.fail("a LeanLlama is on the CPU"))
+    monkeypatch.setattr(module, "_transformers_model", on_the_gpu)
+    with pytest.raises(InputError, match="on the GPU"):
+        load_backbone(Backbone(name=str(folder), attention="runs"), "cuda", prediction=True)
+
+
+def test_models_without_an_identity_are_checked_each_time(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked: list[str] = []
+    monkeypatch.setattr(module, "check_exact", lambda model, name: checked.append(name))
+    monkeypatch.setattr(module, "_identity", lambda *_: "")
+    load(folder)
+    assert load(folder).identity == "commit:None"
+    assert len(checked) == 2
 
 
 def test_a_weight_that_was_damaged_since_is_refused(folder: Path) -> None:

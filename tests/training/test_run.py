@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import shutil
+import signal
 from copy import deepcopy
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from gsa.errors import InputError
 from gsa.model.losses import LOSSES
 from gsa.recipes.loader import load_recipe
 from gsa.recipes.schema import Recipe
+from gsa.signals import Stopped
 from gsa.training import level as levels
 from gsa.training.run import summary, tune
 from gsa.training.trainer import ChainTrainer
@@ -124,6 +126,41 @@ def test_a_stopped_run_resumes_to_the_same_bytes(
     assert set(json.loads((tmp_path / "run" / "run.json").read_text())["data"]) == {
         "SA/sampler-sentiment", "ERC/sampler-emotion", "SD/sampler-sarcasm",
     }  # fmt: skip
+
+
+@pytest.fixture
+def stopping_early(recipe: Recipe) -> Recipe:
+    """A recipe of one level that ends at a step of which a checkpoint is stored."""
+    level = recipe.levels[0].model_copy(update={"stop_step": recipe.training.checkpoint_steps})
+    return recipe.model_copy(update={"levels": (level,)})
+
+
+@pytest.mark.parametrize("is_signal", [False, True])
+def test_a_run_stopped_at_the_step_where_it_ends_resumes_to_the_same_bytes(
+    stopping_early: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_signal: bool
+) -> None:
+    tune(stopping_early, tmp_path / "whole")
+    assert len(steps(tmp_path / "whole")) == stopping_early.levels[0].stop_step
+    plain = ChainTrainer.training_step
+
+    def signalled(self: ChainTrainer, *args: object, **kwargs: object) -> torch.Tensor:
+        if self.state.global_step + 1 == stopping_early.levels[0].stop_step:
+            self.session.control.stop.signum = signal.SIGTERM
+        return plain(self, *args, **kwargs)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        if is_signal:
+            patch.setattr(ChainTrainer, "training_step", signalled)
+        else:
+            patch.setattr(levels, "save_link", killed)
+        with pytest.raises((Stopped, KeyboardInterrupt), match=r"is finished and stored|^$"):
+            tune(stopping_early, tmp_path / "run")
+    tune(stopping_early, tmp_path / "run")
+    assert links(tmp_path / "run") == links(tmp_path / "whole")
+    assert steps(tmp_path / "run") == steps(tmp_path / "whole")
 
 
 @pytest.mark.usefixtures("native_bfloat16")

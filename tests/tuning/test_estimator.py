@@ -71,6 +71,24 @@ def test_labels_keep_their_type_and_order(quick: GsaClassifier) -> None:
     assert model.score(TEXTS, numbers) > 0.8
 
 
+def test_lone_texts_and_conversations_may_be_mixed(quick: GsaClassifier) -> None:
+    texts = [*TEXTS[:23], [("Ana", "Where is it?"), ("Desk", TEXTS[23])]]
+    model = clone(quick).set_params(epochs=0.5).fit(texts, LABELS[:24])
+    lone, mixed = model.predict_proba(TEXTS[:3]), model.predict_proba([*TEXTS[:3], texts[23]])
+    assert (lone.shape, mixed.shape) == ((3, 2), (4, 2))
+    assert np.allclose(lone, mixed[:3], atol=1e-5)
+    assert model.predict_proba([{"text": TEXTS[0]}])[0] == pytest.approx(lone[0], abs=1e-5)
+
+
+def test_labels_may_have_white_space_around_them(quick: GsaClassifier) -> None:
+    labels = [f" {label}\n" for label in LABELS[:24]]
+    model = clone(quick).set_params(epochs=0.5).fit(TEXTS[:24], labels)
+    assert model.classes_.tolist() == [" can wait\n", " urgent\n"]
+    assert set(model.predict(TEXTS[:4])) <= set(labels)
+    with pytest.raises(InputError, match="y: expected labels that differ in more than white space"):
+        clone(quick).fit(TEXTS[:4], ["a", "b", "a ", "b"])
+
+
 def test_fitting_again_gives_the_same_and_a_pickle_predicts_it(
     quick: GsaClassifier, fitted: GsaClassifier
 ) -> None:

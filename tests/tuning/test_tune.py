@@ -20,7 +20,7 @@ from gsa.signals import Stopped
 from gsa.training.run import tune
 from gsa.tuning import tune as module
 from gsa.tuning.early_stopping import EarlyStopping
-from gsa.tuning.model import HeldOut, TunedModel
+from gsa.tuning.model import HeldOut, TunedModel, store_recipe
 
 
 def links(root: Path) -> list[bytes]:
@@ -90,6 +90,22 @@ def test_early_stopping_keeps_the_best_epoch_and_its_recipe_repeats_it(
     assert Chain.read(again).links[0].sha256 == Chain.read(root).links[0].sha256
 
 
+def test_a_run_that_stopped_early_keeps_its_precision_and_finds_its_model_from_anywhere(
+    settings: dict[str, object], tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(EarlyStopping, "is_early", True)
+    monkeypatch.chdir(tiny_folder.parent)
+    quick = {**settings, "model": tiny_folder.name, "epochs": 0.5, "precision": "auto"}
+    model = gsa.tune(TEXTS, LABELS, held_out=0.4, progress=False, **quick)
+    recipe = load_recipe(model.run / "recipe.toml")
+    assert recipe.levels[0].stop_step
+    assert recipe.backbone.precision == model.precision, "not auto"
+    assert recipe.backbone.name == str(tiny_folder)
+    assert len(load_splits(recipe.datasets[0])["dev"]) == 60, "0.4 is rounded to one of two folds"
+    monkeypatch.chdir(tmp_path)
+    assert gsa.load(model.run).precision == model.precision
+
+
 def test_epochs_are_compared_by_score_and_likelihood(tuned_model: TunedModel) -> None:
     config = tuned_model.recipe.datasets[0]
     encoder = Encoder(tuned_model.tokenizer, tuned_model.layout, task_of(config))
@@ -148,6 +164,20 @@ def test_the_task_is_named_after_the_column(settings: dict[str, object]) -> None
     )  # fmt: skip
     assert model.tasks["sentiment"].labels == ("negative", "positive")
     assert model.recipe.datasets[0].instruction == "", "the paper's"
+
+
+def test_a_model_of_a_run_keeps_its_tasks_and_its_layout(
+    tuned_model: TunedModel, settings: dict[str, object], tmp_path: Path
+) -> None:
+    below = tuned_model.save(tmp_path / "below")
+    layout = tuned_model.layout.model_copy(update={"max_tokens": 500})
+    store_recipe(below, load_recipe(below / "recipe.toml").model_copy(update={"layout": layout}))
+    quick = {**settings, "model": below, "epochs": 0.5}
+    model = gsa.tune(TEXTS[:8], LABELS[:8], task="tone", progress=False, **quick)
+    assert model.layout == layout
+    assert model.tasks["urgency"] == tuned_model.tasks["urgency"]
+    assert model.classify("urgency", "help 3").label in LABELS
+    assert model.classify("tone", "help 3").label in LABELS
 
 
 def test_a_pickled_model_predicts_the_same(tuned_model: TunedModel) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gsa.chain.base import load_base, load_chain, with_precision
+from gsa.chain.base import load_base, load_chain, resolve_base, with_precision
 from gsa.chain.calibration import Calibration
 from gsa.chain.chain import Chain
 from gsa.chain.run_folder import SHIPPED_NAME, RunFolder
@@ -12,7 +12,7 @@ from gsa.data.layout import Layout
 from gsa.data.task import TASKS, Task
 from gsa.errors import InputError
 from gsa.model.backbone import LoadedModel
-from gsa.recipes.datasets import tasks_of
+from gsa.recipes.datasets import tuned_tasks
 from gsa.recipes.loader import load_recipe
 from gsa.recipes.schema import Backbone, Recipe, Training
 
@@ -62,8 +62,14 @@ class ModelSource:
         return self.recipe.layout if self.recipe else Layout()
 
     def tasks(self, level: int | None = None) -> Mapping[str, Task]:
-        """Return the tasks it was tuned on up to a level and the paper's, by name."""
-        return tasks_of(self.recipe, level) if self.recipe else TASKS
+        """Return the tasks it was tuned on up to a level, those of runs below and the paper's, by name."""
+        if not self.recipe:
+            return TASKS
+        tasks = dict(TASKS)
+        for chain, links in resolve_base(self.backbone)[1]:
+            if links != 0:
+                tasks |= tuned_tasks(load_recipe(RunFolder(chain.root).recipe_file), links)
+        return tasks | tuned_tasks(self.recipe, level)
 
     def calibration(self, level: int | None = None) -> Calibration:
         """Return the calibration of a level; empty where none was fitted for it."""

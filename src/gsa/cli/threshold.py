@@ -1,14 +1,18 @@
-"""The command `gsa threshold`: parses and calls, nothing else."""
+"""The command `gsa threshold`: labelled data in, the confidence for `gsa predict` out."""
 
 import json
 import math
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gsa.cli.options import Json, Level, Model, Quiet
+from gsa.cli.options import Json, Level, Model, Precision, Quiet
+
+if TYPE_CHECKING:
+    from gsa.data.task import Task
+    from gsa.data.types import Example
 
 threshold = typer.Typer()
 
@@ -21,22 +25,27 @@ def choose(
     source: Annotated[
         Path, typer.Argument(metavar="FILE", help="Labelled dev data: .csv, .tsv, .jsonl or .parquet.")
     ],
-    precision: Annotated[float, typer.Option(help="Share of the labels given that must be right.")] = 0.95,
+    target_precision: Annotated[
+        float, typer.Option(help="Share of the labels given that must be right.")
+    ] = 0.95,
     model: Model = None,
     level: Level = None,
+    precision: Precision = "auto",
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Choose the --min-confidence of `gsa predict` on labelled data, for a wanted precision."""
     from gsa.datasets.custom import read_file
     from gsa.evaluation.thresholds import choose_threshold
+    from gsa.prediction.documents import predict_texts
     from gsa.prediction.loading import load
 
-    predictor = load(model, level)
+    predictor = load(model, level, precision=precision)
     chosen = predictor.task(task)
     examples = [one for one in read_file(source, source.name, chosen.labels) if one.label is not None]
-    predictions = predictor.predict([replace(one, label=None) for one in examples], chosen)
-    found = choose_threshold(predictions, [str(one.label) for one in examples], precision)
+    unlabelled = [_unlabelled(one, chosen) for one in examples]
+    predictions = predict_texts(predictor.predict, unlabelled, chosen)
+    found = choose_threshold(predictions, [str(one.label) for one in examples], target_precision)
     if as_json:
         print(json.dumps(asdict(found)))
         return
@@ -45,3 +54,13 @@ def choose(
         f"--min-confidence {confidence:.6f}: {100 * found.coverage:.1f}% of {found.count:,} texts get a "
         f"label, {100 * found.precision:.1f}% of these are right"
     )
+
+
+def _unlabelled(example: "Example", task: "Task") -> "Example":
+    """Return an example as `gsa predict` reads it: a sentence alone and without its speaker."""
+    from gsa.data.types import Dialogue, Utterance
+
+    if task.context:
+        return replace(example, label=None)
+    sentence = Dialogue("", (Utterance(example.utterance.text),))
+    return replace(example, dialogue=sentence, target=0, label=None)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gsa.chain.run_folder import SHIPPED_NAME, RunFolder
 from gsa.chain.source import ModelSource
-from gsa.data.task import TASKS
+from gsa.data.task import TASKS, Task
 from gsa.datasets.catalogue import CATALOGUE
 from gsa.errors import InputError, suggest
 from gsa.evaluation.evaluate import Evaluator
@@ -92,16 +92,22 @@ def _own_folder(
     tuned = source.tasks().get(task_name)
     if tuned and (tuned.about or tuned.multilabel):
         raise InputError(f"{where}: task '{task_name}' is not for folders: expected one with a label a text")
-    instruction = tuned.instruction if tuned and task_name not in TASKS else ""
+    own = tuned if tuned and not _asks_as_the_paper(tuned) else None
     return parse_dataset(
         where,
         name=name,
         path=str(folder),
         task=task_name,
-        instruction=task.instruction or instruction,
+        instruction=task.instruction or (own.instruction if own else ""),
         labels=tuple(task.labels or (tuned.labels if tuned else ())),
-        context=tuned.context if tuned and task_name not in TASKS else None,
+        context=own.context if own else None,
     )
+
+
+def _asks_as_the_paper(task: Task) -> bool:
+    """Return whether a task has the instruction of the paper's task of its name, and reads the same turns."""
+    default = TASKS.get(task.name)
+    return default is not None and (default.instruction, default.context) == (task.instruction, task.context)
 
 
 def _only_task(source: ModelSource, where: str) -> str:

@@ -33,8 +33,8 @@ TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "spec
              "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "spiece.model")  # fmt: skip
 """Files that decide what a model reads, and belong to its identity as its weights do."""
 
-ROW_CODE = ("backbone.py", "lean.py", "linked.py", "llama.py", "ops.py", "../trie/attention.py",
-            "../trie/trie.py")  # fmt: skip
+ROW_CODE = ("backbone.py", "hf_attention.py", "lean.py", "linked.py", "llama.py", "ops.py",
+            "../trie/attention.py", "../trie/trie.py")  # fmt: skip
 """Files of this package that compute a row."""
 
 
@@ -64,7 +64,7 @@ def load_backbone(backbone: Backbone, device: str = "", prediction: bool = False
     device = device or default_device()
     folder, kind = _folder(backbone, weights=True), _attention(backbone, device)
     identity = _identity(backbone, folder)
-    if prediction and identity and kind == attention.NAME:
+    if prediction and identity and device == "cpu" and kind == attention.NAME:
         loaded = _load_lean(backbone, folder, identity)
         if loaded:
             return loaded
@@ -73,11 +73,14 @@ def load_backbone(backbone: Backbone, device: str = "", prediction: bool = False
     refuse_unsuitable(config, backbone.name)
     with quiet_libraries(), _readable(backbone.name):
         model = _transformers_model(backbone, folder, precision, device, kind)
-        identity = identity or f"commit:{getattr(model.config, '_commit_hash', None)}"
+        commit = getattr(model.config, "_commit_hash", None)
+        is_known = bool(identity or commit)  # all models without either have one identity
+        identity = identity or f"commit:{commit}"
         proof = _proof(identity, precision, device, kind)
-        if not recall(proof):
+        if not (is_known and recall(proof)):
             check_exact(model, backbone.name)
-            remember(proof, lambda: "exact")
+            if is_known:
+                remember(proof, lambda: "exact")
     return LoadedModel(model, tokenizer, identity)
 
 
@@ -102,7 +105,7 @@ def _transformers_model(
 
 
 def _load_lean(backbone: Backbone, folder: Path | None, identity: str) -> LoadedModel | None:
-    """Return a folder's model as a LeanLlama on CPU, None unless that is known to be exact."""
+    """Return a folder's model as a LeanLlama on CPU, None unless it is known to be exact and reads as one."""
     config = lean.LeanConfig.read(folder) if folder else None
     if not folder or not config:
         return None
@@ -113,7 +116,13 @@ def _load_lean(backbone: Backbone, folder: Path | None, identity: str) -> Loaded
         tokenizer = lean.read_tokenizer(folder)
         if not tokenizer:
             return None
-        return LoadedModel(lean.load(folder, config, getattr(torch, precision)), tokenizer, identity)
+        try:
+            model = lean.load(folder, config, getattr(torch, precision))
+        except (RuntimeError, KeyError) as error:
+            if memory_is_short(error):
+                raise
+            return None  # which weights count is transformers' decision
+        return LoadedModel(model, tokenizer, identity)
 
 
 def _proof(identity: str, *settings: str) -> str:

@@ -175,15 +175,16 @@ def read_tokenizer(folder: Path) -> Any:
 def load(folder: Path, config: LeanConfig, dtype: torch.dtype) -> LeanLlama:
     """Return the model of a folder of safetensors, frozen; its float32 weights are mapped, not read.
 
-    Raises RuntimeError where a weight is missing, unknown or of another shape.
+    Raises RuntimeError or KeyError where a weight is missing, unknown, in two files or of another shape.
     """
     with torch.device("meta"):
         model = LeanLlama(config)
-    tensors = {
-        name: tensor.to(dtype)
-        for file in sorted(folder.glob("*.safetensors"))
-        for name, tensor in load_file(file).items()
-    }
+    tensors: dict[str, Tensor] = {}
+    for file in sorted(folder.glob("*.safetensors")):
+        for name, tensor in load_file(file).items():
+            if name in tensors:
+                raise RuntimeError(f"'{name}' is in two files of '{folder}'")
+            tensors[name] = tensor.to(dtype)
     if config.tie_word_embeddings:
         tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"]
     model.load_state_dict(tensors, assign=True)

@@ -43,6 +43,14 @@ def task_of(config: DatasetConfig) -> Task:
 def tasks_of(recipe: Recipe, level: int | None = None) -> dict[str, Task]:
     """Return the tasks that a recipe tunes, and those of the paper that it does not, by name.
 
+    `level` is as for `tuned_tasks`. A run that serves as the backbone is not read.
+    """
+    return {**TASKS, **tuned_tasks(recipe, level)}
+
+
+def tuned_tasks(recipe: Recipe, level: int | None = None) -> dict[str, Task]:
+    """Return the tasks that a recipe tunes, by name.
+
     `level` is how many levels count; None or 0 is all. If the datasets of a task have different label lists,
     the paper's list is taken where it is among them (for emotion MELD's seven labels), otherwise that of the
     first dataset. Levels share it to be comparable.
@@ -52,7 +60,7 @@ def tasks_of(recipe: Recipe, level: int | None = None) -> dict[str, Task]:
     for config in recipe.datasets:
         task = task_of(config)
         candidates.setdefault(task.name, []).append(task)
-    tasks = dict(TASKS)
+    tasks: dict[str, Task] = {}
     for name, options in candidates.items():
         labels = set(TASKS[name].labels) if name in TASKS else set()
         tasks[name] = next((task for task in options if set(task.labels) == labels), options[0])

@@ -57,7 +57,7 @@ def tune_level(
         on_step = _Reporter(log, progress, data)
         session = Session(title, checkpoints, checkpoint, on_step, lambda: log.text, control)
         step = tune_link(linked, data, recipe, level, session)
-    if control.stop.signum and step < len(data.steps):
+    if control.stop.signum and step < min(steps, level.stop_step or steps):
         kept = (
             f"{title} has a checkpoint of step {step} of {len(data.steps)}; the same command resumes from it"
         )

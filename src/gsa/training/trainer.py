@@ -25,7 +25,14 @@ from gsa.model.losses import Loss, Totals, loss_of
 from gsa.model.scoring import PackedBatch
 from gsa.recipes.schema import Level, Recipe
 from gsa.signals import Stop
-from gsa.training.checkpoint import Checkpoints, check_finite, load_optimizer, load_random, load_weights
+from gsa.training.checkpoint import (
+    Checkpoints,
+    check_finite,
+    load_optimizer,
+    load_random,
+    load_weights,
+    step_of,
+)
 from gsa.training.dataset import TrainingData
 from gsa.training.distributed import Ranks, share
 from gsa.trie.packing import PackedRow
@@ -216,9 +223,13 @@ def tune_link(model: Any, data: TrainingData, recipe: Recipe, level: Level, sess
     """Train the active link of `model` in place, from the session's checkpoint on; return the step reached.
 
     Only the link's A and B get gradients. The step is the last one, or an earlier one after a signal, of
-    which a checkpoint is stored then. Raises InputError if the loss, a gradient or a weight becomes NaN or
-    infinite.
+    which a checkpoint is stored then. A checkpoint of the level's `stop_step` is not trained on. Raises
+    InputError if the loss, a gradient or a weight becomes NaN or infinite.
     """
+    if session.checkpoint and level.stop_step and step_of(session.checkpoint) >= level.stop_step:
+        load_weights(session.checkpoint, model)
+        model.eval()
+        return step_of(session.checkpoint)
     if recipe.training.recompute:
         recompute(model)
     trainer = ChainTrainer(

@@ -1,5 +1,6 @@
 """A scikit-learn estimator of tuned models, for pipelines, cross-validation and searches."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
+from gsa.data.types import Utterance
 from gsa.errors import InputError
 from gsa.prediction.inputs import as_list
 from gsa.tuning.model import TunedModel
@@ -62,7 +64,9 @@ class GsaClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         texts, labels = self._texts(X), column_or_1d(y, warn=True)
         check_classification_targets(labels)
         self.classes_, indices = np.unique(labels, return_inverse=True)
-        words = [str(value) for value in self.classes_.tolist()]
+        words = [str(value).strip() for value in self.classes_.tolist()]
+        if len(set(words)) < len(words):
+            raise InputError(f"y: expected labels that differ in more than white space, found {words}")
         parameters = {name: value for name, value in self.get_params().items() if name != "task"}
         self.model_: TunedModel = gsa.tune(
             texts, [words[i] for i in indices], task=self.task or "label", **parameters
@@ -78,7 +82,11 @@ class GsaClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return probabilities in the order of `classes_`; shape (texts, classes)."""
         check_is_fitted(self, "model_")
-        predictions = self.model_.classify(self.model_.task_name, self._texts(X))
+        task = self.model_.tasks[self.model_.task_name]
+        texts = self._texts(X)
+        if task.context:  # a list of texts would be one conversation
+            texts = [[text] if isinstance(text, str | Mapping | Utterance) else text for text in texts]
+        predictions = self.model_.classify(task, texts)
         rows = [list(prediction.probabilities.values()) for prediction in predictions]
         return np.asarray(rows, dtype=np.float64)[:, self._order]
 

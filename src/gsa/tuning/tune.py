@@ -1,6 +1,7 @@
 """`gsa.tune`: labelled texts in, a tuned model out, by the same recipe and run as `gsa tune` makes."""
 
 import logging
+import os
 import re
 import shutil
 import signal
@@ -13,12 +14,15 @@ from typing import Any
 import numpy as np
 
 from gsa.chain.base import load_config
+from gsa.chain.run_folder import SHIPPED_NAME, RunFolder
+from gsa.chain.source import ModelSource
 from gsa.data.encoder import Encoder
 from gsa.data.task import TASKS
 from gsa.data.types import Example
 from gsa.errors import InputError
 from gsa.evaluation.metrics import answers_of, measure
 from gsa.experiments.baselines import BaselineData, tfidf_score
+from gsa.model import smollm2
 from gsa.progress import show_progress
 from gsa.recipes.datasets import load_splits, task_of
 from gsa.recipes.loader import resolve
@@ -106,13 +110,16 @@ def _tune_in(
     stopping = _early_stopping(recipe) if dev else None
     training.tune(recipe, folder / "run", [stopping] if stopping else [])
     if stopping and stopping.is_early:
-        recipe = with_stop(recipe, stopping.best_step)
+        recipe = with_stop(RunFolder(folder / "run").read()[0], stopping.best_step)
         store_recipe(folder / "run", recipe)
     return recipe
 
 
 def make_recipe(rows: Sequence[LabelledRow], options: Options, data: Path) -> Recipe:
-    """Return the recipe of one level on a folder of labelled rows; automatic values follow their number."""
+    """Return the recipe of one level on a folder of labelled rows; automatic values follow their number.
+
+    Its layout is that of `options.model`, which was tuned on prompts of that layout.
+    """
     task = options.task
     context = any(len(row.turns) > 1 for row in rows)
     kind = CONTEXT if context else SENTENCE
@@ -136,7 +143,8 @@ def make_recipe(rows: Sequence[LabelledRow], options: Options, data: Path) -> Re
     document = {
         "name": name,
         "seed": options.seed,
-        "backbone": {"name": options.model, "precision": options.precision},
+        "backbone": {"name": _backbone_name(options.model), "precision": options.precision},
+        "layout": ModelSource.find(options.model).layout.model_dump(mode="json"),
         "training": training_keys,
         "levels": [level],
         "evaluation": {"split": "dev"},
@@ -144,8 +152,18 @@ def make_recipe(rows: Sequence[LabelledRow], options: Options, data: Path) -> Re
     return resolve(document, "gsa.tune")
 
 
+def _backbone_name(model: str) -> str:
+    """Return the name of a backbone, a folder's absolute, so that a saved run is found from anywhere."""
+    folder = Path(model).expanduser()
+    is_folder = model not in (SHIPPED_NAME, smollm2.NAME) and folder.is_dir()
+    return os.path.abspath(folder) if is_folder else model
+
+
 def _held_out(rows: Sequence[LabelledRow], options: Options) -> np.ndarray:
-    """Return which rows are held out, none where they would be fewer than `MIN_HELD_OUT`."""
+    """Return which rows are held out: one fold of 1 / `held_out`, rounded to a whole number of folds.
+
+    None are where they would be fewer than `MIN_HELD_OUT`.
+    """
     none = np.zeros(len(rows), bool)
     if options.held_out * len(rows) < MIN_HELD_OUT:
         if options.held_out:
