@@ -108,13 +108,19 @@ def test_files_that_are_only_read_come_back_as_csv(
     scheduler: Scheduler, predictor: ControlledPredictor, tmp_path: Path
 ) -> None:
     (tmp_path / "b.txt").write_text("fine\nbad\n")
-    with gzip.open(tmp_path / "c.csv.gz", "wt") as file:
-        file.write("text\nfine\nbad\n")
-    for name in ("b.txt", "c.csv.gz"):
-        (tmp_path / "page").mkdir(exist_ok=True)
-        end = run(FileRequest(tmp_path / name, predictor.task("sentiment")), scheduler, tmp_path / "page")[-1]
-        assert end.output.suffix == ".csv"
-        assert end.message.startswith("2 rows labelled, none rejected.")
+    (tmp_path / "page").mkdir()
+    end = run(FileRequest(tmp_path / "b.txt", predictor.task("sentiment")), scheduler, tmp_path / "page")[-1]
+    assert end.output.suffix == ".csv"
+    assert end.message.startswith("2 rows labelled, none rejected.")
+
+
+@pytest.mark.parametrize("name", ["c.csv.gz", "c.csv"])
+def test_a_compressed_file_is_refused_whatever_its_suffix(
+    scheduler: Scheduler, predictor: ControlledPredictor, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).write_bytes(gzip.compress(b"text\nfine\n" + b"\n" * 100_000))
+    with pytest.raises(InputError, match=rf"^{name}: expected a file that is not compressed, found gzip"):
+        run(FileRequest(tmp_path / name, predictor.task("sentiment")), scheduler, tmp_path)
 
 
 def test_a_small_file_does_not_become_a_large_one(
