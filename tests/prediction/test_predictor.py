@@ -15,7 +15,7 @@ from tiny import byte_tokenizer
 import gsa
 from gsa.data.encoder import Encoder, Prompt
 from gsa.data.layout import Layout
-from gsa.data.task import EMOTION, EMOTIONS, SARCASM, SENTIMENT, Task
+from gsa.data.task import ASPECT, EMOTION, EMOTIONS, SARCASM, SENTIMENT, Task
 from gsa.data.types import Dialogue, Example, Prediction, Truncated, Utterance
 from gsa.errors import InputError
 from gsa.model.backbone import LoadedModel, row_logits
@@ -29,6 +29,7 @@ TALK = [
     {"speaker": "Ben", "text": "Oh no."},
     {"speaker": "Ana", "text": "I love airports so much."},
 ]
+ABOUT = replace(SENTIMENT, labels=("poor", "fine"), about="Aspect")
 TEXTS = ["It was fine.", "Dreadful, all of it!", "The lamp is on the table."]
 
 
@@ -349,6 +350,25 @@ def test_every_aspect_of_a_text_has_a_polarity(plain: Predictor) -> None:
     assert [len(each) for each in many] == [1, 2]
     assert close(many[1][1], plain.aspects("Bad soup, fine wine.", ["wine"])[0])
     assert list(plain.aspects("Fine.", ["food"], ["bad", "good"])[0].probabilities) == ["bad", "good"]
+
+
+@pytest.mark.parametrize(
+    ("tuned", "name"),
+    [
+        ([SENTIMENT], "aspect"),
+        ([ABOUT, EMOTION, EMOTIONS], "sentiment"),
+        ([ABOUT, replace(ABOUT, name="aspect", labels=("bad", "good"))], "aspect"),
+        ([ABOUT, replace(ABOUT, name="quality")], "aspect"),
+    ],
+)
+def test_aspects_are_asked_with_the_tuned_task_about_them(
+    plain: Predictor, tuned: list[Task], name: str
+) -> None:
+    plain.tasks = {task.name: task for task in tuned}
+    task = plain.aspect_task()
+    assert task == plain.tasks.get(name, ASPECT)
+    example = Example("", task.name, dialogue("The lamp is fine."), 0, aspect="lamp")
+    assert close(plain.aspects("The lamp is fine.", ["lamp"])[0], plain.predict([example], task)[0])
 
 
 @pytest.mark.parametrize(

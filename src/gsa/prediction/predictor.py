@@ -219,7 +219,7 @@ class Predictor:
         below `min_confidence` is None. Raises InputError for an empty text or aspect, and for aspects that
         are no list.
         """
-        task = self.task(self.tasks.get(ASPECT.name, ASPECT), labels)
+        task = self.aspect_task(labels)
         many = not isinstance(text, str)
         texts, lists = (as_list(text), as_list(aspects)) if many else ([text], [aspects])
         examples = aspect_examples(task, texts, lists)
@@ -283,6 +283,15 @@ class Predictor:
                 )
         task = replace(task, context=True) if context else task
         return task.with_labels(*labels) if labels or not task.labels else task
+
+    def aspect_task(self, labels: Iterable[str] = ()) -> Task:
+        """Return the task that asks about an aspect, with its label list or another.
+
+        It is the model's own `aspect`, otherwise its only task about an aspect, otherwise the generic one.
+        """
+        tuned = {name: task for name, task in self.tasks.items() if task.about and not task.multilabel}
+        only = next(iter(tuned.values())) if len(tuned) == 1 else ASPECT
+        return self.task(tuned.get(ASPECT.name, only), labels)
 
     def predict(
         self,

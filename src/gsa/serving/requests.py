@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from gsa.data.task import ASPECT
 from gsa.data.types import Prediction
 from gsa.errors import InputError
 from gsa.prediction.inputs import dialogue, example
@@ -57,7 +56,7 @@ def parse_request(
         if task.about and not task.multilabel:
             raise InputError(f"task '{task.name}' reads aspects: expected a request to /v1/aspect")
     elif aspects:
-        task = predictor.task(predictor.tasks.get(task_name, ASPECT), body.labels)
+        task = predictor.aspect_task(body.labels)
     else:
         task = predictor.task(task_name, body.labels)
     key = body.input_key()
