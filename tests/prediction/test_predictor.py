@@ -117,6 +117,15 @@ def test_every_utterance_has_an_emotion(tuned_model: Predictor) -> None:
     assert len(tuned_model.emotions("Oh no.")) == 1
 
 
+def test_emotions_of_a_task_that_reads_sentences_are_those_of_its_turns(plain: Predictor) -> None:
+    plain.tasks["emotion"] = alone = replace(EMOTION, context=False)
+    for talk in (TALK, [turn["text"] for turn in TALK]):
+        expected = plain.classify(alone, talk)
+        (nested,) = plain.emotions([talk])
+        for answers in (plain.emotions(talk), nested):
+            assert all(close(a, b) for a, b in zip(answers, expected, strict=True))
+
+
 def test_sarcasm_is_of_the_last_turn(plain: Predictor) -> None:
     labels = ("yes", "not")  # of one length, or a random model would always prefer the shorter
     one = plain.sarcasm(TALK, labels)

@@ -153,7 +153,7 @@ class Predictor:
         """
         task = self.task(EMOTION.name, labels)
         conversation = as_list(conversation)
-        many = is_many(conversation, task)
+        many = is_many(conversation, replace(task, context=True))  # however the task was tuned
         conversations = _conversations(conversation if many else [conversation], many, errors)
         dialogues = [Dialogue("", tuple(filter(None, turns))) for turns in conversations]
         examples = [example(task, d, target) for d in dialogues for target in range(len(d.turns))]

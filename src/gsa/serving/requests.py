@@ -61,7 +61,10 @@ def parse_request(
         task = predictor.task(task_name, body.labels)
     key = body.input_key()
     if key in ("turns", "conversations") and not task.context:
-        raise InputError(f"task '{task.name}' reads sentences: expected text or texts, found {key}")
+        raise InputError(
+            f"task '{task.name}' reads sentences: expected text or texts in a request to /v1/classify, "
+            f"found {key}"
+        )
     many = key in ("texts", "conversations")
     items = getattr(body, key) if many else [getattr(body, key)]
     groups = []
