@@ -8,12 +8,13 @@ import re
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gsa.data.task import SENTIMENT
+from gsa.data.task import EMOTIONS, SENTIMENT
 from gsa.data.types import Example
 from gsa.datasets.records import Columns, ReadOptions
 from gsa.errors import InputError
@@ -198,6 +199,14 @@ def test_a_file_waits_for_room_and_leaves_some(
     assert [prediction.label for prediction in predictions] == [prediction.label for prediction in expected]
     assert progress == [16, 32, 48, 60], "half a batch at a time"
     assert max(map(len, predictor.calls)) <= 16
+
+
+def test_a_file_of_several_labels_a_row_leaves_as_much_room(
+    scheduler: Scheduler, predictor: ControlledPredictor, limits: Limits
+) -> None:
+    task = replace(EMOTIONS, labels=EMOTIONS.labels[:4])
+    file_predictor(scheduler, limits).predict(examples(10), task)
+    assert [len(call) for call in predictor.calls] == [4, 4, 2], "16 queries, half a batch, at a time"
 
 
 def test_a_file_waits_while_the_queue_is_full(

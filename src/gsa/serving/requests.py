@@ -76,8 +76,7 @@ def parse_request(
         if aspects:
             examples = [replace(examples[0], aspect=aspect) for aspect in aspects]
         groups.append(QueryGroup(task, examples))
-    answers = len(task.labels) if task.multilabel else 1
-    _check_size("labels to predict", answers * sum(map(len, groups)), limits.waiting)
+    _check_size("labels to predict", sum(map(len, groups)), limits.waiting)
     _check_size("bytes to read", sum(group.size for group in groups), limits.waiting_bytes)
     return ParsedRequest(groups, many, every_turn or bool(aspects))
 
