@@ -75,9 +75,9 @@ class Predictor:
         self._token_counts = TokenCountCache(self.tokenizer)
         self._lock = Lock()
 
-    def with_model(self, loaded: LoadedModel) -> "Predictor":
-        """Return a predictor with another model, and this one's tasks and layout."""
-        return Predictor(loaded, self.layout, self.tasks, self._max_row_tokens)
+    def with_model(self, loaded: LoadedModel, calibration: Calibration | None = None) -> "Predictor":
+        """Return a predictor with another model and its calibration, and this one's tasks and layout."""
+        return Predictor(loaded, self.layout, self.tasks, self._max_row_tokens, calibration=calibration)
 
     @overload
     def sentiment(  # type: ignore[overload-overlap]  # a str is a sequence of str too
