@@ -16,6 +16,7 @@ from gsa.data.selection import yes_or_no_examples
 from gsa.data.task import ASPECT, EMOTION, SARCASM, SENTIMENT, TASKS, Task
 from gsa.data.token_counts import TokenCountCache
 from gsa.data.types import Dialogue, Example, Prediction, Utterance, confident
+from gsa.datasets.cells import is_missing
 from gsa.errors import InputError, suggest
 from gsa.model.backbone import LoadedModel
 from gsa.model.scoring import score
@@ -29,7 +30,6 @@ from gsa.prediction.inputs import (
     dialogue,
     example,
     is_many,
-    is_missing,
     label_list,
     utterances,
 )
