@@ -49,7 +49,7 @@ def sort_key_cell(values: Mapping[str, Any], column: str) -> tuple[Any, ...]:
     """
     if not column:
         return ()
-    value = values.get(column)
+    value: Any = values.get(column)
     if is_missing(value) or not str(value).strip():
         raise InputError(f"'{column}': expected a value to sort turns by, found none")
     try:
