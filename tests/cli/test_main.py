@@ -256,6 +256,12 @@ def test_plan_needs_no_weights(run, recipe_file: Path) -> None:
     assert "tokens shared" in out
 
 
+def test_a_gpu_is_planned_for_and_not_tuned_on(run, recipe_file: Path, tmp_path: Path) -> None:
+    code, _, err = run("tune", recipe_file, "--for", "h200", "--out", tmp_path / "run")
+    assert (code, err) == (2, "gsa: --for 'h200': expected only with --plan\n")
+    assert not (tmp_path / "run").exists()
+
+
 def test_show_prints_what_the_model_reads(run, tiny_folder: Path) -> None:
     code, out, _ = run("show", "meld", "--index", 1, "--backbone", tiny_folder, "--layout", "paper",
                        "--context", "dialogue", "--max-tokens", 4000)  # fmt: skip

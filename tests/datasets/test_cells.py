@@ -1,5 +1,6 @@
 """Cells of any type as names, sort keys and label lists."""
 
+import pandas as pd
 import pytest
 
 from gsa.datasets.cells import as_name, describe_unreadable, labels_cell, name_cell, sort_key_cell
@@ -7,9 +8,9 @@ from gsa.errors import InputError
 
 
 def test_names_are_texts_and_numbers() -> None:
-    values = [" Ana ", 7, -3, 1.0, 2.5, 10**20, None, float("nan"), ""]
+    values = [" Ana ", 7, -3, 1.0, 2.5, 10**20, None, float("nan"), pd.NA, ""]
     assert [as_name(value) for value in values] == [
-        "Ana", "7", "-3", "1", "2.5", str(10**20), "", "", "",
+        "Ana", "7", "-3", "1", "2.5", str(10**20), "", "", "", "",
     ]  # fmt: skip
     assert [as_name(value) for value in (True, [1], {"a": 1}, b"a")] == [None] * 4
     assert name_cell({"who": 1.0}, "who") == "1"
@@ -22,6 +23,9 @@ def test_sort_keys_compare_numbers_before_texts() -> None:
     keys = [sort_key_cell({"t": value}, "t") for value in (-1, "2", 10.5, "9:05", "10:01", "x")]
     assert keys == sorted(keys)
     assert sort_key_cell({}, "") == ()
+    for missing in (None, float("nan"), pd.NA, " "):
+        with pytest.raises(InputError, match="'t': expected a value to sort turns by, found none"):
+            sort_key_cell({"t": missing}, "t")
     assert sort_key_cell({"t": "01"}, "t") == sort_key_cell({"t": 1}, "t")
     assert sort_key_cell({"t": "9" * 5000 + ":1"}, "t") < sort_key_cell({"t": "9" * 5000 + ":2"}, "t")
 
@@ -29,6 +33,7 @@ def test_sort_keys_compare_numbers_before_texts() -> None:
 def test_label_lists_are_lists_or_texts_with_commas() -> None:
     assert labels_cell({"l": " a ,b"}, "l") == labels_cell({"l": ["a", "b"]}, "l") == ("a", "b")
     assert labels_cell({"l": [0, 1.0]}, "l") == ("0", "1")
+    assert labels_cell({"l": pd.NA}, "l") == labels_cell({"l": None}, "l") == ()
     with pytest.raises(InputError, match="'l': expected a list of labels, found 5"):
         labels_cell({"l": 5}, "l")
 

@@ -95,6 +95,13 @@ def test_aspects_instructions_and_label_lists_may_be_columns() -> None:
         assert parsed({"l": value}, **names).reason.startswith("'l': expected a list of labels, found ")
 
 
+def test_a_column_without_a_name_is_no_aspect() -> None:
+    """As the index that pandas writes to CSV."""
+    assert parsed({"": "0"}).aspect == ""
+    assert parsed({"": "0", "a": "food"}, aspect="a").aspect == "food"
+    assert parsed({"a": ["food"]}, aspect="a").aspect == "", "of use only to a task about an aspect"
+
+
 def test_text_that_shows_nothing_is_empty() -> None:
     nothing = ["", " \n\t", "\u200b\u200d\ufeff", "\u2060 \u00ad", "\u200e", "\ufe0f", "\x07"]
     assert all(map(is_blank, nothing))

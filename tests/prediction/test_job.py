@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import polars as pl
 import pytest
 from jobs import Fake, csv, make_job, predict_by_length, read
 
-from gsa.data.task import EMOTION, SENTIMENT, Task
+from gsa.data.task import EMOTION, EMOTIONS, SENTIMENT, Task
 from gsa.data.types import Example, Prediction
 from gsa.datasets.records import Columns, ReadOptions, Record
 from gsa.errors import InputError
@@ -36,6 +37,19 @@ def test_rows_come_out_labelled_in_their_order(kind: str, tmp_path: Path) -> Non
         assert chances["negative"] == pytest.approx(len(row["text"]) % 97 / 97, abs=1e-6)
         assert row["predicted"] == max(chances, key=lambda label: chances[label])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", out.name]
+
+
+@pytest.mark.parametrize("task", [EMOTION, EMOTIONS, SENTIMENT])
+def test_documents_that_cannot_be_read_are_refused_before_anything_is_written(
+    task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if task is SENTIMENT:
+        monkeypatch.setitem(sys.modules, "sentencex", None)
+    expected = "expected the extra" if task is SENTIMENT else "expected one of a single label"
+    source = csv(tmp_path, 3)
+    with pytest.raises(InputError, match=expected):
+        label_file(make_job(source, "csv", task=task, document=True), tmp_path / "out.csv")
+    assert list(tmp_path.iterdir()) == [source]
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])

@@ -15,7 +15,7 @@ from tiny import byte_tokenizer
 import gsa
 from gsa.data.encoder import Encoder, Prompt
 from gsa.data.layout import Layout
-from gsa.data.task import EMOTION, EMOTIONS, SARCASM, SENTIMENT, Task
+from gsa.data.task import ASPECT, EMOTION, EMOTIONS, SARCASM, SENTIMENT, Task
 from gsa.data.types import Dialogue, Example, Prediction, Truncated, Utterance
 from gsa.errors import InputError
 from gsa.model.backbone import LoadedModel, row_logits
@@ -29,6 +29,7 @@ TALK = [
     {"speaker": "Ben", "text": "Oh no."},
     {"speaker": "Ana", "text": "I love airports so much."},
 ]
+ABOUT = replace(SENTIMENT, labels=("poor", "fine"), about="Aspect")
 TEXTS = ["It was fine.", "Dreadful, all of it!", "The lamp is on the table."]
 
 
@@ -114,6 +115,15 @@ def test_every_utterance_has_an_emotion(tuned_model: Predictor) -> None:
     assert all(close(a, b) for a, b in zip(found, both[0], strict=True))
     assert close(both[1][0], found[0]), "the first turn does not know what follows"
     assert len(tuned_model.emotions("Oh no.")) == 1
+
+
+def test_emotions_of_a_task_that_reads_sentences_are_those_of_its_turns(plain: Predictor) -> None:
+    plain.tasks["emotion"] = alone = replace(EMOTION, context=False)
+    for talk in (TALK, [turn["text"] for turn in TALK]):
+        expected = plain.classify(alone, talk)
+        (nested,) = plain.emotions([talk])
+        for answers in (plain.emotions(talk), nested):
+            assert all(close(a, b) for a, b in zip(answers, expected, strict=True))
 
 
 def test_sarcasm_is_of_the_last_turn(plain: Predictor) -> None:
@@ -349,6 +359,25 @@ def test_every_aspect_of_a_text_has_a_polarity(plain: Predictor) -> None:
     assert [len(each) for each in many] == [1, 2]
     assert close(many[1][1], plain.aspects("Bad soup, fine wine.", ["wine"])[0])
     assert list(plain.aspects("Fine.", ["food"], ["bad", "good"])[0].probabilities) == ["bad", "good"]
+
+
+@pytest.mark.parametrize(
+    ("tuned", "name"),
+    [
+        ([SENTIMENT], "aspect"),
+        ([ABOUT, EMOTION, EMOTIONS], "sentiment"),
+        ([ABOUT, replace(ABOUT, name="aspect", labels=("bad", "good"))], "aspect"),
+        ([ABOUT, replace(ABOUT, name="quality")], "aspect"),
+    ],
+)
+def test_aspects_are_asked_with_the_tuned_task_about_them(
+    plain: Predictor, tuned: list[Task], name: str
+) -> None:
+    plain.tasks = {task.name: task for task in tuned}
+    task = plain.aspect_task()
+    assert task == plain.tasks.get(name, ASPECT)
+    example = Example("", task.name, dialogue("The lamp is fine."), 0, aspect="lamp")
+    assert close(plain.aspects("The lamp is fine.", ["lamp"])[0], plain.predict([example], task)[0])
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,8 @@ import pytest
 from fastapi.testclient import TestClient
 from pydantic import ValidationError
 
+from gsa.data.task import SENTIMENT
+from gsa.model.backbone import LoadedModel
 from gsa.prediction.predictor import Predictor
 from gsa.serving import schemas
 from gsa.serving.app import STATUSES, Service, make_service
@@ -247,6 +249,16 @@ def test_aspects_of_a_text_and_of_texts(client: TestClient, predictor: Controlle
     ]
     many = client.post("/v1/aspect", json={"texts": ["Fine food.", "Slow."], "aspects": ["food"]}).json()
     assert [len(of_text) for of_text in many["predictions"]] == [1, 1]
+
+
+def test_aspects_are_asked_with_the_models_only_task_about_them(predictor: ControlledPredictor) -> None:
+    about = replace(SENTIMENT, labels=("poor", "fine"), about="Aspect")
+    tiny = predictor._predictor
+    model = LoadedModel(tiny.model, tiny.tokenizer, "tiny")
+    predictor = ControlledPredictor(Predictor(model, tiny.layout, {about.name: about}))
+    with TestClient(make_service(predictor).app) as client:
+        answer = client.post("/v1/aspect", json={"text": "Fine food.", "aspects": ["food"]}).json()
+    assert list(answer["predictions"][0]["probabilities"]) == ["poor", "fine"]
 
 
 def test_a_request_with_a_foreign_host_is_refused(predictor: ControlledPredictor) -> None:

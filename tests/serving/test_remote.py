@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 import torch
 
 import gsa
+from gsa.chain.calibration import Calibration
+from gsa.chain.chain import Chain
 from gsa.chain.run_folder import RunFolder
 from gsa.data.types import sentence
 from gsa.errors import InputError
@@ -71,6 +74,16 @@ def test_predictions_are_the_predictors(tuned: Path, server: Any, monkeypatch: p
                 list(expected.probabilities.values()), abs=2e-3
             )
             assert answer.truncated == expected.truncated
+
+
+@pytest.mark.parametrize("level", [None, 1])
+def test_the_identity_has_what_predictions_depend_on(tuned: Path, tmp_path: Path, level: int | None) -> None:
+    run = Path(shutil.copytree(tuned, tmp_path / "run"))
+    Calibration(Chain.read(run).identity(level), {"sentiment: negative, neutral, positive": 2.0}).write(run)
+    remote = RemotePredictor(run, LlamaCpp("http://host"), level)
+    assert remote.calibration
+    assert remote.identity == {**gsa.load(run, level).identity, "precision": "llama.cpp"}
+    assert remote.identity != RemotePredictor(tuned, LlamaCpp("http://host"), level).identity
 
 
 def test_one_request_reads_all_labels_of_one_token(tuned: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from gsa.data.task import EMOTION, SENTIMENT, Task
+from gsa.data.task import EMOTION, EMOTIONS, SENTIMENT, Task
 from gsa.data.types import Dialogue, Prediction, Utterance
 from gsa.errors import InputError
 from gsa.prediction.inputs import dialogue, example
@@ -93,6 +93,17 @@ def test_a_batch_is_bounded_but_never_empty() -> None:
     assert texts_of(queue.take(99, 10)) == "y" * 50
     assert queue.load() == (1, 1 + sum(len(label) + 1 for label in SENTIMENT.labels))
     assert QueryGroup(SENTIMENT, []).size == 0
+
+
+def test_every_label_of_a_multi_label_task_is_a_query() -> None:
+    groups = [group_of(dialogue(text), EMOTIONS) for text in ("one", "two")]
+    assert [len(group) for group in groups] == [28, 28]
+    names = sum(len(label) + 1 for label in EMOTIONS.labels)
+    assert groups[0].size == len("one") + names + 28 * len("yes no "), "each query has yes and no as its list"
+    queue = RequestQueue()
+    queue.add(Request(groups))
+    assert queue.load()[0] == 56
+    assert texts_of(queue.take(32, 9999)) == "one"
 
 
 def test_who_has_gone_is_left_out() -> None:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +17,10 @@ import httpx2
 import pytest
 
 import gsa
+from gsa.data.task import EMOTION, EMOTIONS, SENTIMENT
 from gsa.errors import InputError
+from gsa.model.backbone import LoadedModel
+from gsa.prediction.predictor import Predictor
 from gsa.serving import server as module
 from gsa.serving.app import make_service
 from gsa.serving.limits import Limits
@@ -73,7 +77,16 @@ def test_a_taken_port_is_said_before_the_model_is_loaded() -> None:
 def test_a_model_without_probabilities_is_refused() -> None:
     found = SimpleNamespace(probabilities={"a": float("nan"), "b": 0.5})
     with pytest.raises(InputError, match="the model gives no probabilities: expected a sum of 1, found nan"):
-        check_probabilities(SimpleNamespace(tasks={"t": None}, classify=lambda task, text: found))  # type: ignore[arg-type]
+        check_probabilities(SimpleNamespace(tasks={"t": SENTIMENT}, classify=lambda task, text: found))  # type: ignore[arg-type]
+
+
+def test_a_model_whose_first_task_asks_about_an_aspect_is_served(tiny_predictor: Predictor) -> None:
+    about = replace(SENTIMENT, about="Aspect")
+    for tasks in ({"sentiment": about, "emotion": EMOTION}, {"emotions": EMOTIONS, "sentiment": about}):
+        predictor = Predictor(
+            LoadedModel(tiny_predictor.model, tiny_predictor.tokenizer, "tiny"), tiny_predictor.layout, tasks
+        )
+        check_probabilities(predictor)
 
 
 def test_limits_by_name() -> None:

@@ -12,6 +12,7 @@ from tiny import byte_tokenizer, tiny_llama
 
 from gsa.data.layout import Layout
 from gsa.data.types import Example, Prediction
+from gsa.model import hf_attention  # noqa: F401, registers the attention
 from gsa.model.backbone import LoadedModel
 from gsa.prediction.predictor import Predictor
 from gsa.serving.app import Service

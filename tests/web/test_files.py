@@ -8,12 +8,13 @@ import re
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gsa.data.task import SENTIMENT
+from gsa.data.task import EMOTIONS, SENTIMENT
 from gsa.data.types import Example
 from gsa.datasets.records import Columns, ReadOptions
 from gsa.errors import InputError
@@ -108,13 +109,19 @@ def test_files_that_are_only_read_come_back_as_csv(
     scheduler: Scheduler, predictor: ControlledPredictor, tmp_path: Path
 ) -> None:
     (tmp_path / "b.txt").write_text("fine\nbad\n")
-    with gzip.open(tmp_path / "c.csv.gz", "wt") as file:
-        file.write("text\nfine\nbad\n")
-    for name in ("b.txt", "c.csv.gz"):
-        (tmp_path / "page").mkdir(exist_ok=True)
-        end = run(FileRequest(tmp_path / name, predictor.task("sentiment")), scheduler, tmp_path / "page")[-1]
-        assert end.output.suffix == ".csv"
-        assert end.message.startswith("2 rows labelled, none rejected.")
+    (tmp_path / "page").mkdir()
+    end = run(FileRequest(tmp_path / "b.txt", predictor.task("sentiment")), scheduler, tmp_path / "page")[-1]
+    assert end.output.suffix == ".csv"
+    assert end.message.startswith("2 rows labelled, none rejected.")
+
+
+@pytest.mark.parametrize("name", ["c.csv.gz", "c.csv"])
+def test_a_compressed_file_is_refused_whatever_its_suffix(
+    scheduler: Scheduler, predictor: ControlledPredictor, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).write_bytes(gzip.compress(b"text\nfine\n" + b"\n" * 100_000))
+    with pytest.raises(InputError, match=rf"^{name}: expected a file that is not compressed, found gzip"):
+        run(FileRequest(tmp_path / name, predictor.task("sentiment")), scheduler, tmp_path)
 
 
 def test_a_small_file_does_not_become_a_large_one(
@@ -192,6 +199,14 @@ def test_a_file_waits_for_room_and_leaves_some(
     assert [prediction.label for prediction in predictions] == [prediction.label for prediction in expected]
     assert progress == [16, 32, 48, 60], "half a batch at a time"
     assert max(map(len, predictor.calls)) <= 16
+
+
+def test_a_file_of_several_labels_a_row_leaves_as_much_room(
+    scheduler: Scheduler, predictor: ControlledPredictor, limits: Limits
+) -> None:
+    task = replace(EMOTIONS, labels=EMOTIONS.labels[:4])
+    file_predictor(scheduler, limits).predict(examples(10), task)
+    assert [len(call) for call in predictor.calls] == [4, 4, 2], "16 queries, half a batch, at a time"
 
 
 def test_a_file_waits_while_the_queue_is_full(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from gsa.chain.calibration import Calibration, key
 from gsa.chain.chain import Chain
 from gsa.errors import InputError
 from gsa.prediction.inputs import dialogue, example
@@ -29,6 +30,17 @@ def test_each_level_is_the_chain_at_that_level_to_the_last_bit(tuned: Path, serv
     assert answers == alone
     assert len({prediction.probabilities["joy"] for (prediction,) in answers}) == 4, "each is another one"
     assert predictor.predict([last], task) == alone[3 if served is None else served], "unchanged"
+
+
+def test_a_level_has_the_calibration_that_was_fitted_for_it(tuned: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(tuned, tmp_path / "run"))
+    predictor = load(run, 1)
+    task = predictor.task("emotion")
+    Calibration(Chain.read(run).identity(), {key(task): 3.0}).write(run)
+    last = example(task, CONVERSATION, 1)
+    answers = Levels(predictor, run, 1).predict([QueryGroup(task, [last], level) for level in (2, 3)])
+    assert answers == [load(run, level).predict([last], task) for level in (2, 3)]
+    assert answers[1] != load(tuned).predict([last], task)
 
 
 @pytest.mark.usefixtures("native_bfloat16")

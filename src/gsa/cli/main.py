@@ -82,6 +82,8 @@ def tune(
 
     changed = [*(overrides or []), *([f"backbone.precision={precision}"] if precision else [])]
     with process_group() as ranks:
+        if gpu and not plan:
+            raise InputError(f"--for '{gpu}': expected only with --plan")
         resolved = load_recipe(recipe, changed, seed)
         check_folders(resolved)  # before anything that may take long
         if plan:

@@ -48,6 +48,11 @@ class Task:
         """Return the binary task that a multi-label task asks of each label; any other task unchanged."""
         return replace(self, labels=("yes", "no"), words={}, multilabel=False) if self.multilabel else self
 
+    @property
+    def queries(self) -> int:
+        """The number of prompts of an example: one for each label where several may hold at once."""
+        return len(self.labels) if self.multilabel else 1
+
     def aspect_line(self, aspect: str) -> str:
         """Return the line of a prompt that names the aspect, with white space collapsed."""
         return f"{self.about}: {' '.join(aspect.split())}"

@@ -8,13 +8,23 @@ from gsa.data.types import UNREADABLE, unreadable
 from gsa.errors import InputError
 
 
+def is_missing(value: object) -> bool:
+    """Return whether a value is None, NaN, or what pandas has for a missing value."""
+    if value is None:
+        return True
+    try:
+        return bool(value != value)
+    except (TypeError, ValueError):  # pandas.NA has no truth value, and neither has an array
+        return type(value).__name__ == "NAType"
+
+
 def as_name(value: object) -> str | None:
     """Return a speaker, an id or a label as a text, None for what is neither a text nor a number.
 
-    A whole number is one without a decimal point: 1.0 is "1", as pandas reads a column with gaps. None and
-    NaN are empty.
+    A whole number is one without a decimal point: 1.0 is "1", as pandas reads a column with gaps. A
+    missing value is empty.
     """
-    if value is None or value != value:
+    if is_missing(value):
         return ""
     if isinstance(value, str):
         return value.strip()
@@ -39,8 +49,8 @@ def sort_key_cell(values: Mapping[str, Any], column: str) -> tuple[Any, ...]:
     """
     if not column:
         return ()
-    value = values.get(column)
-    if value is None or value != value or not str(value).strip():
+    value: Any = values.get(column)
+    if is_missing(value) or not str(value).strip():
         raise InputError(f"'{column}': expected a value to sort turns by, found none")
     try:
         return (0, float(value))
@@ -56,7 +66,7 @@ def labels_cell(values: Mapping[str, Any], column: str) -> tuple[str, ...]:
     """
     value = values.get(column) if column else None
     items = value.split(",") if isinstance(value, str) else value
-    if items is None or items == [""]:
+    if is_missing(items) or items == [""]:
         return ()
     labels = [as_name(item) for item in items] if isinstance(items, list | tuple) else []
     if not labels or not all(labels):

@@ -22,10 +22,10 @@ INPUT_FORMATS = (*FORMATS, "xlsx", "txt", "chat")
 """What is read."""
 SUFFIXES = {"ndjson": "jsonl"}
 """Suffixes that are not the name of their format."""
-STREAMED_SUFFIXES = (*FORMATS, *SUFFIXES, "txt", "gz")
-"""Suffixes of files that are read in constant memory; `.gz` stands behind that of a text format."""
-INPUT_SUFFIXES = (*STREAMED_SUFFIXES, "xlsx")
-"""Suffixes of files that are read."""
+STREAMED_SUFFIXES = (*FORMATS, *SUFFIXES, "txt")
+"""Suffixes of files that are read in constant memory."""
+INPUT_SUFFIXES = (*STREAMED_SUFFIXES, "gz", "xlsx")
+"""Suffixes of files that are read; `.gz` stands behind that of a text format."""
 BINARY = {"parquet": record_tables.open_parquet, "xlsx": record_excel.open_excel}
 TEXT = {
     "csv": record_tables.open_csv,

@@ -149,6 +149,12 @@ def checked_encoding(name: str, option: str) -> str:
     return name
 
 
+def is_gzip(path: Path) -> bool:
+    """Return whether a file is compressed by gzip, whatever its suffix."""
+    with path.open("rb") as file:
+        return file.read(len(GZIP)) == GZIP
+
+
 def find_encoding(path: Path) -> str:
     """Return `cp1252` for a text file that is Windows-1252 rather than UTF-8, otherwise an empty text.
 

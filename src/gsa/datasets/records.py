@@ -194,6 +194,10 @@ class RowParser:
         dialogue = dialogue or name_cell(values, names.dialogue)
         return Record(
             row, values, text.strip(), name_cell(values, speaker), dialogue, turn,
-            sort_key_cell(values, names.order), as_name(values.get(names.aspect)) or "",
+            sort_key_cell(values, names.order), self._aspect(values),
             name_cell(values, names.instruction), labels_cell(values, names.labels),
         )  # fmt: skip
+
+    def _aspect(self, values: Mapping[str, Any]) -> str:
+        """Return the aspect of a row, empty for a value that is no name: a task may not ask about it."""
+        return as_name(values.get(self.names.aspect)) or "" if self.names.aspect else ""

@@ -6,7 +6,8 @@
     chain       the links alone in 16 bits, a few megabytes, for this package
     classifier  one task as a sequence classifier, for transformers' pipelines and what reads such folders
 
-Each has a README.md with the prompts and a script that scores labels, and labels.json with their tokens.
+Each has a README.md with the prompts and a script that scores labels; all but a classifier have labels.json
+with the labels' tokens.
 """
 
 import json
@@ -218,7 +219,9 @@ def _readme(
         task=task,
     )
     (out / "README.md").write_text(card(exported, tokenizer), encoding="utf-8")
-    table = label_table(tokenizer, recipe.layout, tasks_of(recipe), CONVERSATION)
+    if task:  # a classifier's own head has the labels
+        return
+    table = label_table(tokenizer, recipe.layout, tasks_of(recipe, level), CONVERSATION)
     (out / LABELS).write_text(json.dumps(table, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

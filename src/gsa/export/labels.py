@@ -17,6 +17,7 @@ from gsa.data.encoder import Encoder
 from gsa.data.layout import Layout
 from gsa.data.task import Task
 from gsa.data.types import Dialogue, Example
+from gsa.errors import InputError
 from gsa.trie.label_reads import label_reads
 
 LABELS = "labels.json"
@@ -25,13 +26,19 @@ ASPECT = "soup"
 
 
 def label_table(tokenizer: Any, layout: Layout, tasks: Mapping[str, Task], dialogue: Dialogue) -> Any:
-    """Return the content of `labels.json`; `dialogue` is the example, whose last turn is asked about."""
+    """Return the content of `labels.json`; `dialogue` is the example, whose last turn is asked about.
+
+    Tasks that the layout has no room for are left out: a run has the paper's tasks, tuned on them or not.
+    """
     table = {}
     for name, task in tasks.items():
-        encoder = Encoder(tokenizer, layout, task)
         target = len(dialogue.turns) - 1
-        aspect = ASPECT if encoder.task.about else ""
-        (prompt,) = encoder.encode([Example("", "", dialogue, target, aspect=aspect)])
+        aspect = ASPECT if task.about else ""
+        try:
+            encoder = Encoder(tokenizer, layout, task)
+            (prompt,) = encoder.encode([Example("", "", dialogue, target, aspect=aspect)])
+        except InputError:
+            continue
         table[name] = {
             "labels": [encoder.task.word(label) for label in encoder.task.labels],
             "answers": [list(answer) for answer in prompt.answers],

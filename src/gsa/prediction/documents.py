@@ -6,7 +6,7 @@ the instruction in the trie. The document's probabilities are the means of its p
 length, so they say how much of the document has which label.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 
@@ -19,6 +19,9 @@ PASSAGE = 240
 """Characters of a passage, unless one sentence is longer: some 40 words of English."""
 LONGEST_SENTENCE = 1200
 """Characters of a sentence that is not cut at white space."""
+MISSING = (
+    "documents are split by the package sentencex, which is not installed: expected the extra `documents`"
+)
 
 Predict = Callable[[Sequence[Example], Task | Sequence[Task], Callable[[int], None] | None], list[Prediction]]
 """The signature of `Predictor.predict`."""
@@ -57,11 +60,7 @@ def predict_texts(
     """
     task_of = [tasks] * len(examples) if isinstance(tasks, Task) else list(tasks)
     if document:
-        unsuitable = next((task for task in task_of if task.context or task.multilabel), None)
-        if unsuitable:
-            raise InputError(
-                f"task '{unsuitable.name}': expected one of a single label that reads texts for documents"
-            )
+        check_documents(task_of)
         return _predict_documents(predict, examples, task_of, progress)
     predictions = predict(examples, tasks, progress)
     if document is None and find_spec("sentencex"):
@@ -79,6 +78,17 @@ def predict_texts(
     return predictions
 
 
+def check_documents(tasks: Iterable[Task]) -> None:
+    """Raise InputError for a task that does not take texts in passages, and without the extra `documents`."""
+    unsuitable = next((task for task in tasks if task.context or task.multilabel), None)
+    if unsuitable:
+        raise InputError(
+            f"task '{unsuitable.name}': expected one of a single label that reads texts for documents"
+        )
+    if not find_spec("sentencex"):
+        raise InputError(MISSING)
+
+
 def passages_of(text: str) -> list[tuple[int, str]]:
     """Return where each passage of a text starts, and the passage without white space around it.
 
@@ -87,10 +97,7 @@ def passages_of(text: str) -> list[tuple[int, str]]:
     try:
         import sentencex
     except ImportError:
-        raise InputError(
-            "documents are split by the package sentencex, which is not installed: expected the extra "
-            "`documents`"
-        ) from None
+        raise InputError(MISSING) from None
     pieces = [
         piece
         for sentence in sentencex.segment(foreign_language(text) or "en", text)

@@ -12,7 +12,7 @@ from typing import Any
 
 from gsa.data.task import Task
 from gsa.data.types import Dialogue, Example, Utterance, is_blank, unreadable
-from gsa.datasets.cells import as_name
+from gsa.datasets.cells import as_name, is_missing
 from gsa.errors import InputError, suggest
 
 logger = logging.getLogger(__name__)
@@ -126,16 +126,6 @@ def _utterance_or_none(turn: Any, where: str, skip: bool) -> Utterance | None:
         if not skip:
             raise
     return None
-
-
-def is_missing(value: object) -> bool:
-    """Return whether a value is None, NaN, or what pandas has for a missing value."""
-    if value is None:
-        return True
-    try:
-        return bool(value != value)
-    except (TypeError, ValueError):  # pandas.NA has no truth value, and neither has an array
-        return type(value).__name__ == "NAType"
 
 
 def check_errors(errors: str) -> None:

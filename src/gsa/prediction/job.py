@@ -19,7 +19,7 @@ from gsa.datasets.record_files import open_records
 from gsa.datasets.records import ReadOptions, Record, Rejected, Row
 from gsa.errors import InputError
 from gsa.prediction.chunking import MAX_CHARACTERS, chunks
-from gsa.prediction.documents import predict_texts
+from gsa.prediction.documents import check_documents, predict_texts
 from gsa.prediction.output_paths import check_output_paths, link_target
 from gsa.prediction.parts import Part, PartStore, RowCounts
 from gsa.prediction.row_examples import RowTasks, examples_of
@@ -80,7 +80,12 @@ class LabelJob:
     def __init__(
         self, config: JobConfig, predict: Predict, progress: Progress, stream: BinaryIO | None = None
     ) -> None:
-        """Open the input; raises InputError for a file or columns that are not as expected."""
+        """Open the input.
+
+        Raises InputError for a file or columns that are not as expected, and as `check_documents` does.
+        """
+        if config.document:
+            check_documents([config.task])
         self.config, self.predict, self.progress = config, predict, progress
         read = replace(config.read, same_keys=config.output_format != "jsonl")
         self.reader = open_records(config.source, read, stream)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from gsa.chain.source import ModelSource
+from gsa.model.backbone import LoadedModel
 from gsa.prediction.predictor import Predictor
 
 
@@ -26,6 +27,12 @@ def load(
 def predictor_arguments(model: ModelSource, level: int | None = None, device: str = "") -> tuple[Any, ...]:
     """Load a model and return the arguments of its Predictor; raises InputError as `ModelSource.load`."""
     loaded = model.load(level, device, prediction=True)
+    identity = identity_of(model, loaded, level)
+    return loaded, model.layout, model.tasks(level), model.max_row_tokens, identity, model.calibration(level)
+
+
+def identity_of(model: ModelSource, loaded: LoadedModel, level: int | None = None) -> dict[str, Any]:
+    """Return what the predictions of a loaded model depend on; see `Predictor.identity`."""
     identity: dict[str, Any] = {
         "base": loaded.identity,
         "links": [link.sha256 for link in model.chain.links[:level]] if model.chain else [],
@@ -33,6 +40,4 @@ def predictor_arguments(model: ModelSource, level: int | None = None, device: st
         "precision": loaded.precision,
     }
     calibration = model.calibration(level)
-    if calibration:
-        identity["calibration"] = calibration.content()
-    return loaded, model.layout, model.tasks(level), model.max_row_tokens, identity, calibration
+    return {**identity, "calibration": calibration.content()} if calibration else identity

@@ -16,6 +16,7 @@ from gsa.data.selection import yes_or_no_examples
 from gsa.data.task import ASPECT, EMOTION, SARCASM, SENTIMENT, TASKS, Task
 from gsa.data.token_counts import TokenCountCache
 from gsa.data.types import Dialogue, Example, Prediction, Utterance, confident
+from gsa.datasets.cells import is_missing
 from gsa.errors import InputError, suggest
 from gsa.model.backbone import LoadedModel
 from gsa.model.scoring import score
@@ -29,7 +30,6 @@ from gsa.prediction.inputs import (
     dialogue,
     example,
     is_many,
-    is_missing,
     label_list,
     utterances,
 )
@@ -75,9 +75,9 @@ class Predictor:
         self._token_counts = TokenCountCache(self.tokenizer)
         self._lock = Lock()
 
-    def with_model(self, loaded: LoadedModel) -> "Predictor":
-        """Return a predictor with another model, and this one's tasks and layout."""
-        return Predictor(loaded, self.layout, self.tasks, self._max_row_tokens)
+    def with_model(self, loaded: LoadedModel, calibration: Calibration | None = None) -> "Predictor":
+        """Return a predictor with another model and its calibration, and this one's tasks and layout."""
+        return Predictor(loaded, self.layout, self.tasks, self._max_row_tokens, calibration=calibration)
 
     @overload
     def sentiment(  # type: ignore[overload-overlap]  # a str is a sequence of str too
@@ -153,7 +153,7 @@ class Predictor:
         """
         task = self.task(EMOTION.name, labels)
         conversation = as_list(conversation)
-        many = is_many(conversation, task)
+        many = is_many(conversation, replace(task, context=True))  # however the task was tuned
         conversations = _conversations(conversation if many else [conversation], many, errors)
         dialogues = [Dialogue("", tuple(filter(None, turns))) for turns in conversations]
         examples = [example(task, d, target) for d in dialogues for target in range(len(d.turns))]
@@ -219,7 +219,7 @@ class Predictor:
         below `min_confidence` is None. Raises InputError for an empty text or aspect, and for aspects that
         are no list.
         """
-        task = self.task(self.tasks.get(ASPECT.name, ASPECT), labels)
+        task = self.aspect_task(labels)
         many = not isinstance(text, str)
         texts, lists = (as_list(text), as_list(aspects)) if many else ([text], [aspects])
         examples = aspect_examples(task, texts, lists)
@@ -283,6 +283,15 @@ class Predictor:
                 )
         task = replace(task, context=True) if context else task
         return task.with_labels(*labels) if labels or not task.labels else task
+
+    def aspect_task(self, labels: Iterable[str] = ()) -> Task:
+        """Return the task that asks about an aspect, with its label list or another.
+
+        It is the model's own `aspect`, otherwise its only task about an aspect, otherwise the generic one.
+        """
+        tuned = {name: task for name, task in self.tasks.items() if task.about and not task.multilabel}
+        only = next(iter(tuned.values())) if len(tuned) == 1 else ASPECT
+        return self.task(tuned.get(ASPECT.name, only), labels)
 
     def predict(
         self,

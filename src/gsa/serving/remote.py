@@ -22,6 +22,7 @@ from gsa.data.types import Prediction
 from gsa.errors import InputError
 from gsa.model.backbone import LoadedModel
 from gsa.model.scoring import to_prediction
+from gsa.prediction.loading import identity_of
 from gsa.prediction.predictor import Predictor
 from gsa.trie.label_reads import label_reads
 
@@ -122,7 +123,13 @@ class RemotePredictor(Predictor):
         source.check_level(level)
         _, tokenizer = load_config(source.backbone)
         loaded = LoadedModel(server, tokenizer, source.chain.base if source.chain else source.name)
-        super().__init__(loaded, source.layout, source.tasks(level), calibration=source.calibration(level))
+        super().__init__(
+            loaded,
+            source.layout,
+            source.tasks(level),
+            identity=identity_of(source, loaded, level),
+            calibration=source.calibration(level),
+        )
         self._parallel = parallel
 
     def _score_prompts(

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from gsa.data.task import ASPECT
 from gsa.data.types import Prediction
 from gsa.errors import InputError
 from gsa.prediction.inputs import dialogue, example
@@ -57,12 +56,15 @@ def parse_request(
         if task.about and not task.multilabel:
             raise InputError(f"task '{task.name}' reads aspects: expected a request to /v1/aspect")
     elif aspects:
-        task = predictor.task(predictor.tasks.get(task_name, ASPECT), body.labels)
+        task = predictor.aspect_task(body.labels)
     else:
         task = predictor.task(task_name, body.labels)
     key = body.input_key()
     if key in ("turns", "conversations") and not task.context:
-        raise InputError(f"task '{task.name}' reads sentences: expected text or texts, found {key}")
+        raise InputError(
+            f"task '{task.name}' reads sentences: expected text or texts in a request to /v1/classify, "
+            f"found {key}"
+        )
     many = key in ("texts", "conversations")
     items = getattr(body, key) if many else [getattr(body, key)]
     groups = []
@@ -74,8 +76,7 @@ def parse_request(
         if aspects:
             examples = [replace(examples[0], aspect=aspect) for aspect in aspects]
         groups.append(QueryGroup(task, examples))
-    answers = len(task.labels) if task.multilabel else 1
-    _check_size("labels to predict", answers * sum(map(len, groups)), limits.waiting)
+    _check_size("labels to predict", sum(map(len, groups)), limits.waiting)
     _check_size("bytes to read", sum(group.size for group in groups), limits.waiting_bytes)
     return ParsedRequest(groups, many, every_turn or bool(aspects))
 

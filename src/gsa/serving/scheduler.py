@@ -36,21 +36,24 @@ class QueryGroup:
     """How many links are merged; None is the model as it is served."""
 
     def __len__(self) -> int:
-        """Return the number of queries, that is of labels to predict."""
-        return len(self.examples)
+        """Return the number of queries: one an example, of a multi-label task one for each of its labels."""
+        return len(self.examples) * self.task.queries
 
     @cached_property
     def size(self) -> int:
         """Roughly what the model reads, in bytes of UTF-8: the turns once, the label list once a query.
 
+        A query of a multi-label task names one label and has yes and no as its list.
         Bytes, because characters that a tokenizer does not know take one token a byte.
         """
         if not self.examples:
             return 0
-        labels = sum(_bytes(self.task.word(label)) + 1 for label in self.task.labels)
+        labels = _list_bytes(self.task.yes_or_no()) * len(self)
+        if self.task.multilabel:
+            labels += _list_bytes(self.task) * len(self.examples)
         turns = self.examples[0].dialogue.turns
         dialogue = sum(_bytes(turn.text) + _bytes(turn.speaker) for turn in turns)
-        return min(dialogue, DIALOGUE_BYTES * len(self)) + labels * len(self)
+        return min(dialogue, DIALOGUE_BYTES * len(self.examples)) + labels
 
 
 Predict = Callable[[Sequence[QueryGroup]], list[list[Prediction]]]
@@ -256,6 +259,10 @@ class Scheduler:
             request.predictions.append(predictions)
             if len(request.predictions) == len(request.groups):
                 request.finish()
+
+
+def _list_bytes(task: Task) -> int:
+    return sum(_bytes(task.word(label)) + 1 for label in task.labels)
 
 
 def _bytes(text: str) -> int:

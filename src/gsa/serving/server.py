@@ -100,8 +100,9 @@ def bind(host: str, port: int) -> socket.socket:
 
 def check_probabilities(predictor: "Predictor") -> None:
     """Label one sentence; raises InputError if the probabilities do not sum to 1."""
-    task = next(iter(predictor.tasks))
-    prediction = predictor.classify(task, "The lamp is on the table.")
+    text = "The lamp is on the table."
+    task = next((task for task in predictor.tasks.values() if not task.about and not task.multilabel), None)
+    prediction = predictor.classify(task, text) if task else predictor.aspects(text, ["lamp"])[0]
     total = sum(prediction.probabilities.values())
     if not math.isclose(total, 1, abs_tol=1e-6):
         raise InputError(f"the model gives no probabilities: expected a sum of 1, found {total}")

@@ -15,6 +15,7 @@ from threading import Event
 
 from gsa.data.task import Task
 from gsa.datasets.record_files import FORMATS, format_of
+from gsa.datasets.record_lines import is_gzip
 from gsa.datasets.record_tables import NO_QUOTES
 from gsa.datasets.records import Columns, ReadOptions
 from gsa.errors import InputError
@@ -96,6 +97,8 @@ def _label(
         input_format = format_of(request.source)
         if input_format == "xlsx":  # read as a whole, and one cell far off fills memory
             raise InputError(f"{request.source}: expected a file that is not of Excel: save it as CSV")
+        if is_gzip(request.source):  # a small one may hold gigabytes of blank lines
+            raise InputError(f"{request.source}: expected a file that is not compressed, found gzip data")
         output_format = request.output_format or (input_format if input_format in FORMATS else "csv")
         output = workspace / f"{request.source.stem}.labelled.{output_format}"
         rejects = workspace / f"{request.source.stem}.rejected.jsonl"

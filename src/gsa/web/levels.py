@@ -13,6 +13,7 @@ from threading import Lock
 from typing import Any
 
 from gsa.chain.base import load_chain
+from gsa.chain.calibration import Calibration
 from gsa.chain.chain import Chain
 from gsa.chain.run_folder import RunFolder
 from gsa.chain.source import folder_of
@@ -91,7 +92,9 @@ class Levels:
                 model = copy_sharing(self.served.model, layers, current.model)
             else:
                 model = copy_links(self.served.model, current.model)
-            predictors.append(self.served.with_model(LoadedModel(model, current.tokenizer, current.identity)))
+            loaded = LoadedModel(model, current.tokenizer, chain.identity(level))
+            calibration = Calibration.read(self._root, chain.identity(level))
+            predictors.append(self.served.with_model(loaded, calibration))
         return predictors
 
 

@@ -47,8 +47,9 @@ class FilePredictor:
         self._check_cancelled()  # also where every row of a chunk was rejected
         task_of = [tasks] * len(examples) if isinstance(tasks, Task) else tasks
         predictions: list[Prediction] = []
-        for start in range(0, len(examples), self._size):
-            part = slice(start, start + self._size)
+        size = max(1, self._size // max((task.queries for task in task_of), default=1))
+        for start in range(0, len(examples), size):
+            part = slice(start, start + size)
             predictions += self._predict_part(examples[part], task_of[part])
             if progress:
                 progress(len(predictions))

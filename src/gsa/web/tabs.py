@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 import pandas as pd  # type: ignore[import-untyped]
 
-from gsa.data.task import ASPECT, EMOTION, SARCASM, SENTIMENT
+from gsa.data.task import EMOTION, SARCASM, SENTIMENT
 from gsa.data.types import Prediction
 from gsa.datasets.record_files import FORMATS, STREAMED_SUFFIXES
 from gsa.serving.schemas import MAX_TEXT
@@ -69,7 +69,7 @@ def text_tab(handlers: Handlers) -> None:
 
 def aspect_tab(handlers: Handlers) -> None:
     """One text and the polarity of each of its aspects, where the model was tuned on aspects."""
-    if ASPECT.name not in handlers.predictor.tasks:
+    if handlers.predictor.aspect_task() not in handlers.predictor.tasks.values():
         return
     with gr.Tab("Aspects", id="aspects"):
         text = gr.Textbox(label="Text", lines=4, max_lines=12, max_length=MAX_TEXT, elem_id="aspects-in",
