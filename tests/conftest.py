@@ -15,9 +15,10 @@ from tiny import byte_tokenizer, tiny_llama
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from gsa.cli import main as cli
-from gsa.model import precision
+from gsa.model import hf_attention, precision
 from gsa.signals import SIGNALS
 
+assert hf_attention.trie_attention  # imported, which registers the attention
 torch.set_num_threads(1)  # tiny models only wait for a second thread
 
 
@@ -38,7 +39,6 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def model() -> LlamaForCausalLM:
     """A fresh random model that attends by trie."""
-    from gsa.model import hf_attention  # noqa: F401, registers the attention
     from gsa.trie import attention
 
     tiny = tiny_llama().requires_grad_(False)

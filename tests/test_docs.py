@@ -238,13 +238,20 @@ def test_the_cosines_of_the_report_are_those_of_the_rows_on_disk() -> None:
 
 
 def test_the_failure_rates_of_the_report_are_those_of_the_outcomes_on_disk() -> None:
-    outcomes = read_outcomes(ROOT / "results" / "gsa-135m" / "behaviour.jsonl", read_cases())
+    cases = read_cases()
+    tables = []
+    for run in ("gsa-135m", "gsa-135m-generic"):
+        outcomes = read_outcomes(ROOT / "results" / run / "behaviour.jsonl", cases)
+        header, *rows = probe_table(failure_rates(outcomes))
+        columns = [header.index(name) for name in ("development", "held-out", "all")]
+        tables.append({row[0]: [row[1], *(row[column] for column in columns)] for row in rows})
     page = (ROOT / "docs" / "report.md").read_text(encoding="utf-8")
     section = page.split("## Behavioural tests")[1].split("\n## ")[0]
     rows = [
         [cell.strip() for cell in line.split("|")[1:-1]] for line in section.splitlines() if line[:1] == "|"
     ]
-    assert [rows[0], *rows[2:]] == probe_table(failure_rates(outcomes))
+    before, after = tables
+    assert rows[2:] == [[kind, *before[kind], *after[kind][1:]] for kind in before]
 
 
 def test_the_counts_of_reliability_are_those_on_disk() -> None:

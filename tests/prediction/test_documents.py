@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jobs import make_job, read
 from tiny import byte_tokenizer
@@ -72,6 +72,7 @@ def test_a_sentence_without_end_is_cut_at_white_space() -> None:
     assert "".join(passage for _, passage in passages_of("x" * 5000)) == "x" * 5000
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from("ab .!?\n\"'\u3002\u00e9\U0001f600"), min_size=1, max_size=400))
 def test_nothing_of_a_document_is_lost(text: str) -> None:
     passages = passages_of(text)
