@@ -125,6 +125,18 @@ def test_its_card_has_the_biases_on_disk() -> None:
         assert float(difference) == pytest.approx(plain[group]["difference"], abs=6e-4)
 
 
+def test_its_card_has_the_robustness_on_disk() -> None:
+    lines = (ROOT / "results" / "gsa-135m-generic" / "robustness.jsonl").read_text().splitlines()
+    measured = {(row["task"], row["variant"]): row for row in map(json.loads, lines)}
+    card = (SHIPPED / "README.md").read_text(encoding="utf-8")
+    table = re.findall(r"^\| ([a-z -]+) \| (\d+\.\d) \| ([\d.]*) ?\|$", card, re.M)
+    assert len(table) == 8
+    for variant, sentiment, emotion in table:
+        assert float(sentiment) == round(measured["sentiment", variant]["accuracy"], 1), variant
+        row = measured.get(("emotion", variant))
+        assert emotion == (f"{row['accuracy']:.1f}" if row else ""), variant
+
+
 @pytest.fixture(scope="module")
 def model() -> Predictor:
     gc.collect()  # the large model of another module may still be in memory
