@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gsa.chain.calibration import Calibration, combine, key
+from gsa.chain.calibration import Calibration, combine_labels, key
 from gsa.data.task import EMOTIONS, SENTIMENT
 from gsa.data.types import Prediction
 from gsa.errors import InputError
@@ -27,7 +27,7 @@ def test_labels_hold_from_their_thresholds_or_the_likeliest_does() -> None:
     def answers(*yes: float) -> list[Prediction]:
         return [Prediction("yes", {"yes": p, "no": 1 - p}) for p in yes]
 
-    first, second = combine(THREE_EMOTIONS, answers(0.3, 0.6, 0.8, 0.1, 0.2, 0.15), STORED)
+    first, second = combine_labels(THREE_EMOTIONS, answers(0.3, 0.6, 0.8, 0.1, 0.2, 0.15), STORED)
     assert first == Prediction("joy,love", {"joy": 0.3, "love": 0.6, "fear": 0.8})
     assert second.label == "love"
 

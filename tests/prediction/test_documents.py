@@ -23,7 +23,7 @@ from gsa.prediction.documents import (
     PASSAGE,
     DocumentPrediction,
     Passage,
-    combine,
+    combine_passages,
     passages_of,
     predict_texts,
 )
@@ -82,7 +82,7 @@ def test_nothing_of_a_document_is_lost(text: str) -> None:
 
 
 def test_the_mean_is_weighted_by_length() -> None:
-    document = combine([Passage("x" * 30, 0, pair(0.9, 2)), Passage("y" * 10, 31, pair(0.1, 3))])
+    document = combine_passages([Passage("x" * 30, 0, pair(0.9, 2)), Passage("y" * 10, 31, pair(0.1, 3))])
     assert document.probabilities == pytest.approx({"negative": 0.3, "positive": 0.7})
     assert (document.label, document.truncated) == ("positive", Truncated(0, 5))
     assert document.score == pytest.approx(0.4)
@@ -131,7 +131,7 @@ def test_a_predictor_reads_a_document_in_passages(plain: Predictor) -> None:
     for passage in document.passages:
         alone = plain.sentiment(passage.text)
         assert alone.probabilities == pytest.approx(passage.prediction.probabilities, abs=1e-5)
-    assert document.probabilities == pytest.approx(combine(document.passages).probabilities)
+    assert document.probabilities == pytest.approx(combine_passages(document.passages).probabilities)
     assert plain.sentiment(text, document=False).truncated.words
     assert isinstance(plain.sentiment(GOOD, document=True), DocumentPrediction)
     assert type(plain.sentiment(GOOD)) is Prediction

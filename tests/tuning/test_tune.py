@@ -20,7 +20,7 @@ from gsa.signals import Stopped
 from gsa.training.run import tune
 from gsa.tuning import tune as module
 from gsa.tuning.early_stopping import EarlyStopping
-from gsa.tuning.model import HeldOut, TunedModel, store_recipe
+from gsa.tuning.model import HeldOut, TunedModel, replace_recipe
 
 
 def links(root: Path) -> list[bytes]:
@@ -171,7 +171,7 @@ def test_a_model_of_a_run_keeps_its_tasks_and_its_layout(
 ) -> None:
     below = tuned_model.save(tmp_path / "below")
     layout = tuned_model.layout.model_copy(update={"max_tokens": 500})
-    store_recipe(below, load_recipe(below / "recipe.toml").model_copy(update={"layout": layout}))
+    replace_recipe(below, load_recipe(below / "recipe.toml").model_copy(update={"layout": layout}))
     quick = {**settings, "model": below, "epochs": 0.5}
     model = gsa.tune(TEXTS[:8], LABELS[:8], task="tone", progress=False, **quick)
     assert model.layout == layout

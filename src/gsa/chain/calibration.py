@@ -81,7 +81,7 @@ class Calibration:
         return self.thresholds.get(key(task), {}).get(label, THRESHOLD)
 
 
-def combine(task: Task, binary: Sequence[Prediction], calibration: Calibration) -> list[Prediction]:
+def combine_labels(task: Task, binary: Sequence[Prediction], calibration: Calibration) -> list[Prediction]:
     """Return the predictions of a multi-label task from the yes-or-no predictions of its labels, in order.
 
     A prediction's label names the labels that reach their threshold, with commas between, or else the most

@@ -45,14 +45,14 @@ def choose(
     examples = [one for one in read_file(source, source.name, chosen.labels) if one.label is not None]
     unlabelled = [_unlabelled(one, chosen) for one in examples]
     predictions = predict_texts(predictor.predict, unlabelled, chosen)
-    found = choose_threshold(predictions, [str(one.label) for one in examples], target_precision)
+    threshold = choose_threshold(predictions, [str(one.label) for one in examples], target_precision)
     if as_json:
-        print(json.dumps(asdict(found)))
+        print(json.dumps(asdict(threshold)))
         return
-    confidence = math.floor(found.min_confidence * 1e6) / 1e6  # rounded up it would exclude a text
+    confidence = math.floor(threshold.min_confidence * 1e6) / 1e6  # rounded up it would exclude a text
     print(
-        f"--min-confidence {confidence:.6f}: {100 * found.coverage:.1f}% of {found.count:,} texts get a "
-        f"label, {100 * found.precision:.1f}% of these are right"
+        f"--min-confidence {confidence:.6f}: {100 * threshold.coverage:.1f}% of {threshold.count:,} texts "
+        f"get a label, {100 * threshold.precision:.1f}% of these are right"
     )
 
 

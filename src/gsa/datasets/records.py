@@ -173,8 +173,8 @@ class RowParser:
         texts = (value for value in values.values() if isinstance(value, str))
         if next(filter(None, map(unreadable, texts)), ""):
             escaped = {name: ascii(value) for name, value in values.items()}
-            found = next(filter(None, map(describe_unreadable, map(str, values.values()))))
-            return Rejected(row, f"{where}expected UTF-8 text, found {found}", escaped)
+            problem = next(filter(None, map(describe_unreadable, map(str, values.values()))))
+            return Rejected(row, f"{where}expected UTF-8 text, found {problem}", escaped)
         try:
             return self._record(row, values, dialogue, turn)
         except InputError as error:

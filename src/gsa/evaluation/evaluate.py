@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from gsa.chain.calibration import Calibration, combine
+from gsa.chain.calibration import Calibration, combine_labels
 from gsa.chain.source import ModelSource
 from gsa.data.encoder import Encoder
 from gsa.data.selection import sample_dialogues, yes_or_no_examples
@@ -320,7 +320,7 @@ def predict_examples(
     prompts = Encoder(loaded.tokenizer, source.layout, task).encode(binary)
     predictions = score(loaded.model, prompts, source.max_row_tokens, progress)
     predictions = calibration.apply(task, predictions)
-    return combine(task, predictions, calibration) if task.multilabel else predictions
+    return combine_labels(task, predictions, calibration) if task.multilabel else predictions
 
 
 def sample_examples(source: DatasetConfig, examples: list[Example], cap: int) -> list[Example]:

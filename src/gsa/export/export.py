@@ -146,8 +146,8 @@ def _classifier_task(recipe: Recipe, level: int | None, name: str, context: bool
     """Return the task of a classifier; raises InputError for one that reads more than a text."""
     tasks = tasks_of(recipe, level)
     if name not in tasks:
-        found = f"found '{name}'{suggest(name, tasks)}" if name else "found none"
-        raise InputError(f"--task: expected one of {', '.join(tasks)} for a classifier, {found}")
+        given = f"found '{name}'{suggest(name, tasks)}" if name else "found none"
+        raise InputError(f"--task: expected one of {', '.join(tasks)} for a classifier, {given}")
     task = tasks[name]
     if task.multilabel:
         raise InputError(f"task '{name}' has several labels at once: {OTHERS}")

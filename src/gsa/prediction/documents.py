@@ -142,11 +142,11 @@ def _predict_documents(
     predictions: list[Prediction] = []
     for example, own in zip(examples, passages, strict=True):
         read = tuple(Passage(text, start, next(answers)) for start, text in own)
-        predictions.append(combine(read, foreign_language(example.utterance.text)))
+        predictions.append(combine_passages(read, foreign_language(example.utterance.text)))
     return predictions
 
 
-def combine(passages: Sequence[Passage], language: str = "") -> DocumentPrediction:
+def combine_passages(passages: Sequence[Passage], language: str = "") -> DocumentPrediction:
     """Return the prediction of a document: the mean of its passages', weighted by their characters."""
     total = sum(len(passage.text) for passage in passages)
     probabilities = {

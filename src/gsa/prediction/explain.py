@@ -76,18 +76,17 @@ class ExplanationPlan:
         `label` is the label to explain, the predicted one if empty. Raises InputError for a label that the
         task does not have.
         """
-        whole = predictions[0]
-        label = label or whole.likeliest
-        if label not in whole.probabilities:
-            raise InputError(f"label '{label}': expected one of {list(whole.probabilities)}")
+        prediction = predictions[0]
+        label = label or prediction.likeliest
+        if label not in prediction.probabilities:
+            raise InputError(f"label '{label}': expected one of {list(prediction.probabilities)}")
         log_odds = {
-            text: _log_odds(prediction, label)
-            for text, prediction in zip(self.versions, predictions, strict=True)
+            text: _log_odds(version, label) for text, version in zip(self.versions, predictions, strict=True)
         }
         effects = tuple(
             log_odds[present] - log_odds[absent] for present, absent in pairs(self.words, self.reach)
         )
-        return Explanation(whole, label, self.words, effects, self.reach, self.readings)
+        return Explanation(prediction, label, self.words, effects, self.reach, self.readings)
 
 
 def explain(

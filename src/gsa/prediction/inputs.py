@@ -84,8 +84,8 @@ def _text_and_speaker(turn: Mapping[Any, Any], where: str) -> tuple[Any, Any]:
         if text in turn:
             return turn[text], turn.get("speaker", turn.get(speaker))
     near = next(filter(None, (suggest(str(key), ("text", "content")) for key in turn)), "")
-    found = ", ".join(map(repr, list(turn)[:5])) or "none"
-    raise InputError(f"{where}: expected a key 'text', found {found:.60}{near}")
+    keys = ", ".join(map(repr, list(turn)[:5])) or "none"
+    raise InputError(f"{where}: expected a key 'text', found {keys:.60}{near}")
 
 
 def dialogue(turns: Turn | Iterable[Turn], where: str = "dialogue") -> Dialogue:

@@ -9,7 +9,7 @@ from itertools import groupby
 from threading import Lock
 from typing import Any, overload
 
-from gsa.chain.calibration import Calibration, combine
+from gsa.chain.calibration import Calibration, combine_labels
 from gsa.data.encoder import Encoder, Prompt
 from gsa.data.layout import Layout
 from gsa.data.selection import yes_or_no_examples
@@ -335,7 +335,7 @@ class Predictor:
         predictions: list[Prediction] = []
         for task, count in groups:
             own, answers = self.calibration.apply(task, answers[:count]), answers[count:]
-            predictions += combine(task, own, self.calibration) if task.multilabel else own
+            predictions += combine_labels(task, own, self.calibration) if task.multilabel else own
         return [
             replace(prediction, language=foreign_language(one.utterance.text))
             for prediction, one in zip(predictions, examples, strict=True)

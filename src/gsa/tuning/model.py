@@ -84,7 +84,7 @@ class TunedModel(Predictor):
         with atomic_path(target) as draft:
             shutil.copytree(self.run, draft)
             shutil.copytree(data, draft / DATA)
-            store_recipe(draft, _with_path(self.recipe, target / DATA))
+            replace_recipe(draft, _with_path(self.recipe, target / DATA))
         return target
 
 
@@ -105,13 +105,13 @@ def _restore(files: Mapping[str, bytes], held_out: HeldOut | None, folds: tuple[
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(content)
     recipe = RunFolder(root / "run").read()[0]
-    store_recipe(root / "run", _with_path(recipe, root / DATA))
+    replace_recipe(root / "run", _with_path(recipe, root / DATA))
     model = TunedModel(root)
     model.held_out, model.folds = held_out, folds
     return model
 
 
-def store_recipe(root: Path, recipe: Recipe) -> None:
+def replace_recipe(root: Path, recipe: Recipe) -> None:
     """Replace the recipe of a run whose levels are tuned, in its folder and in its chain's checksum."""
     run = RunFolder(root)
     chain = run.read()[1]

@@ -30,7 +30,7 @@ from gsa.recipes.schema import Recipe
 from gsa.signals import Stopped
 from gsa.training import run as training
 from gsa.tuning.early_stopping import EarlyStopping
-from gsa.tuning.model import DATA, HeldOut, TunedModel, store_recipe, temporary_folder
+from gsa.tuning.model import DATA, HeldOut, TunedModel, replace_recipe, temporary_folder
 from gsa.tuning.rows import LabelledRow, folds, label_names, labelled_rows, write_rows
 
 logger = logging.getLogger(__name__)
@@ -111,7 +111,7 @@ def _tune_in(
     training.tune(recipe, folder / "run", [stopping] if stopping else [])
     if stopping and stopping.is_early:
         recipe = with_stop(RunFolder(folder / "run").read()[0], stopping.best_step)
-        store_recipe(folder / "run", recipe)
+        replace_recipe(folder / "run", recipe)
     return recipe
 
 
