@@ -28,6 +28,7 @@ NAMES = [
     "goemotions",
     "goemotions-ekman",
     "mams",
+    "mams-plain",
     "semeval2014-restaurants",
     "semeval2014-laptops",
     "sst3",
@@ -41,6 +42,8 @@ NAMES = [
     "robustness-sentiment",
     "robustness-emotion",
     "robustness-sarcasm",
+    "robustness-implied",
+    "robustness-plain",
 ]
 
 METRICS = {
@@ -84,6 +87,7 @@ MAIN = {
     "mams": "accuracy",
     **dict.fromkeys(("sst3", "mosi3", "mosei3", "meld-sentiment", "emorynlp-sentiment"), "macro_f1"),
     "semeval2014-restaurants": "accuracy",
+    "mams-plain": "accuracy",
     "semeval2014-laptops": "accuracy",
 }
 

@@ -258,4 +258,5 @@ def test_which_datasets_are_downloadable():
     by_hand = {name for name, dataset in CATALOGUE.items() if not dataset.downloadable}
     tasks = ("sentiment", "emotion", "sarcasm")
     shipped = {f"{kind}-{task}" for kind in ("sampler", "robustness") for task in tasks}
+    shipped |= {"robustness-implied", "robustness-plain"}
     assert by_hand == {"mosi", "mosi3", "iemocap", *shipped}

@@ -20,6 +20,15 @@ def test_every_aspect_is_an_example_of_its_sentence(tiny):
     assert [e.id for e in splits["dev"]] == ["val_1_1", "val_1_2"]
 
 
+def test_plain_has_each_sentence_once_as_non_sarcastic(tiny):
+    splits = load("mams-plain", root=tiny)
+    assert [(e.id, e.aspect, e.label) for e in splits["train"]] == [
+        ("train_1", "", "non-sarcastic"),
+        ("train_2", "", "non-sarcastic"),
+    ]
+    assert splits["train"][0].utterance.text == "The soup & the bread were fine, the spoon was bent."
+
+
 def test_a_training_sentence_of_semeval2014s_tests_is_left_out(tiny, root, monkeypatch):
     text = "our waiter brought the menu, and forgot the bill"
     monkeypatch.setattr(mams, "IN_SEMEVAL2014", frozenset({mams.fingerprint(text)}))

@@ -12,7 +12,7 @@ from gsa.evaluation.behaviour import read_cases
 
 WORDS = 5
 """A sequence of this many words may not be both in a behavioural case and in a training text."""
-PHRASES = ("dear sir or madam", "to whom it may concern", "in the middle of the")
+PHRASES = ("dear sir or madam", "to whom it may concern", "in the middle of the", "has been moved to")
 """Phrases of everybody; sequences that hold four words of one of them may be."""
 SPLITS = {task: generate(task, 0) for task in SIZES}
 GROUPS = [(task, Group(**group)) for task in SIZES for group in _toml(FOLDER / f"{task}.toml")["group"]]
@@ -45,6 +45,7 @@ def test_there_are_enough_distinct_examples_of_every_label() -> None:
             labels = next(dataset.task.labels for dataset in DATASETS if dataset.name.endswith(task))
             assert set(counts) == set(labels)
             assert min(counts.values()) >= len(examples) // 12
+            assert {example.dataset for example in examples} == {f"robustness-{task}"}
             assert len({example.id for example in examples}) == len(examples)
             assert all(example.target == len(example.dialogue.turns) - 1 for example in examples)
 

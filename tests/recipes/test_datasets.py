@@ -109,6 +109,19 @@ def test_training_examples_are_sampled_by_the_seed_and_the_dataset(own: DatasetC
     assert len(training_examples(limited, seed=3)) == 20
 
 
+@pytest.mark.parametrize(
+    ("augment", "message"),
+    [
+        ({"capitols": 0.1}, "found 'capitols' .did you mean 'capitals'.*expected variants among capitals, "),
+        ({"mail": 0.0}, "mail: found 0.0: expected a share above 0, at most 1"),
+        ({"mail": 0.6, "capitals": 0.5}, "the shares sum to 1.1: expected at most 1"),
+    ],
+)
+def test_shares_of_variants_are_checked(augment: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        DatasetConfig(name="sampler-emotion", augment=augment)
+
+
 def test_augmentation_varies_a_share_of_the_dialogues_and_keeps_labels() -> None:
     plain = training_examples(DatasetConfig(name="sampler-emotion"), seed=1)
     varied = training_examples(DatasetConfig(name="sampler-emotion", augment=0.5), seed=1)

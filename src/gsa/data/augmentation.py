@@ -5,7 +5,7 @@ changes. Greetings and sign-offs are added to lone sentences only, names are cha
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from random import Random
 
@@ -128,6 +128,23 @@ MAIL: Sequence[TextVariant] = (greeting, sign_off, sign_off, mail)
 """Variants for lone sentences."""
 
 
+NAMED: Mapping[str, TextVariant] = {
+    "capitals": upper,
+    "small_letters": lower,
+    "title_case": title,
+    "emphasis": emphasis,
+    "no_final_mark": no_final_mark,
+    "no_marks": no_marks,
+    "repeated_final_mark": repeated_final_mark,
+    "curly_quotes": curly,
+    "quoted": quoted,
+    "greeting": greeting,
+    "sign_off": sign_off,
+    "mail": mail,
+}
+"""Variants by the names that recipes give them."""
+
+
 def vary(text: str, rng: Random, mail_share: float = 0.3) -> str:
     """Return one variant of a text, with a greeting or sign-off in about `mail_share` of the calls."""
     variants = MAIL if rng.random() < mail_share else WRITING
@@ -169,17 +186,39 @@ def augment(example: Example, rng: Random) -> Example:
     return replace(example, dialogue=augment_dialogue(example.dialogue, rng))
 
 
-def augment_examples(examples: Sequence[Example], share: float, seed: int) -> list[Example]:
+def write_dialogue(dialogue: Dialogue, shares: Mapping[str, float], rng: Random) -> Dialogue:
+    """Return the dialogue written in one of the ways of `NAMED`, drawn by their shares (0 to 1), or as it is.
+
+    Greetings and sign-offs leave a dialogue of several turns as it is.
+    """
+    choice = rng.random()
+    for name, share in shares.items():
+        choice -= share
+        if choice < 0:
+            if NAMED[name] in MAIL and len(dialogue.turns) > 1:
+                return dialogue
+            turns = (replace(turn, text=NAMED[name](turn.text, rng)) for turn in dialogue.turns)
+            return replace(dialogue, turns=tuple(turns))
+    return dialogue
+
+
+def augment_examples(
+    examples: Sequence[Example], share: float | Mapping[str, float], seed: int
+) -> list[Example]:
     """Return the examples, about `share` (0 to 1) of their dialogues replaced by a variant.
 
-    Examples of one dialogue get the same variant, as one shared object. What is drawn depends on the seed,
-    the dataset and the dialogue's id alone, not on the order or number of the examples.
+    With a mapping, each variant of `NAMED` has a share of its own. Examples of one dialogue get the same
+    variant, as one shared object. What is drawn depends on the seed, the dataset and the dialogue's id alone,
+    not on the order or number of the examples.
     """
     variants: dict[tuple[str, str], Dialogue] = {}
     for example in examples:
         key = example.dataset, example.dialogue.id
         if key not in variants:
             rng = Random(f"{seed}/{key[0]}/{key[1]}")
-            varied = rng.random() < share
-            variants[key] = augment_dialogue(example.dialogue, rng) if varied else example.dialogue
+            if isinstance(share, Mapping):
+                variants[key] = write_dialogue(example.dialogue, share, rng)
+            else:
+                varied = rng.random() < share
+                variants[key] = augment_dialogue(example.dialogue, rng) if varied else example.dialogue
     return [replace(example, dialogue=variants[example.dataset, example.dialogue.id]) for example in examples]

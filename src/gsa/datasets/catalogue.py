@@ -41,6 +41,7 @@ CATALOGUE: Mapping[str, Dataset] = {
         semeval2017.DATASET,
         *goemotions.DATASETS,
         mams.DATASET,
+        mams.DATASET_PLAIN,
         *semeval2014.DATASETS,
         *three_class.DATASETS,
         *sampler.DATASETS,

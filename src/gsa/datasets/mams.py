@@ -7,6 +7,9 @@ Every aspect term is an example; those of one sentence share its Dialogue. Ten t
 (compared by letters and digits alone) are also test sentences of SemEval-2014's restaurants, which measure
 transfer from this dataset: they are left out of train.
 
+`mams-plain` has each sentence once, labelled non-sarcastic. These labels are assumed, not annotated: the
+dataset teaches the sarcasm task what plain speech looks like; it measures nothing by itself.
+
 Citation: Jiang et al., A Challenge Dataset and Effective Models for Aspect-Based Sentiment Analysis,
 EMNLP 2019.
 """
@@ -15,15 +18,17 @@ import hashlib
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from gsa.data.task import ASPECT
+from gsa.data.task import ASPECT, SARCASM
 from gsa.data.types import Dialogue, Example, Utterance
 from gsa.datasets import parsing
 from gsa.datasets.dataset import DataFile, Dataset, Splits, github
 from gsa.errors import InputError
 
 NAME = "mams"
+PLAIN = "mams-plain"
 LABELS = {label: label for label in ASPECT.labels}
 
 
@@ -35,6 +40,17 @@ def read(folder: Path, protocol: str, fold: int) -> Splits:
     }
     splits["train"] = [e for e in splits["train"] if fingerprint(e.utterance.text) not in IN_SEMEVAL2014]
     return splits
+
+
+def read_plain(folder: Path, protocol: str, fold: int) -> Splits:
+    """Return the three splits with one example for each sentence, labelled non-sarcastic."""
+    return {
+        split: [
+            Example(example.dialogue.id, PLAIN, example.dialogue, 0, "non-sarcastic")
+            for example in {example.dialogue.id: example for example in examples}.values()
+        ]
+        for split, examples in read(folder, protocol, fold).items()
+    }
 
 
 def _examples(path: Path, split: str) -> Iterator[Example]:
@@ -99,4 +115,12 @@ DATASET = Dataset(
         DataFile(name, sha256, github("siat-nlp/MAMS-for-ABSA", _COMMIT, f"data/MAMS-ATSA/raw/{name}"))
         for name, sha256 in SHA256.items()
     ),
+)
+DATASET_PLAIN = replace(
+    DATASET,
+    name=PLAIN,
+    title="MAMS (its sentences, taken as not sarcastic)",
+    task=SARCASM,
+    metrics=("accuracy", "macro_f1", "weighted_f1"),
+    read=read_plain,
 )

@@ -2,10 +2,11 @@
 
 Kinds: neutral facts and requests, negation and negated expectation, contrast, changed opinions, emoji alone
 and beside text, plain turns that are not sarcastic, and all of them in capitals, with other punctuation,
-with greetings and sign-offs, with speakers' names exchanged or absent.
+with greetings and sign-offs, with speakers' names exchanged or absent. `implied` has opinions without a word
+of praise or blame and idioms, `plain` opinions, feelings and facts that are not sarcastic.
 
-Format: ``words.toml``, what slots are filled with; ``sentiment.toml``, ``emotion.toml``, ``sarcasm.toml``,
-the templates. They come with this package, written for it.
+Format: ``words.toml``, what slots are filled with; ``NAME.toml``, the templates of a dataset. They come with
+this package, written for it.
 
 Out come the same examples at every call. No template is in two splits.
 """
@@ -30,8 +31,12 @@ SIZES: Mapping[str, tuple[int, int]] = {
     "sentiment": (3000, 300),
     "emotion": (1000, 100),
     "sarcasm": (1200, 120),
+    "implied": (2400, 240),
+    "plain": (2000, 200),
 }
-"""Examples of the train split, and of dev and test each."""
+"""Examples of the train split of each dataset, and of dev and test each."""
+TASK_OF = {"implied": "sentiment", "plain": "sarcasm"}
+"""The task of a dataset that has another name than its task."""
 PLAIN_SHARE = 0.5
 """Share of the texts that are left as the template writes them."""
 MAIL_SHARE = 0.35
@@ -65,23 +70,23 @@ class Group:
         return {"train": self.train, "dev": self.held[::2], "test": self.held[1::2]}[split]
 
 
-def read(task: str, folder: Path, protocol: str, fold: int) -> Splits:
-    """Return the splits of a task's texts, with seed 0."""
-    return generate(task, 0, folder)
+def read(name: str, folder: Path, protocol: str, fold: int) -> Splits:
+    """Return the splits of a dataset's texts, with seed 0."""
+    return generate(name, 0, folder)
 
 
-def generate(task: str, seed: int, folder: Path = FOLDER) -> Splits:
-    """Return the splits of a task's texts for a seed; all texts of a task are distinct."""
+def generate(name: str, seed: int, folder: Path = FOLDER) -> Splits:
+    """Return the splits of a dataset's texts for a seed; all texts of a dataset are distinct."""
     words = {**_toml(folder / "words.toml"), "name": NAMES}
-    groups = [Group(**group) for group in _toml(folder / f"{task}.toml")["group"]]
-    train, held = SIZES[task]
+    groups = [Group(**group) for group in _toml(folder / f"{name}.toml")["group"]]
+    train, held = SIZES[name]
     seen: set[tuple[Utterance, ...]] = set()
     splits: Splits = {}
     for split, size in (("train", train), ("dev", held), ("test", held)):
-        rng = Random(f"{seed}/{task}/{split}")
+        rng = Random(f"{seed}/{name}/{split}")
         labelled = _labelled_turns(groups, split, size, words, rng, seen)
         splits[split] = [
-            Example(id, f"robustness-{task}", Dialogue(id, turns), len(turns) - 1, label)
+            Example(id, f"robustness-{name}", Dialogue(id, turns), len(turns) - 1, label)
             for id, (turns, label) in ((f"{split}-{i:04}", item) for i, item in enumerate(labelled, start=1))
         ]
     return splits
@@ -143,14 +148,15 @@ def fill(template: str, words: Words, rng: Random) -> str:
     return text[0].upper() + text[1:] if template.startswith("{") else text
 
 
-def _dataset(task: str) -> Dataset:
+def _dataset(name: str) -> Dataset:
+    task = TASKS[TASK_OF.get(name, name)]
     return Dataset(
-        name=f"robustness-{task}",
-        title=f"Robustness texts of {task} (by template)",
-        task=TASKS[task],
+        name=f"robustness-{name}",
+        title=f"Robustness texts: {name} (by template)",
+        task=task,
         metrics=("weighted_f1", "accuracy", "macro_f1"),
-        files=(DataFile("words.toml"), DataFile(f"{task}.toml")),
-        read=partial(read, task),
+        files=(DataFile("words.toml"), DataFile(f"{name}.toml")),
+        read=partial(read, name),
         folder="robustness",
         package_folder=FOLDER,
         licence="that of this package",
@@ -159,4 +165,4 @@ def _dataset(task: str) -> Dataset:
     )
 
 
-DATASETS = tuple(_dataset(task) for task in SIZES)
+DATASETS = tuple(_dataset(name) for name in SIZES)

@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from gsa.data.augmentation import NAMED
 from gsa.data.layout import Layout
 from gsa.data.task import TASKS
 from gsa.datasets.cells import as_name
@@ -131,9 +132,10 @@ class DatasetConfig(_Section):
     """Few-shot: training examples sampled for each class; 0 is off."""
     balance: StrictFloat | None = Field(default=None, ge=0, le=1)
     """Overrides the level's `balance` for this dataset."""
-    augment: StrictFloat | None = Field(default=None, gt=0, le=1)
+    augment: Annotated[StrictFloat, Field(gt=0, le=1)] | dict[str, StrictFloat] | None = None
     """Share of the training dialogues that are replaced by a variant with the same label: other case,
-    punctuation, greetings and sign-offs, speakers' names (`gsa.data.augmentation`); left out is none."""
+    punctuation, greetings and sign-offs, speakers' names (`gsa.data.augmentation`); or the share of each
+    variant by its name, such as ``{ capitals = 0.1, sign_off = 0.05 }``; left out is none."""
 
     @model_validator(mode="after")
     def _check_own_data(self) -> "DatasetConfig":
@@ -147,9 +149,24 @@ class DatasetConfig(_Section):
                 f"task: found '{self.task}'{suggest(self.task, TASKS)}: expected one of {sorted(TASKS)}, "
                 "or an 'instruction' for a task of your own"
             )
+        if isinstance(self.augment, dict):
+            _check_shares(self.augment)
         if self.limit and self.per_class:
             raise ValueError("limit and per_class: expected at most one of the two")
         return self
+
+
+def _check_shares(augment: dict[str, float]) -> None:
+    """Raise ValueError for an unknown variant or shares that are not of one whole."""
+    for name, share in augment.items():
+        if name not in NAMED:
+            raise ValueError(
+                f"augment: found '{name}'{suggest(name, NAMED)}: expected variants among {', '.join(NAMED)}"
+            )
+        if not 0 < share <= 1:
+            raise ValueError(f"augment: {name}: found {share}: expected a share above 0, at most 1")
+    if sum(augment.values()) > 1 + 1e-9:
+        raise ValueError(f"augment: the shares sum to {sum(augment.values()):g}: expected at most 1")
 
 
 def _expand_name(value: object) -> object:
