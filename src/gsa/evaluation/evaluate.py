@@ -13,7 +13,7 @@ layout, the task and the examples. Otherwise they are computed again.
 import logging
 import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from gsa.chain.calibration import Calibration, combine_labels
+from gsa.chain.calibration import Calibration
+from gsa.chain.pipeline import Pipeline
 from gsa.chain.source import ModelSource
-from gsa.data.encoder import Encoder
-from gsa.data.selection import sample_dialogues, yes_or_no_examples
-from gsa.data.task import Task
-from gsa.data.types import Example, Prediction
+from gsa.data.selection import sample_dialogues
+from gsa.data.types import Example
 from gsa.errors import InputError, suggest
 from gsa.evaluation import results
 from gsa.evaluation.metrics import Answers, answers_of, majority_class
@@ -42,7 +41,6 @@ from gsa.evaluation.results import MAJORITY, Result, results_of
 from gsa.evaluation.results_folder import check_model, store_recipe
 from gsa.locking import folder_lock
 from gsa.model.backbone import LoadedModel
-from gsa.model.scoring import score
 from gsa.progress import Progress
 from gsa.recipes.datasets import load_split, load_splits, metrics_of, task_of
 from gsa.recipes.schema import DatasetConfig, Evaluation
@@ -204,9 +202,9 @@ class Evaluator:
         if table is not None:
             progress.resume(len(table))
         else:
-            model = self.load(level)
+            self._load(level)  # outside the measured time
             started = time.monotonic()
-            table = self._predict(model, measurement, progress)
+            table = self._predict(measurement, progress)
             self.predictions.store(*measurement.key, table, fingerprint)
             speed = f"{len(table) / (time.monotonic() - started):.1f} targets/s"
         rows = self._add_results(measurement.key, source, to_answers(task, table))
@@ -230,25 +228,23 @@ class Evaluator:
             return None
         return table
 
-    def _predict(self, model: LoadedModel, measurement: _Measurement, progress: Progress) -> pl.DataFrame:
-        """Return the table of a model's predictions, calibrated where the level has a calibration."""
+    def _predict(self, measurement: _Measurement, progress: Progress) -> pl.DataFrame:
+        """Return the table of a level's predictions, calibrated where the level has a calibration."""
         task, before = task_of(measurement.source), progress.completed
-        width = len(task.labels) if task.multilabel else 1
-        predictions = predict_examples(
-            model,
-            self.model,
-            task,
-            measurement.examples,
-            self.model.calibration(measurement.level),
-            lambda n: progress.update(before + n // width),
+        pipeline = self.pipeline(measurement.level, self.model.calibration(measurement.level))
+        predictions = pipeline.predict_batch(
+            measurement.examples, task, lambda n: progress.update(before + n)
         )
         probabilities = np.asarray([[p.probabilities[label] for label in task.labels] for p in predictions])
         predicted = [p.likeliest for p in predictions]
         greedy = None if task.multilabel else [p.greedy for p in predictions]
         return to_table(task, measurement.examples, probabilities, greedy, predicted)
 
-    def load(self, level: int) -> LoadedModel:
-        """Return the model of a level; one model is in memory at a time."""
+    def pipeline(self, level: int, calibration: Calibration) -> Pipeline:
+        """Return a pipeline with the model of a level; one model is in memory at a time."""
+        return Pipeline(self._load(level), self.model.layout, self.model.max_row_tokens, calibration)
+
+    def _load(self, level: int) -> LoadedModel:
         if self._loaded is None or self._loaded[0] != level:
             self._loaded = None
             self._loaded = level, self.model.load(level)
@@ -260,7 +256,7 @@ class Evaluator:
         if self.model.chain:
             identity = self.model.chain.identity(level)
         else:
-            identity = self._identity = self._identity or self.load(level).identity
+            identity = self._identity = self._identity or self._load(level).identity
         parts = [identity, self.model.backbone.precision, layout]
         if calibration := self.model.calibration(level):
             parts.append(calibration.content())
@@ -305,22 +301,6 @@ class Evaluator:
         rows = results_of(answers, metrics_of(source), **run, dataset=dataset, split=split)
         results.add(self.root, rows)
         return rows
-
-
-def predict_examples(
-    loaded: LoadedModel,
-    source: ModelSource,
-    task: Task,
-    examples: Sequence[Example],
-    calibration: Calibration,
-    progress: Callable[[int], None] | None = None,
-) -> list[Prediction]:
-    """Return a model's prediction of each example, in order; `progress` gets the number of prompts done."""
-    binary = yes_or_no_examples(examples, task) if task.multilabel else examples
-    prompts = Encoder(loaded.tokenizer, source.layout, task).encode(binary)
-    predictions = score(loaded.model, prompts, source.max_row_tokens, progress)
-    predictions = calibration.apply(task, predictions)
-    return combine_labels(task, predictions, calibration) if task.multilabel else predictions
 
 
 def sample_examples(source: DatasetConfig, examples: list[Example], cap: int) -> list[Example]:
