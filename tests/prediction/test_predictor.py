@@ -19,7 +19,8 @@ from gsa.data.layout import Layout
 from gsa.data.task import ASPECT, EMOTION, EMOTIONS, SARCASM, SENTIMENT, Task
 from gsa.data.types import Dialogue, Example, Prediction, Truncated, Utterance
 from gsa.errors import InputError
-from gsa.model.backbone import LoadedModel, row_logits
+from gsa.model.backbone import LoadedModel
+from gsa.model.forward import row_logits
 from gsa.model.scoring import score
 from gsa.prediction.inputs import dialogue, example
 from gsa.prediction.predictor import Predictor

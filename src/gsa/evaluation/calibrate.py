@@ -18,7 +18,8 @@ from gsa.chain.calibration import Calibration, key
 from gsa.chain.chain import Chain
 from gsa.data.task import Task
 from gsa.errors import InputError
-from gsa.evaluation.evaluate import Evaluator, sample_examples
+from gsa.evaluation.evaluate import Evaluator
+from gsa.evaluation.measurements import sample_examples
 from gsa.evaluation.metrics import Answers, answers_of, best_thresholds
 from gsa.locking import folder_lock
 from gsa.progress import Progress

@@ -12,9 +12,7 @@ layout, the task and the examples. Otherwise they are computed again.
 
 import logging
 import time
-import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +22,10 @@ import polars as pl
 from gsa.chain.calibration import Calibration
 from gsa.chain.pipeline import Pipeline
 from gsa.chain.source import ModelSource
-from gsa.data.selection import sample_dialogues
 from gsa.data.types import Example
-from gsa.errors import InputError, suggest
+from gsa.errors import InputError
 from gsa.evaluation import results
+from gsa.evaluation.measurements import SPLITS, Measurement, sample_examples, select_datasets
 from gsa.evaluation.metrics import Answers, answers_of, majority_class
 from gsa.evaluation.predictions import (
     PROBABILITY,
@@ -46,22 +44,6 @@ from gsa.recipes.datasets import load_split, load_splits, metrics_of, task_of
 from gsa.recipes.schema import DatasetConfig, Evaluation
 
 logger = logging.getLogger(__name__)
-SPLITS = ("train", "dev", "test")
-
-
-@dataclass(frozen=True)
-class _Measurement:
-    """One level's model on the examples of one dataset."""
-
-    level: int
-    source: DatasetConfig
-    split: str
-    examples: list[Example]
-
-    @property
-    def key(self) -> tuple[int, str, str]:
-        """Where its predictions are stored."""
-        return self.level, self.source.name, self.split
 
 
 class Evaluator:
@@ -115,10 +97,10 @@ class Evaluator:
             results.read(self.root)  # raises InputError for damaged rows before anything is computed
             if not self.in_run:
                 check_model(self.root, self.model.name)
-            sources = self._sources(datasets, split)
+            sources = select_datasets(self.datasets, datasets, split)
             examples = {source.name: load_split(source, split) for source in sources}
             plan = [
-                _Measurement(level, source, split, sample_examples(source, examples[source.name], cap))
+                Measurement(level, source, split, sample_examples(source, examples[source.name], cap))
                 for level, cap in self._caps(levels, limit).items()
                 for source in sources
             ]
@@ -162,37 +144,17 @@ class Evaluator:
                 samples.append({**shown, **row})
         return samples
 
-    def _sources(self, datasets: Sequence[str], split: str) -> list[DatasetConfig]:
-        """Return the datasets to measure: those that are named, or all that have the split."""
-        known = self.datasets
-        for name in datasets:
-            if name not in known:
-                raise InputError(
-                    f"dataset '{name}' is not in this run{suggest(name, known)}: expected one of "
-                    f"{sorted(known)}"
-                )
-        if datasets:
-            return [known[name] for name in known if name in datasets]
-        sources = [source for source in known.values() if load_splits(source)[split]]
-        if not sources:
-            load_split(next(iter(known.values())), split)  # raises the InputError that says what is missing
-        for name in known.keys() - {source.name for source in sources}:
-            logger.info("%s has no %s split: skipped", name, split)
-        return sources
-
     def _caps(self, levels: Sequence[int] | None, limit: int | None) -> dict[int, int]:
         """Return the levels to measure, each with the most examples per dataset; 0 is all."""
-        last = self.model.last_level
+        last, options = self.model.last_level, self.options
         if levels is None:
             levels = range(last + 1) if self.in_run else [last]
-            caps = {
-                level: self.options.sample if 0 < level < last else self.options.limit for level in levels
-            }
+            caps = {level: options.sample if 0 < level < last else options.limit for level in levels}
         else:
-            caps = dict.fromkeys(levels, self.options.limit)
+            caps = dict.fromkeys(levels, options.limit)
         return caps if limit is None else dict.fromkeys(caps, limit)
 
-    def _measure(self, measurement: _Measurement, overwrite: bool, progress: Progress) -> None:
+    def _measure(self, measurement: Measurement, overwrite: bool, progress: Progress) -> None:
         """Add the rows of one measurement, from stored predictions where they are still valid."""
         level, source = measurement.level, measurement.source
         task = task_of(source)
@@ -215,7 +177,7 @@ class Evaluator:
             level, source.name, rows[0].metric, rows[0].value, rows[0].n, 100 * agreement, speed,
         )  # fmt: skip
 
-    def _stored(self, measurement: _Measurement, fingerprint: str) -> pl.DataFrame | None:
+    def _stored(self, measurement: Measurement, fingerprint: str) -> pl.DataFrame | None:
         """Return stored predictions if they are intact and were computed from the same inputs."""
         path = self.predictions.path(*measurement.key)
         if not path.exists():
@@ -228,7 +190,7 @@ class Evaluator:
             return None
         return table
 
-    def _predict(self, measurement: _Measurement, progress: Progress) -> pl.DataFrame:
+    def _predict(self, measurement: Measurement, progress: Progress) -> pl.DataFrame:
         """Return the table of a level's predictions, calibrated where the level has a calibration."""
         task, before = task_of(measurement.source), progress.completed
         pipeline = self.pipeline(measurement.level, self.model.calibration(measurement.level))
@@ -301,8 +263,3 @@ class Evaluator:
         rows = results_of(answers, metrics_of(source), **run, dataset=dataset, split=split)
         results.add(self.root, rows)
         return rows
-
-
-def sample_examples(source: DatasetConfig, examples: list[Example], cap: int) -> list[Example]:
-    """Return at most `cap` examples (0 for all), the same of a dataset in every run."""
-    return sample_dialogues(examples, cap, zlib.crc32(source.name.encode()))
