@@ -14,7 +14,7 @@ from gsa.chain.run_folder import RunFolder
 from gsa.data.types import Dialogue, Example, Utterance
 from gsa.datasets.catalogue import load
 from gsa.errors import InputError
-from gsa.evaluation.paper_cases import CASE_IN_TRAINING, CaseAnswer, write
+from gsa.evaluation.case_answers import CASE_IN_TRAINING, CaseAnswer, write
 from gsa.recipes.datasets import task_of
 from gsa.recipes.schema import DatasetConfig, Recipe
 
