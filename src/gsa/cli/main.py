@@ -1,6 +1,7 @@
 """The command `gsa`: the table of its commands, and how errors and signals end it."""
 
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -18,7 +19,7 @@ from gsa.cli.tuning import calibrate, evaluate, tune
 from gsa.errors import InputError, memory_is_short
 from gsa.signals import Stopped, handle_signals
 
-COMMANDS = {
+COMMANDS: dict[str, Callable[..., None]] = {
     "tune": tune, "eval": evaluate, "calibrate": calibrate, "predict": predict, "serve": serve,
     "export": export, "push": push, "show": show, "baselines": baselines, "study": run_study,
     "cases": cases, "report": report, "probe": probe, "threshold": threshold,
