@@ -30,10 +30,10 @@ from gsa.model.scoring import PackedBatch, log_probabilities, score
 from gsa.recipes.schema import Backbone, Level, Lora, Recipe, Training
 from gsa.signals import Stop
 from gsa.training.checkpoint import Checkpoints
-from gsa.training.dataset import TrainingData, token_count
 from gsa.training.distributed import Ranks
 from gsa.training.plan import matmul_gflops
 from gsa.training.trainer import Control, Session, tune_link
+from gsa.training.training_data import TrainingData, token_count
 from gsa.trie.packing import PackedRow, group, pack
 
 PACKAGES = ("gsa-llm", "torch", "transformers", "peft")

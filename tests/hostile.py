@@ -54,7 +54,7 @@ class Target:
         self.folder = tempfile.TemporaryDirectory()
         page: Any = None
         if importlib.util.find_spec("gradio"):
-            from gsa.web.app import WebPage
+            from gsa.web.web_page import WebPage
 
             page = WebPage(predictor, self.folder.name)
         self.service = make_service(predictor, Limits(timeout=5), TOKEN, page)

@@ -24,7 +24,7 @@ from gsa.data.layout import Layout
 from gsa.data.task import EMOTION
 from gsa.data.types import Dialogue, Example, Utterance
 from gsa.export.export import export
-from gsa.model.backbone import trie_inputs
+from gsa.model.forward import trie_inputs
 from gsa.model.hf_logging import quiet_libraries
 from gsa.model.scoring import score
 from gsa.recipes.loader import STORED_RECIPE, load_recipe

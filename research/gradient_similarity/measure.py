@@ -32,7 +32,7 @@ from gsa.locking import folder_lock
 from gsa.model.losses import LOSSES, loss_of
 from gsa.recipes.datasets import task_of, training_examples
 from gsa.recipes.schema import DatasetConfig, Level, Recipe
-from gsa.training.dataset import balanced
+from gsa.training.training_data import balanced
 from gsa.trie.packing import PackedRow, group, pack
 
 logger = logging.getLogger(__name__)

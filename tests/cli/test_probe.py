@@ -8,7 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 import gsa
-from gsa.cli.probe import probe, table
+from gsa.cli.main import app
+from gsa.cli.probe import table
 from gsa.data.types import Prediction
 from gsa.evaluation.behaviour import Rate, read_cases
 
@@ -31,7 +32,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str | None, int | None
 
 
 def test_the_development_half_is_asked_by_default(loaded: list[tuple[str | None, int | None]]) -> None:
-    result = CliRunner().invoke(probe, ["run", "--level", "2"])
+    result = CliRunner().invoke(app, ["probe", "run", "--level", "2"])
     assert result.exit_code == 0
     assert loaded == [("run", 2)]
     title, header, *rows = result.stdout.splitlines()
@@ -43,14 +44,14 @@ def test_the_development_half_is_asked_by_default(loaded: list[tuple[str | None,
 
 
 def test_held_out_asks_both_halves(loaded: list[tuple[str | None, int | None]]) -> None:
-    result = CliRunner().invoke(probe, ["--held-out"])
+    result = CliRunner().invoke(app, ["probe", "--held-out"])
     assert loaded == [(None, None)]
     assert result.stdout.splitlines()[1].split()[-3:] == ["development", "held-out", "all"]
     assert result.stdout.splitlines()[-1].split()[:2] == ["all", str(len(read_cases()))]
 
 
 def test_json_and_predictions(loaded: list[tuple[str | None, int | None]], tmp_path: Path) -> None:
-    result = CliRunner().invoke(probe, ["--json", "--out", str(tmp_path / "behaviour.jsonl")])
+    result = CliRunner().invoke(app, ["probe", "--json", "--out", str(tmp_path / "behaviour.jsonl")])
     rates = json.loads(result.stdout)
     assert set(rates[0]) == {"kind", "type", "part", "n", "failures", "percent"}
     assert {rate["part"] for rate in rates} == {"all", "development"}

@@ -66,7 +66,7 @@ def test_evaluation_and_prediction_are_calibrated_alike(run: Path, monkeypatch: 
     (row,) = [row for row in level if (row.dataset, row.metric) == ("goemotions", "macro_f1")]
     assert row.value == pytest.approx(measure(measured, ["macro_f1"])["macro_f1"][0], abs=1e-3)
     model = gsa.load(run)
-    assert model.calibration == fitted == Calibration.read(run, model.calibration.identity)
+    assert model.pipeline.calibration == fitted == Calibration.read(run, fitted.identity)
     assert model.identity["calibration"] == fitted.content()
 
 

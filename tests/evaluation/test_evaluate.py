@@ -10,10 +10,10 @@ import polars as pl
 import pytest
 from sklearn.metrics import f1_score
 
+from gsa.chain import pipeline as module
 from gsa.chain.chain import Chain
 from gsa.checksums import sha256
 from gsa.errors import InputError
-from gsa.evaluation import evaluate as module
 from gsa.evaluation import results
 from gsa.evaluation.evaluate import Evaluator
 from gsa.evaluation.predictions import PredictionStore

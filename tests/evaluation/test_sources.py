@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from gsa.chain import pipeline as module
 from gsa.chain import run_folder
 from gsa.chain.source import ModelSource
 from gsa.errors import InputError
-from gsa.evaluation import evaluate as module
 from gsa.evaluation import results
 from gsa.evaluation.evaluate import Evaluator
 from gsa.evaluation.results import MAJORITY

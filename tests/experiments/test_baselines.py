@@ -17,7 +17,8 @@ from gsa.errors import InputError
 from gsa.evaluation import results
 from gsa.evaluation.predictions import PredictionStore
 from gsa.experiments import baseline_models as models
-from gsa.experiments import baselines, embeddings
+from gsa.experiments import baseline_systems, embeddings
+from gsa.experiments.baseline_systems import BASELINES
 from gsa.experiments.baselines import measure_baselines
 from gsa.recipes.datasets import training_examples
 from gsa.recipes.loader import load_recipe
@@ -52,9 +53,9 @@ def recipe(tmp_path: Path):
 
 def test_every_baseline_has_rows_and_predictions_that_the_report_reads(recipe, tmp_path) -> None:
     folders = measure_baselines(recipe, tmp_path / "out")
-    assert [folder.name for folder in folders] == [f"{name}-s0" for name in baselines.BASELINES]
+    assert [folder.name for folder in folders] == [f"{name}-s0" for name in BASELINES]
     arms = by_arm(read_runs([tmp_path / "out"]))
-    assert set(arms) == set(baselines.BASELINES)
+    assert set(arms) == set(BASELINES)
     for name, (run,) in arms.items():
         for dataset in run.datasets:
             found = run.predictions(run.last, dataset)
@@ -81,7 +82,9 @@ def test_words_that_tell_the_label_are_learned(recipe, tmp_path) -> None:
 def test_training_reads_the_capped_examples_and_dev_only_chooses(recipe, tmp_path, monkeypatch) -> None:
     seen = []
     monkeypatch.setitem(
-        baselines.BASELINES, "majority", lambda data: seen.append(data) or baselines._majority(data)
+        BASELINES,
+        "majority",
+        lambda data: seen.append(data) or baseline_systems._majority(data),
     )
     measure_baselines(recipe, tmp_path / "out", ["majority"])
     data = seen[0]
@@ -98,7 +101,7 @@ def test_training_reads_the_capped_examples_and_dev_only_chooses(recipe, tmp_pat
 def test_what_is_there_is_kept_and_another_recipe_refused(recipe, tmp_path, monkeypatch) -> None:
     (root,) = measure_baselines(recipe, tmp_path / "out", ["tfidf"])
     before = (root / results.FILE).read_bytes()
-    monkeypatch.setitem(baselines.BASELINES, "tfidf", lambda data: pytest.fail("computed again"))
+    monkeypatch.setitem(BASELINES, "tfidf", lambda data: pytest.fail("computed again"))
     measure_baselines(recipe, tmp_path / "out", ["tfidf"])
     assert (root / results.FILE).read_bytes() == before
     faster = load_recipe(tmp_path / "small.toml", ["levels.all.learning_rate=5e-2"])

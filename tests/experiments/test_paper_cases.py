@@ -6,8 +6,8 @@ import pytest
 
 import gsa
 from gsa.data.types import Dialogue, Example, Utterance
-from gsa.evaluation import paper_cases
-from gsa.evaluation.paper_cases import CASE_IN_TRAINING
+from gsa.evaluation import case_answers
+from gsa.evaluation.case_answers import CASE_IN_TRAINING
 from gsa.experiments import paper_cases as module
 from gsa.experiments.paper_cases import SECOND_CASE, answer_cases
 
@@ -16,11 +16,11 @@ def test_every_level_is_asked_what_the_predictor_would_answer(tuned: Path, tmp_p
     rows = answer_cases(tuned, tmp_path)
     own = [row for row in rows if row.id == "own"]
     assert [row.level for row in own] == [0, 1, 2, 3]
-    assert paper_cases.read(tmp_path) == rows
+    assert case_answers.read(tmp_path) == rows
     turns = [(turn.speaker, turn.text) for turn in SECOND_CASE.dialogue.turns]
     found = gsa.load(tuned).sarcasm(turns)
     assert own[-1].probabilities == pytest.approx(found.probabilities, abs=1e-5)
-    assert not any(text in (tmp_path / paper_cases.FILE).read_text() for _, text in turns)
+    assert not any(text in (tmp_path / case_answers.FILE).read_text() for _, text in turns)
 
 
 def test_the_first_case_is_looked_up_in_the_data(

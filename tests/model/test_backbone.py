@@ -16,19 +16,17 @@ from transformers import GPT2Config, GPTNeoXConfig, GPTNeoXForCausalLM, MistralC
 from gsa.checksums import SUMS, sha256
 from gsa.errors import InputError
 from gsa.model import backbone as backbones
-from gsa.model import smollm2
+from gsa.model import forward, smollm2
 from gsa.model.backbone import (
     Backbone,
     LoadedModel,
-    check_exact,
     default_device,
     load_backbone,
     load_config,
     precision_of,
     refuse_unsuitable,
-    row_logits,
-    trie_inputs,
 )
+from gsa.model.forward import check_exact, row_logits, trie_inputs
 from gsa.trie import attention
 from gsa.trie.trie import TokenTrie
 
@@ -88,9 +86,9 @@ def test_a_model_that_ignores_positions_is_found_out(monkeypatch: pytest.MonkeyP
     model = tiny_llama()
     model.set_attn_implementation(attention.NAME)
     check_exact(model, "m")
-    honest = backbones.trie_inputs
+    honest = forward.trie_inputs
     monkeypatch.setattr(
-        backbones, "trie_inputs", lambda *a: {k: v for k, v in honest(*a).items() if k != "position_ids"}
+        forward, "trie_inputs", lambda *a: {k: v for k, v in honest(*a).items() if k != "position_ids"}
     )
     with pytest.raises(InputError, match="'m': its logits differ by"):
         check_exact(model, "m")

@@ -15,7 +15,9 @@ from transformers import LlamaForCausalLM
 from gsa import cache
 from gsa.errors import InputError
 from gsa.model import backbone as module
-from gsa.model.backbone import load_backbone, row_logits, trie_inputs
+from gsa.model import forward
+from gsa.model.backbone import load_backbone
+from gsa.model.forward import row_logits, trie_inputs
 from gsa.model.lean import LeanConfig, LeanLlama
 from gsa.recipes.schema import Backbone
 from gsa.trie.trie import TokenTrie
@@ -65,14 +67,14 @@ def test_tuning_gets_the_transformers_model(folder: Path) -> None:
 def test_another_precision_or_other_code_is_checked_again(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert "hf_attention.py" in module.ROW_CODE
+    assert "hf_attention.py" in forward.ROW_CODE
     checked: list[str] = []
     check = module.check_exact
     monkeypatch.setattr(module, "check_exact", lambda model, name: (checked.append(name), check(model, name)))
     load(folder)
     load(folder)
     assert len(checked) == 1
-    monkeypatch.setattr(module, "ROW_CODE", (*module.ROW_CODE, "linked.py"))
+    monkeypatch.setattr(forward, "ROW_CODE", (*forward.ROW_CODE, "linked.py"))
     load(folder)
     assert len(checked) == 2
     config = json.loads((folder / "config.json").read_text())

@@ -11,7 +11,7 @@ from tries import relative_error
 from gsa.chain.lora import fresh_link
 from gsa.errors import InputError
 from gsa.model import llama
-from gsa.model.backbone import row_logits, trie_inputs
+from gsa.model.forward import row_logits, trie_inputs
 from gsa.model.linked import LinkedLinear, add_link
 from gsa.recipes.schema import Lora
 from gsa.trie import attention

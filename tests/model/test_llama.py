@@ -7,7 +7,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from gsa.chain.lora import fresh_link
 from gsa.model import llama
-from gsa.model.backbone import row_logits, trie_inputs
+from gsa.model.forward import row_logits, trie_inputs
 from gsa.recipes.schema import Lora
 from gsa.trie import attention
 from gsa.trie.trie import TokenTrie

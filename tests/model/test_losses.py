@@ -17,7 +17,7 @@ from gsa.data.types import Dialogue, Example, Utterance
 from gsa.model.losses import LOSSES, Loss, Totals, answer_loss, label_loss, loss_of
 from gsa.model.scoring import PackedBatch
 from gsa.recipes.schema import DatasetConfig, Level, Lora
-from gsa.training.dataset import balanced
+from gsa.training.training_data import balanced
 from gsa.trie import attention
 from gsa.trie.packing import PackedRow
 

@@ -106,7 +106,7 @@ def test_all_versions_share_one_trie(plain: Predictor, monkeypatch: pytest.Monke
         PackedRow, "trie", property(lambda row: nodes.append(len(built := trie(row))) or built)
     )
     text = " ".join(["word"] * 60)
-    plain._max_row_tokens = 100_000
+    plain.pipeline.max_row_tokens = 100_000
     explanation = plain.explain(text)
     plain.sentiment(text)
     row, *_ = nodes

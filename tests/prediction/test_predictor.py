@@ -13,14 +13,15 @@ import pytest
 from tiny import byte_tokenizer
 
 import gsa
+from gsa.chain import pipeline as module
 from gsa.data.encoder import Encoder, Prompt
 from gsa.data.layout import Layout
 from gsa.data.task import ASPECT, EMOTION, EMOTIONS, SARCASM, SENTIMENT, Task
 from gsa.data.types import Dialogue, Example, Prediction, Truncated, Utterance
 from gsa.errors import InputError
-from gsa.model.backbone import LoadedModel, row_logits
+from gsa.model.backbone import LoadedModel
+from gsa.model.forward import row_logits
 from gsa.model.scoring import score
-from gsa.prediction import predictor as module
 from gsa.prediction.inputs import dialogue, example
 from gsa.prediction.predictor import Predictor
 
@@ -279,12 +280,12 @@ def test_threads_take_turns(plain: Predictor) -> None:
 def test_encoders_are_kept_but_not_forever(plain: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "ENCODERS", 2)
     plain.sentiment("Fine.")
-    mine = plain._encoder(SENTIMENT)
+    mine = plain.pipeline._encoder(SENTIMENT)
     for name in "abc":
         plain.sentiment("Fine.", labels=[f"{name}1", f"{name}2"])
-        assert plain._encoder(SENTIMENT) is mine, "what is asked often is not made again"
-    assert len(plain._encoders) == 2
-    assert len(plain._token_counts.lines) == 1, "a line is counted once for all tasks"
+        assert plain.pipeline._encoder(SENTIMENT) is mine, "what is asked often is not made again"
+    assert len(plain.pipeline._encoders) == 2
+    assert len(plain.pipeline._token_counts.lines) == 1, "a line is counted once for all tasks"
 
 
 class CountingTokenizer:

@@ -5,8 +5,8 @@ from pathlib import Path
 from study import write_run
 
 from gsa.datasets.catalogue import load
-from gsa.evaluation import paper_cases
-from gsa.evaluation.paper_cases import CaseAnswer
+from gsa.evaluation import case_answers
+from gsa.evaluation.case_answers import CaseAnswer
 from gsa.report.cases import (
     Case,
     Disagreement,
@@ -85,6 +85,6 @@ def test_the_table_counts_the_seeds_that_are_right(tmp_path):
     for seed, chance in ((0, 0.75), (1, 0.25)):
         root = write_run(tmp_path / f"a-s{seed}", "a", seed, {"SD": ["mustard"]})
         given = {"sarcastic": 1 - chance, "non-sarcastic": chance}
-        paper_cases.write(root, [CaseAnswer("a", seed, 1, "mustard", "own", "non-sarcastic", given)])
+        case_answers.write(root, [CaseAnswer("a", seed, 1, "mustard", "own", "non-sarcastic", given)])
     table = paper_cases_table(by_arm(read_runs([tmp_path])))
     assert table.rows == [["a", "after SD", "mustard own", "non-sarcastic", "1 of 2", "0.50"]]

@@ -81,7 +81,7 @@ def test_the_identity_has_what_predictions_depend_on(tuned: Path, tmp_path: Path
     run = Path(shutil.copytree(tuned, tmp_path / "run"))
     Calibration(Chain.read(run).identity(level), {"sentiment: negative, neutral, positive": 2.0}).write(run)
     remote = RemotePredictor(run, LlamaCpp("http://host"), level)
-    assert remote.calibration
+    assert remote.pipeline.calibration
     assert remote.identity == {**gsa.load(run, level).identity, "precision": "llama.cpp"}
     assert remote.identity != RemotePredictor(tuned, LlamaCpp("http://host"), level).identity
 

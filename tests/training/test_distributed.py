@@ -18,10 +18,10 @@ from gsa.locking import folder_lock
 from gsa.recipes.loader import load_recipe
 from gsa.recipes.schema import Recipe
 from gsa.training import level
-from gsa.training.dataset import build_training_data
 from gsa.training.distributed import Ranks, share
 from gsa.training.run import tune
 from gsa.training.trainer import ChainTrainer
+from gsa.training.training_data import build_training_data
 
 SENTENCE = "another process of this tuning was killed or lost"
 

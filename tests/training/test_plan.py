@@ -13,7 +13,7 @@ from gsa.errors import InputError
 from gsa.recipes.loader import load_recipe
 from gsa.recipes.schema import Backbone, Lora
 from gsa.training import plan as planning
-from gsa.training.dataset import build_training_data
+from gsa.training.training_data import build_training_data
 
 
 def test_a_plan_counts_what_tuning_reads(recipe_file: Path, tokenizer: PreTrainedTokenizerFast) -> None:

@@ -25,9 +25,9 @@ from gsa.model.losses import LOSSES
 from gsa.recipes.loader import load_recipe
 from gsa.recipes.schema import Recipe
 from gsa.training import checkpoint
-from gsa.training.dataset import build_training_data
 from gsa.training.run import tune
 from gsa.training.trainer import ChainTrainer
+from gsa.training.training_data import build_training_data
 
 
 @pytest.fixture(scope="session")

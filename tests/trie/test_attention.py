@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tries import CLOSE, FAMILIES, build, eager_cuts, overheads, relative_error, sequence_sets, span_costs
 
 from gsa.errors import InputError
-from gsa.model.backbone import trie_inputs
+from gsa.model.forward import trie_inputs
 from gsa.model.hf_attention import trie_attention
 from gsa.trie import attention
 from gsa.trie.attention import cuts, spans_of

@@ -13,7 +13,8 @@ from gsa.chain.lora import fresh_link
 from gsa.data.encoder import Encoder
 from gsa.data.selection import group_by_dialogue
 from gsa.data.task import EMOTION
-from gsa.model.backbone import LoadedModel, row_logits
+from gsa.model.backbone import LoadedModel
+from gsa.model.forward import row_logits
 from gsa.model.losses import answer_loss
 from gsa.model.scoring import PackedBatch
 from gsa.recipes.datasets import load_split

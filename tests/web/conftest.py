@@ -41,7 +41,7 @@ def make_page_service(
 ) -> Iterator[Callable[..., Service]]:
     """Make a server with a page; what a page sets in the environment is taken back."""
     pytest.importorskip("gradio", reason="needs the extra `web`")
-    from gsa.web.app import WebPage
+    from gsa.web.web_page import WebPage
 
     def make(token: str = "") -> Service:
         page = WebPage(page_predictor, str(tuned))

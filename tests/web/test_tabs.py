@@ -8,7 +8,7 @@ import gradio as gr
 
 from gsa.data.types import Prediction, Truncated
 from gsa.errors import InputError
-from gsa.web import tabs
+from gsa.web import tabs, timeline
 
 CALM = Prediction("joy", {"joy": 0.75, "anger": 0.25})
 CROSS = Prediction("anger", {"joy": 0.1, "anger": 0.9})
@@ -16,19 +16,19 @@ IRONIC = Prediction("sarcastic", {"sarcastic": 0.8, "non-sarcastic": 0.2})
 
 
 def test_the_timeline_has_every_label_of_the_first_task_and_one_of_a_further_pair() -> None:
-    series = tabs.timeline({"emotion": [CALM, CROSS], "sarcasm": [IRONIC, IRONIC]})
+    series = timeline.timeline({"emotion": [CALM, CROSS], "sarcasm": [IRONIC, IRONIC]})
     assert series == {"joy": [0.75, 0.1], "anger": [0.25, 0.9], "sarcastic": [0.8, 0.8]}
 
 
 def test_the_plot_has_a_row_a_turn_and_label_and_is_hidden_for_one_turn() -> None:
-    update, legend = tabs._plot({"joy": [0.75, 0.1], "own label": [0.25, 0.9]})
+    update, legend = timeline.plot_update({"joy": [0.75, 0.1], "own label": [0.25, 0.9]})
     rows = list(update["value"].itertuples(index=False, name=None))
     assert rows == [(1, "joy", 0.75), (2, "joy", 0.1), (1, "own label", 0.25), (2, "own label", 0.9)]
     assert update["visible"]
-    assert update["color_map"] == {"joy": tabs.COLORS["joy"], "own label": tabs.PALETTE[1]}
+    assert update["color_map"] == {"joy": timeline.COLORS["joy"], "own label": timeline.PALETTE[1]}
     assert "gsa-joy" in legend
     assert "own label" in legend
-    update, legend = tabs._plot({"joy": [0.75]})
+    update, legend = timeline.plot_update({"joy": [0.75]})
     assert (update["visible"], legend) == (False, "")
 
 

@@ -1,4 +1,4 @@
-"""The commands `gsa data`: parse and call, nothing else."""
+"""The commands `gsa data` and `gsa show`: parse and call, nothing else."""
 
 import json
 import sys
@@ -82,3 +82,22 @@ def overlaps(
     print(f"{sum(map(len, shared.values()))} pairs of datasets share texts")
     if out:
         write_atomic(out, json.dumps(shared, indent=1) + "\n")
+
+
+def show(
+    dataset: Annotated[str, typer.Argument(help="A name of `gsa data list`.")],
+    index: Annotated[int, typer.Option(min=0, help="Index of the example in its split.")] = 0,
+    split: Annotated[str, typer.Option(help="train, dev or test.")] = "train",
+    layout: Annotated[str, typer.Option(help="paper or inline.")] = "inline",
+    context: Annotated[str, typer.Option(help="dialogue or history.")] = "history",
+    protocol: Annotated[str, typer.Option(help="Split protocol, where there are several.")] = "",
+    max_tokens: Annotated[int, typer.Option(min=64, help="Longest prompt with its answer.")] = 1024,
+    backbone: Annotated[str, typer.Option(help="Backbone whose tokenizer is used.")] = "smollm2-135m",
+) -> None:
+    """Print exactly what the model reads for one example, and how many tokens that is."""
+    from gsa.cli import format
+    from gsa.prediction.preview import preview_prompt
+    from gsa.recipes.loader import parse_layout
+
+    prompt_layout = parse_layout(name=layout, context=context, max_tokens=max_tokens)
+    print(format.prompt(preview_prompt(dataset, index, split, prompt_layout, protocol, backbone)))

@@ -47,6 +47,15 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing r
 Model = Annotated[
     str | None, typer.Option(help="Run, model folder or Hugging Face id; the shipped one if not given.")
 ]
+ModelArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[MODEL]", help="Run, model folder or Hugging Face id; the shipped one if not given."
+    ),
+]
+TaskArgument = Annotated[
+    str, typer.Argument(metavar="TASK", help="sentiment, emotion, sarcasm, or one of the run's own.")
+]
 Level = Annotated[int | None, typer.Option(min=0, help="Links to apply; all if not given.")]
 RecipePrecision = Annotated[
     str, typer.Option("--precision", help="float32, bfloat16 or auto; default: the recipe's.")

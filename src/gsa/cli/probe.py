@@ -7,22 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gsa.cli.options import Json, Level
+from gsa.cli.options import Json, Level, ModelArgument
 
 if TYPE_CHECKING:
     from gsa.evaluation.behaviour import Rate
 
-probe = typer.Typer()
 
-
-@probe.command(name="probe")
-def probe_model(
-    model: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[MODEL]", help="Run, model folder or Hugging Face id; the shipped one if not given."
-        ),
-    ] = None,
+def probe(
+    model: ModelArgument = None,
     level: Level = None,
     held_out: Annotated[
         bool, typer.Option("--held-out", help="Run the held-out half too; not for choosing settings.")

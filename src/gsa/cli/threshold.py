@@ -8,20 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gsa.cli.options import Json, Level, Model, Precision, Quiet
+from gsa.cli.options import Json, Level, Model, Precision, Quiet, TaskArgument
 
 if TYPE_CHECKING:
     from gsa.data.task import Task
     from gsa.data.types import Example
 
-threshold = typer.Typer()
 
-
-@threshold.command(name="threshold")
-def choose(
-    task: Annotated[
-        str, typer.Argument(metavar="TASK", help="sentiment, emotion, sarcasm, or one of the run's own.")
-    ],
+def threshold(
+    task: TaskArgument,
     source: Annotated[
         Path, typer.Argument(metavar="FILE", help="Labelled dev data: .csv, .tsv, .jsonl or .parquet.")
     ],
@@ -45,14 +40,14 @@ def choose(
     examples = [one for one in read_file(source, source.name, chosen.labels) if one.label is not None]
     unlabelled = [_unlabelled(one, chosen) for one in examples]
     predictions = predict_texts(predictor.predict, unlabelled, chosen)
-    threshold = choose_threshold(predictions, [str(one.label) for one in examples], target_precision)
+    best = choose_threshold(predictions, [str(one.label) for one in examples], target_precision)
     if as_json:
-        print(json.dumps(asdict(threshold)))
+        print(json.dumps(asdict(best)))
         return
-    confidence = math.floor(threshold.min_confidence * 1e6) / 1e6  # rounded up it would exclude a text
+    confidence = math.floor(best.min_confidence * 1e6) / 1e6  # rounded up it would exclude a text
     print(
-        f"--min-confidence {confidence:.6f}: {100 * threshold.coverage:.1f}% of {threshold.count:,} texts "
-        f"get a label, {100 * threshold.precision:.1f}% of these are right"
+        f"--min-confidence {confidence:.6f}: {100 * best.coverage:.1f}% of {best.count:,} texts "
+        f"get a label, {100 * best.precision:.1f}% of these are right"
     )
 
 

@@ -18,7 +18,8 @@ from gsa.chain.calibration import Calibration, key
 from gsa.chain.chain import Chain
 from gsa.data.task import Task
 from gsa.errors import InputError
-from gsa.evaluation.evaluate import Evaluator, predict_examples, sample_examples
+from gsa.evaluation.evaluate import Evaluator
+from gsa.evaluation.measurements import sample_examples
 from gsa.evaluation.metrics import Answers, answers_of, best_thresholds
 from gsa.locking import folder_lock
 from gsa.progress import Progress
@@ -46,13 +47,13 @@ def calibrate(root: Path, limit: int = DEFAULT_LIMIT) -> Calibration:
     multilabel: dict[str, Task] = {}
     level = evaluator.model.last_level
     with folder_lock(root, "eval"), Progress("calibrate", sum(map(len, examples.values())), "targets") as bar:
-        model = evaluator.load(level)
+        pipeline = evaluator.pipeline(level, Calibration())
         for source in sources:
             task = task_of(source)
             if task.multilabel:
                 multilabel[key(task)] = task
             dev = examples[source.name]
-            predictions = predict_examples(model, evaluator.model, task, dev, Calibration())
+            predictions = pipeline.predict_batch(dev, task)
             p = np.asarray([[one.probabilities[label] for label in task.labels] for one in predictions])
             answers[key(task)].append(answers_of(task, [str(e.label) for e in dev], p))
             bar.advance(len(p), source.name)

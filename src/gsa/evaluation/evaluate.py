@@ -12,23 +12,20 @@ layout, the task and the examples. Otherwise they are computed again.
 
 import logging
 import time
-import zlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from gsa.chain.calibration import Calibration, combine_labels
+from gsa.chain.calibration import Calibration
+from gsa.chain.pipeline import Pipeline
 from gsa.chain.source import ModelSource
-from gsa.data.encoder import Encoder
-from gsa.data.selection import sample_dialogues, yes_or_no_examples
-from gsa.data.task import Task
-from gsa.data.types import Example, Prediction
-from gsa.errors import InputError, suggest
+from gsa.data.types import Example
+from gsa.errors import InputError
 from gsa.evaluation import results
+from gsa.evaluation.measurements import SPLITS, Measurement, sample_examples, select_datasets
 from gsa.evaluation.metrics import Answers, answers_of, majority_class
 from gsa.evaluation.predictions import (
     PROBABILITY,
@@ -42,28 +39,11 @@ from gsa.evaluation.results import MAJORITY, Result, results_of
 from gsa.evaluation.results_folder import check_model, store_recipe
 from gsa.locking import folder_lock
 from gsa.model.backbone import LoadedModel
-from gsa.model.scoring import score
 from gsa.progress import Progress
 from gsa.recipes.datasets import load_split, load_splits, metrics_of, task_of
 from gsa.recipes.schema import DatasetConfig, Evaluation
 
 logger = logging.getLogger(__name__)
-SPLITS = ("train", "dev", "test")
-
-
-@dataclass(frozen=True)
-class _Measurement:
-    """One level's model on the examples of one dataset."""
-
-    level: int
-    source: DatasetConfig
-    split: str
-    examples: list[Example]
-
-    @property
-    def key(self) -> tuple[int, str, str]:
-        """Where its predictions are stored."""
-        return self.level, self.source.name, self.split
 
 
 class Evaluator:
@@ -117,10 +97,10 @@ class Evaluator:
             results.read(self.root)  # raises InputError for damaged rows before anything is computed
             if not self.in_run:
                 check_model(self.root, self.model.name)
-            sources = self._sources(datasets, split)
+            sources = select_datasets(self.datasets, datasets, split)
             examples = {source.name: load_split(source, split) for source in sources}
             plan = [
-                _Measurement(level, source, split, sample_examples(source, examples[source.name], cap))
+                Measurement(level, source, split, sample_examples(source, examples[source.name], cap))
                 for level, cap in self._caps(levels, limit).items()
                 for source in sources
             ]
@@ -164,37 +144,17 @@ class Evaluator:
                 samples.append({**shown, **row})
         return samples
 
-    def _sources(self, datasets: Sequence[str], split: str) -> list[DatasetConfig]:
-        """Return the datasets to measure: those that are named, or all that have the split."""
-        known = self.datasets
-        for name in datasets:
-            if name not in known:
-                raise InputError(
-                    f"dataset '{name}' is not in this run{suggest(name, known)}: expected one of "
-                    f"{sorted(known)}"
-                )
-        if datasets:
-            return [known[name] for name in known if name in datasets]
-        sources = [source for source in known.values() if load_splits(source)[split]]
-        if not sources:
-            load_split(next(iter(known.values())), split)  # raises the InputError that says what is missing
-        for name in known.keys() - {source.name for source in sources}:
-            logger.info("%s has no %s split: skipped", name, split)
-        return sources
-
     def _caps(self, levels: Sequence[int] | None, limit: int | None) -> dict[int, int]:
         """Return the levels to measure, each with the most examples per dataset; 0 is all."""
-        last = self.model.last_level
+        last, options = self.model.last_level, self.options
         if levels is None:
             levels = range(last + 1) if self.in_run else [last]
-            caps = {
-                level: self.options.sample if 0 < level < last else self.options.limit for level in levels
-            }
+            caps = {level: options.sample if 0 < level < last else options.limit for level in levels}
         else:
-            caps = dict.fromkeys(levels, self.options.limit)
+            caps = dict.fromkeys(levels, options.limit)
         return caps if limit is None else dict.fromkeys(caps, limit)
 
-    def _measure(self, measurement: _Measurement, overwrite: bool, progress: Progress) -> None:
+    def _measure(self, measurement: Measurement, overwrite: bool, progress: Progress) -> None:
         """Add the rows of one measurement, from stored predictions where they are still valid."""
         level, source = measurement.level, measurement.source
         task = task_of(source)
@@ -204,9 +164,9 @@ class Evaluator:
         if table is not None:
             progress.resume(len(table))
         else:
-            model = self.load(level)
+            self._load(level)  # outside the measured time
             started = time.monotonic()
-            table = self._predict(model, measurement, progress)
+            table = self._predict(measurement, progress)
             self.predictions.store(*measurement.key, table, fingerprint)
             speed = f"{len(table) / (time.monotonic() - started):.1f} targets/s"
         rows = self._add_results(measurement.key, source, to_answers(task, table))
@@ -217,7 +177,7 @@ class Evaluator:
             level, source.name, rows[0].metric, rows[0].value, rows[0].n, 100 * agreement, speed,
         )  # fmt: skip
 
-    def _stored(self, measurement: _Measurement, fingerprint: str) -> pl.DataFrame | None:
+    def _stored(self, measurement: Measurement, fingerprint: str) -> pl.DataFrame | None:
         """Return stored predictions if they are intact and were computed from the same inputs."""
         path = self.predictions.path(*measurement.key)
         if not path.exists():
@@ -230,25 +190,23 @@ class Evaluator:
             return None
         return table
 
-    def _predict(self, model: LoadedModel, measurement: _Measurement, progress: Progress) -> pl.DataFrame:
-        """Return the table of a model's predictions, calibrated where the level has a calibration."""
+    def _predict(self, measurement: Measurement, progress: Progress) -> pl.DataFrame:
+        """Return the table of a level's predictions, calibrated where the level has a calibration."""
         task, before = task_of(measurement.source), progress.completed
-        width = len(task.labels) if task.multilabel else 1
-        predictions = predict_examples(
-            model,
-            self.model,
-            task,
-            measurement.examples,
-            self.model.calibration(measurement.level),
-            lambda n: progress.update(before + n // width),
+        pipeline = self.pipeline(measurement.level, self.model.calibration(measurement.level))
+        predictions = pipeline.predict_batch(
+            measurement.examples, task, lambda n: progress.update(before + n)
         )
         probabilities = np.asarray([[p.probabilities[label] for label in task.labels] for p in predictions])
         predicted = [p.likeliest for p in predictions]
         greedy = None if task.multilabel else [p.greedy for p in predictions]
         return to_table(task, measurement.examples, probabilities, greedy, predicted)
 
-    def load(self, level: int) -> LoadedModel:
-        """Return the model of a level; one model is in memory at a time."""
+    def pipeline(self, level: int, calibration: Calibration) -> Pipeline:
+        """Return a pipeline with the model of a level; one model is in memory at a time."""
+        return Pipeline(self._load(level), self.model.layout, self.model.max_row_tokens, calibration)
+
+    def _load(self, level: int) -> LoadedModel:
         if self._loaded is None or self._loaded[0] != level:
             self._loaded = None
             self._loaded = level, self.model.load(level)
@@ -260,7 +218,7 @@ class Evaluator:
         if self.model.chain:
             identity = self.model.chain.identity(level)
         else:
-            identity = self._identity = self._identity or self.load(level).identity
+            identity = self._identity = self._identity or self._load(level).identity
         parts = [identity, self.model.backbone.precision, layout]
         if calibration := self.model.calibration(level):
             parts.append(calibration.content())
@@ -305,24 +263,3 @@ class Evaluator:
         rows = results_of(answers, metrics_of(source), **run, dataset=dataset, split=split)
         results.add(self.root, rows)
         return rows
-
-
-def predict_examples(
-    loaded: LoadedModel,
-    source: ModelSource,
-    task: Task,
-    examples: Sequence[Example],
-    calibration: Calibration,
-    progress: Callable[[int], None] | None = None,
-) -> list[Prediction]:
-    """Return a model's prediction of each example, in order; `progress` gets the number of prompts done."""
-    binary = yes_or_no_examples(examples, task) if task.multilabel else examples
-    prompts = Encoder(loaded.tokenizer, source.layout, task).encode(binary)
-    predictions = score(loaded.model, prompts, source.max_row_tokens, progress)
-    predictions = calibration.apply(task, predictions)
-    return combine_labels(task, predictions, calibration) if task.multilabel else predictions
-
-
-def sample_examples(source: DatasetConfig, examples: list[Example], cap: int) -> list[Example]:
-    """Return at most `cap` examples (0 for all), the same of a dataset in every run."""
-    return sample_dialogues(examples, cap, zlib.crc32(source.name.encode()))

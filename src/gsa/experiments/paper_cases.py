@@ -9,13 +9,12 @@ import logging
 from pathlib import Path
 
 from gsa.chain.base import load_chain
+from gsa.chain.pipeline import Pipeline
 from gsa.chain.run_folder import RunFolder
-from gsa.data.encoder import Encoder
 from gsa.data.types import Dialogue, Example, Utterance
 from gsa.datasets.catalogue import load
 from gsa.errors import InputError
-from gsa.evaluation.paper_cases import CASE_IN_TRAINING, CaseAnswer, write
-from gsa.model.scoring import score
+from gsa.evaluation.case_answers import CASE_IN_TRAINING, CaseAnswer, write
 from gsa.recipes.datasets import task_of
 from gsa.recipes.schema import DatasetConfig, Recipe
 
@@ -47,10 +46,10 @@ def answer_cases(root: Path, out: Path | None = None) -> list[CaseAnswer]:
     rows = []
     for level in range(len(chain.links) + 1):
         loaded = load_chain(chain, recipe.backbone, level)
+        pipeline = Pipeline(loaded, recipe.layout, recipe.training.max_row_tokens)
         for example in examples:
             task = task_of(_source(recipe, example.dataset))
-            prompts = Encoder(loaded.tokenizer, recipe.layout, task).encode([example])
-            (prediction,) = score(loaded.model, prompts, recipe.training.max_row_tokens)
+            (prediction,) = pipeline.predict([example], task)
             probabilities = {label: round(p, 6) for label, p in prediction.probabilities.items()}
             gold = task.canonical_label(str(example.label))
             key = recipe.name, recipe.seed, level, example.dataset, example.id

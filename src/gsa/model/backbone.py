@@ -13,29 +13,22 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-import transformers
-from torch.nn.attention.flex_attention import create_block_mask
 
 from gsa.cache import file_checksum, recall, remember
-from gsa.checksums import sha256
 from gsa.errors import InputError, memory_is_short
-from gsa.model import lean, llama, smollm2
+from gsa.model import lean, smollm2
+from gsa.model.forward import check_exact, proof_key
 from gsa.model.hf_logging import quiet_libraries
 from gsa.model.precision import resolve_precision
 from gsa.model.validation import check_model_folder
 from gsa.recipes.schema import Backbone
 from gsa.trie import attention
-from gsa.trie.trie import TokenTrie
 
 DEVICE = "GSA_DEVICE"
 """The environment variable that names the device models are loaded on; `--device` sets it."""
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json",
              "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "spiece.model")  # fmt: skip
 """Files that decide what a model reads, and belong to its identity as its weights do."""
-
-ROW_CODE = ("backbone.py", "hf_attention.py", "lean.py", "linked.py", "llama.py", "ops.py",
-            "../trie/attention.py", "../trie/trie.py")  # fmt: skip
-"""Files of this package that compute a row."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +69,7 @@ def load_backbone(backbone: Backbone, device: str = "", prediction: bool = False
         commit = getattr(model.config, "_commit_hash", None)
         is_known = bool(identity or commit)  # all models without either have one identity
         identity = identity or f"commit:{commit}"
-        proof = _proof(identity, precision, device, kind)
+        proof = proof_key(identity, precision, device, kind)
         if not (is_known and recall(proof)):
             check_exact(model, backbone.name)
             if is_known:
@@ -110,7 +103,7 @@ def _load_lean(backbone: Backbone, folder: Path | None, identity: str) -> Loaded
     if not folder or not config:
         return None
     precision = precision_of(backbone, config.model_type, "cpu")
-    if not recall(_proof(identity, precision, "cpu", attention.NAME)):
+    if not recall(proof_key(identity, precision, "cpu", attention.NAME)):
         return None
     with quiet_libraries(), _readable(backbone.name):
         tokenizer = lean.read_tokenizer(folder)
@@ -123,14 +116,6 @@ def _load_lean(backbone: Backbone, folder: Path | None, identity: str) -> Loaded
                 raise
             return None  # which weights count is transformers' decision
         return LoadedModel(model, tokenizer, identity)
-
-
-def _proof(identity: str, *settings: str) -> str:
-    """Return the key under which it is kept that a model is exact, with all that this depends on."""
-    folder = Path(__file__).parent
-    code = hashlib.sha256("".join(sha256(folder / name) for name in ROW_CODE).encode()).hexdigest()[:16]
-    versions = torch.__version__, transformers.__version__, torch.backends.cpu.get_cpu_capability()
-    return " ".join(["exact", identity, *settings, *versions, code])
 
 
 def default_device() -> str:
@@ -212,69 +197,6 @@ def refuse_unsuitable(config: Any, name: str) -> None:
         raise InputError(
             f"backbone '{name}' has {unsuitable}: expected full attention and explicit positions in every "
             "layer, because shared prefixes need each earlier token in reach"
-        )
-
-
-def trie_inputs(trie: TokenTrie, model: Any) -> dict[str, Any]:
-    """Return the keyword arguments with which `model` reads a trie: ids, positions and attention mask."""
-    device = model.device
-    inputs: dict[str, Any] = {
-        "input_ids": torch.from_numpy(trie.tokens)[None].to(device),
-        "position_ids": torch.from_numpy(trie.depth)[None].to(device),
-        "use_cache": False,
-    }
-    kind = model.config._attn_implementation
-    if kind == attention.NAME:
-        inputs["trie_spans"] = attention.spans_of(trie, model.dtype, device)
-    elif kind == "flex_attention":
-        inputs["attention_mask"] = _block_mask(trie, device)
-    else:
-        inputs["attention_mask"] = torch.from_numpy(trie.mask())[None, None].to(device)
-    return inputs
-
-
-def _block_mask(trie: TokenTrie, device: torch.device) -> Any:
-    """Return the trie's one-line rule as FlexAttention takes it, blocks without a visible key left out."""
-    end = torch.from_numpy(trie.end).to(device)
-
-    def visible(_batch: Any, _head: Any, query: Any, key: Any) -> Any:
-        return (key <= query) & (query < end[key])
-
-    return create_block_mask(visible, None, None, len(trie), len(trie), device=str(device))
-
-
-def row_logits(model: Any, inputs: dict[str, Any]) -> torch.Tensor:
-    """Return the logits at `logits_to_keep`, an index of nodes; shape (kept nodes, vocabulary).
-
-    By `llama.logits` where that computes the same, otherwise by the model's own forward pass.
-    """
-    if llama.suits(model):
-        return llama.logits(model, inputs)
-    logits: torch.Tensor = model(**inputs).logits[0]
-    return logits
-
-
-def check_exact(model: Any, name: str) -> None:
-    """Compare a small trie with its sequences one by one; raise InputError unless the logits agree."""
-    vocabulary = model.config.vocab_size
-    trunk = [(7 * i + 3) % vocabulary for i in range(6)]
-    sequences = [[*trunk, *[(5 * i + j) % vocabulary for i in range(3)]] for j in range(3)]
-    trie = TokenTrie.build(sequences)
-    with torch.no_grad():
-        every = torch.arange(len(trie), device=model.device)
-        shared = row_logits(model, {**trie_inputs(trie, model), "logits_to_keep": every}).float()
-        worst = 0.0
-        for sequence, leaf in zip(sequences, trie.leaf, strict=True):
-            alone = (
-                model(input_ids=torch.tensor([sequence], device=model.device), use_cache=False)
-                .logits[0]
-                .float()
-            )
-            worst = max(worst, float((shared[trie.path(int(leaf))] - alone).norm() / alone.norm()))
-    if not worst <= (1e-4 if model.dtype == torch.float32 else 5e-2):
-        raise InputError(
-            f"backbone '{name}': its logits differ by {worst:.1e} when prefixes are shared: expected a model "
-            "whose positions and attention follow position_ids and the mask"
         )
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from gsa.data.encoder import Prompt
 from gsa.data.types import Prediction, Truncated
-from gsa.model.backbone import row_logits, trie_inputs
+from gsa.model.forward import row_logits, trie_inputs
 from gsa.trie.packing import MAX_ROW_TOKENS, PackedRow, group, pack
 
 

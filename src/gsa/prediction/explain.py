@@ -94,7 +94,7 @@ def explain(
 ) -> Explanation:
     """Return the effects of the words of a conversation's last turn; see `Predictor.explain`."""
     plan, prompts = plan_conversation(predictor, conversation, task, exact)
-    predictions = predictor.score_versions(prompts, task)
+    predictions = predictor.pipeline.predict_versions(prompts, task)
     predictions[0] = replace(predictions[0], language=foreign_language(plan.versions[0]))
     return plan.explanation(predictions, label)
 
@@ -112,7 +112,7 @@ def plan_conversation(
 
     def count_tokens(texts: Sequence[str]) -> int:
         new = [text for text in texts if text not in prompts]
-        encoded = predictor.prompts([last_turn(conversation, task, text) for text in new], task)
+        encoded = predictor.pipeline.encode([last_turn(conversation, task, text) for text in new], task)
         prompts.update(zip(new, encoded, strict=True))
         return size([branch for text in texts for branch in branches(prompts[text], True)])
 

@@ -119,6 +119,21 @@ def utterances(turns: Any, where: str = "dialogue", errors: str = "raise") -> li
     return [_utterance_or_none(turn, f"{where} turn {n}", skip) for n, turn in enumerate(items, start=1)]
 
 
+def read_conversations(inputs: Sequence[Any], many: bool, errors: str) -> list[list[Utterance | None]]:
+    """Return the turns of each input; with `errors` "skip" those that cannot be read are None."""
+    check_errors(errors)
+    where = "input {}" if many else "input"
+    result = []
+    for number, turns in enumerate(inputs, start=1):
+        if many and errors == "raise" and is_missing(turns):
+            raise InputError(
+                f"{where.format(number)}: expected a text, found {turns!r:.60}; with errors='skip' its "
+                "prediction is None"
+            )
+        result.append(utterances(turns, where.format(number), errors))
+    return result
+
+
 def _utterance_or_none(turn: Any, where: str, skip: bool) -> Utterance | None:
     try:
         return utterance(turn, where)

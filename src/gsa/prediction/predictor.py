@@ -5,41 +5,29 @@ Every method goes through `predict`, which packs examples of any tasks and dialo
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import groupby
-from threading import Lock
 from typing import Any, overload
 
-from gsa.chain.calibration import Calibration, combine_labels
-from gsa.data.encoder import Encoder, Prompt
+from gsa.chain.calibration import Calibration
+from gsa.chain.pipeline import Pipeline
 from gsa.data.layout import Layout
-from gsa.data.selection import yes_or_no_examples
 from gsa.data.task import ASPECT, EMOTION, SARCASM, SENTIMENT, TASKS, Task
-from gsa.data.token_counts import TokenCountCache
-from gsa.data.types import Dialogue, Example, Prediction, Utterance, confident
-from gsa.datasets.cells import is_missing
+from gsa.data.types import Dialogue, Example, Prediction, confident
 from gsa.errors import InputError, suggest
 from gsa.model.backbone import LoadedModel
-from gsa.model.scoring import score
 from gsa.prediction.documents import predict_texts
 from gsa.prediction.explain import Explanation, explain
 from gsa.prediction.inputs import (
     Turn,
     as_list,
     aspect_examples,
-    check_errors,
     dialogue,
     example,
     is_many,
     label_list,
-    utterances,
+    read_conversations,
 )
 from gsa.prediction.language import foreign_language
 from gsa.trie.packing import MAX_ROW_TOKENS
-
-CHUNK = 1024
-"""Examples that are encoded before they are scored; bounds memory, and how long other threads wait."""
-ENCODERS = 64
-"""Tasks whose encoder is kept: those used last."""
 
 Conversation = Turn | Iterable[Turn]
 
@@ -68,16 +56,13 @@ class Predictor:
         """A transformers model or a LeanLlama; not to be changed."""
         self.tokenizer = loaded.tokenizer
         """Its tokenizer; not to be changed."""
-        self.calibration = calibration or Calibration()
-        """Temperatures and thresholds that were fitted on dev sets with these weights."""
-        self._max_row_tokens = max_row_tokens
-        self._encoders: dict[tuple[Any, ...], Encoder] = {}
-        self._token_counts = TokenCountCache(self.tokenizer)
-        self._lock = Lock()
+        self.pipeline = Pipeline(loaded, layout, max_row_tokens, calibration)
+        """From examples to predictions, calibrated by what was fitted on dev sets with these weights."""
 
     def with_model(self, loaded: LoadedModel, calibration: Calibration | None = None) -> "Predictor":
         """Return a predictor with another model and its calibration, and this one's tasks and layout."""
-        return Predictor(loaded, self.layout, self.tasks, self._max_row_tokens, calibration=calibration)
+        rows = self.pipeline.max_row_tokens
+        return Predictor(loaded, self.layout, self.tasks, rows, calibration=calibration)
 
     @overload
     def sentiment(  # type: ignore[overload-overlap]  # a str is a sequence of str too
@@ -154,7 +139,7 @@ class Predictor:
         task = self.task(EMOTION.name, labels)
         conversation = as_list(conversation)
         many = is_many(conversation, replace(task, context=True))  # however the task was tuned
-        conversations = _conversations(conversation if many else [conversation], many, errors)
+        conversations = read_conversations(conversation if many else [conversation], many, errors)
         dialogues = [Dialogue("", tuple(filter(None, turns))) for turns in conversations]
         examples = [example(task, d, target) for d in dialogues for target in range(len(d.turns))]
         predictions = iter(confident(self.predict(examples, task), min_confidence))
@@ -252,7 +237,7 @@ class Predictor:
         chosen = self.task(task, labels, instruction, context)
         inputs = as_list(inputs)
         many = is_many(inputs, chosen)
-        conversations = _conversations(inputs if many else [inputs], many, errors)
+        conversations = read_conversations(inputs if many else [inputs], many, errors)
         present = [turns for turns in conversations if turns and turns[-1]]
         dialogues = [Dialogue("", tuple(filter(None, turns))) for turns in present]
         examples = [example(chosen, d, len(d.turns) - 1) for d in dialogues]
@@ -305,40 +290,10 @@ class Predictor:
         those of one Dialogue object its turns. Of a multi-label task all labels that hold are one label, with
         commas between. `progress` is called with the number of examples done.
         """
-        task_of = [tasks] * len(examples) if isinstance(tasks, Task) else list(tasks)
-        keys = {id(task): _key(task) for task in task_of}
-        order = _grouped(examples, [keys[id(task)] for task in task_of])
-        predictions: dict[int, Prediction] = {}
-        for start in range(0, len(order), CHUNK):
-            chunk = order[start : start + CHUNK]
-            done = (lambda count: progress(start + count)) if progress else None  # noqa: B023
-            answers = self._score([examples[i] for i in chunk], [task_of[i] for i in chunk], done)
-            predictions.update(zip(chunk, answers, strict=True))
-        return [predictions[i] for i in range(len(examples))]
-
-    def _score(
-        self, examples: Sequence[Example], tasks: Sequence[Task], progress: Callable[[int], None] | None
-    ) -> list[Prediction]:
-        """Return the predictions of examples that are grouped by task, calibrated."""
-        prompts: list[Prompt] = []
-        groups: list[tuple[Task, int]] = []
-        with self._lock:
-            for _, pairs in groupby(zip(examples, tasks, strict=True), key=lambda pair: _key(pair[1])):
-                group = list(pairs)
-                task, members = group[0][1], [one for one, _ in group]
-                binary = yes_or_no_examples(members, task) if task.multilabel else members
-                prompts += self._encoder(task).encode(binary)
-                groups.append((task, len(binary)))
-            per_prompt = len(examples) / len(prompts)
-            done = (lambda count: progress(int(count * per_prompt))) if progress else None
-            answers = self._score_prompts(prompts, done)
-        predictions: list[Prediction] = []
-        for task, count in groups:
-            own, answers = self.calibration.apply(task, answers[:count]), answers[count:]
-            predictions += combine_labels(task, own, self.calibration) if task.multilabel else own
+        predictions = self.pipeline.predict(examples, tasks, progress)
         return [
-            replace(prediction, language=foreign_language(one.utterance.text))
-            for prediction, one in zip(predictions, examples, strict=True)
+            replace(prediction, language=foreign_language(example.utterance.text))
+            for prediction, example in zip(predictions, examples, strict=True)
         ]
 
     def explain(
@@ -351,57 +306,3 @@ class Predictor:
         for an empty text, and for one that is too long to be read in full.
         """
         return explain(self, dialogue(inputs, "text"), self.task(task), label, exact)
-
-    def prompts(self, examples: Sequence[Example], task: Task) -> list[Prompt]:
-        """Return the prompts of examples of one task."""
-        with self._lock:
-            return self._encoder(task).encode(examples)
-
-    def score_versions(self, prompts: Sequence[Prompt], task: Task) -> list[Prediction]:
-        """Return the Prediction of each version of one prompt, laid out in one trie whatever its length."""
-        same_group = [replace(prompt, example=prompts[0].example) for prompt in prompts]
-        with self._lock:
-            return self.calibration.apply(task, self._score_prompts(same_group, None))
-
-    def _score_prompts(
-        self, prompts: Sequence[Prompt], progress: Callable[[int], None] | None
-    ) -> list[Prediction]:
-        return score(self.model, prompts, self._max_row_tokens, progress)
-
-    def _encoder(self, task: Task) -> Encoder:
-        key = _key(task)
-        encoder = self._encoders.pop(key, None)
-        if encoder is None:
-            encoder = Encoder(self.tokenizer, self.layout, task, self._token_counts)
-        self._encoders[key] = encoder  # as the last used
-        if len(self._encoders) > ENCODERS:
-            del self._encoders[next(iter(self._encoders))]
-        return encoder
-
-
-def _grouped(examples: Sequence[Example], keys: Sequence[tuple[Any, ...]]) -> list[int]:
-    """Return the indices of the examples, those of one key together and within it those of one dialogue."""
-    groups: dict[tuple[Any, ...], dict[int, list[int]]] = {}
-    for i, (one, key) in enumerate(zip(examples, keys, strict=True)):
-        groups.setdefault(key, {}).setdefault(id(one.dialogue), []).append(i)
-    return [i for dialogues in groups.values() for indices in dialogues.values() for i in indices]
-
-
-def _key(task: Task) -> tuple[Any, ...]:
-    words = tuple(sorted(task.words.items()))
-    return task.name, task.instruction, task.labels, words, task.context, task.about, task.multilabel
-
-
-def _conversations(inputs: Sequence[Any], many: bool, errors: str) -> list[list[Utterance | None]]:
-    """Return the turns of each input; with `errors` "skip" those that cannot be read are None."""
-    check_errors(errors)
-    where = "input {}" if many else "input"
-    conversations = []
-    for number, turns in enumerate(inputs, start=1):
-        if many and errors == "raise" and is_missing(turns):
-            raise InputError(
-                f"{where.format(number)}: expected a text, found {turns!r:.60}; with errors='skip' its "
-                "prediction is None"
-            )
-        conversations.append(utterances(turns, where.format(number), errors))
-    return conversations

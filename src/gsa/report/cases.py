@@ -11,8 +11,8 @@ import numpy as np
 
 from gsa.datasets.catalogue import load
 from gsa.errors import InputError
-from gsa.evaluation import paper_cases
-from gsa.evaluation.paper_cases import CASE_IN_TRAINING
+from gsa.evaluation import case_answers
+from gsa.evaluation.case_answers import CASE_IN_TRAINING
 from gsa.evaluation.predictions import Predictions
 from gsa.recipes.datasets import load_splits
 from gsa.report.comparison import RunAtLevel, reference_arm
@@ -148,8 +148,8 @@ def paper_cases_table(arms: Arms) -> Table:
     """Return what every level of every arm answers to the paper's two cases, seeds together."""
     rows = []
     for arm, runs in arms.items():
-        groups: dict[tuple[int, str, str], list[paper_cases.CaseAnswer]] = {}
-        for answer in (answer for run in runs for answer in paper_cases.read(run.root)):
+        groups: dict[tuple[int, str, str], list[case_answers.CaseAnswer]] = {}
+        for answer in (answer for run in runs for answer in case_answers.read(run.root)):
             groups.setdefault((answer.level, answer.dataset, answer.id), []).append(answer)
         for (level, dataset, id), answers in sorted(groups.items(), key=lambda item: item[0][0]):
             right = sum(answer.predicted == answer.gold for answer in answers)

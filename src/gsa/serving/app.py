@@ -27,6 +27,7 @@ from gsa.serving.limits import Limits
 from gsa.serving.middleware import CLIENT_LEFT, RequestMiddleware
 from gsa.serving.page import MountedPage, Page
 from gsa.serving.requests import Body, parse_request
+from gsa.serving.responses import ErrorResponse, LabelResponse, LabelsResponse, TurnLabelsResponse
 from gsa.serving.scheduler import (
     QueueFullError,
     Request,
@@ -34,16 +35,7 @@ from gsa.serving.scheduler import (
     SchedulerClosedError,
     predict_groups,
 )
-from gsa.serving.schemas import (
-    AspectRequest,
-    ClassifyRequest,
-    ConversationRequest,
-    ErrorResponse,
-    LabelResponse,
-    LabelsResponse,
-    SentenceRequest,
-    TurnLabelsResponse,
-)
+from gsa.serving.schemas import AspectRequest, ClassifyRequest, ConversationRequest, SentenceRequest
 from gsa.serving.telemetry import Metrics
 
 if TYPE_CHECKING:

@@ -79,7 +79,7 @@ class MountedPage:
 
 
 class Page(Protocol):
-    """What `serve` needs of the web page (gsa.web.app.WebPage)."""
+    """What `serve` needs of the web page (gsa.web.web_page.WebPage)."""
 
     def predict(self, groups: Sequence[QueryGroup]) -> list[list[Prediction]]:
         """Return the Predictions of each group, at the group's level of the chain."""

@@ -6,7 +6,7 @@ in its cache, so labels of several tokens cost little more than those of one.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +15,7 @@ import numpy as np
 import requests
 
 from gsa.chain.base import load_config
+from gsa.chain.pipeline import Pipeline, ProgressCallback
 from gsa.chain.source import ModelSource
 from gsa.data.encoder import Prompt
 from gsa.data.token_counts import TokenIds
@@ -123,18 +124,20 @@ class RemotePredictor(Predictor):
         source.check_level(level)
         _, tokenizer = load_config(source.backbone)
         loaded = LoadedModel(server, tokenizer, source.chain.base if source.chain else source.name)
-        super().__init__(
-            loaded,
-            source.layout,
-            source.tasks(level),
-            identity=identity_of(source, loaded, level),
-            calibration=source.calibration(level),
-        )
+        identity = identity_of(source, loaded, level)
+        super().__init__(loaded, source.layout, source.tasks(level), identity=identity)
+        self.pipeline = RemotePipeline(loaded, source, level, parallel)
+
+
+class RemotePipeline(Pipeline):
+    """A Pipeline whose prompts are scored by a server."""
+
+    def __init__(self, loaded: LoadedModel, source: ModelSource, level: int | None, parallel: int) -> None:
+        """`loaded.model` is the ModelServer; `parallel` is how many requests are made at a time."""
+        super().__init__(loaded, source.layout, calibration=source.calibration(level))
         self._parallel = parallel
 
-    def _score_prompts(
-        self, prompts: Sequence[Prompt], progress: Callable[[int], None] | None
-    ) -> list[Prediction]:
+    def _score(self, prompts: Sequence[Prompt], progress: ProgressCallback | None) -> list[Prediction]:
         predictions = []
         with ThreadPoolExecutor(self._parallel) as pool:
             for prediction in pool.map(self._score_prompt, prompts):
@@ -147,7 +150,7 @@ class RemotePredictor(Predictor):
         """Return the prediction of one prompt, from one request a read of its labels."""
         log_p: dict[TokenIds, float] = {}
         for after, tokens in label_reads(prompt.answers).items():
-            read = self.model.probabilities(prompt.ids + after, tokens, not after)
+            read = self.loaded.model.probabilities(prompt.ids + after, tokens, not after)
             for token, probability in zip(tokens, read, strict=True):
                 log_p[(*after, token)] = math.log(max(probability, SMALLEST))
         scores = [sum(log_p[answer[: i + 1]] for i in range(len(answer))) for answer in prompt.answers]

@@ -8,15 +8,9 @@ from gsa.data.types import Prediction
 from gsa.errors import InputError
 from gsa.prediction.inputs import dialogue, example
 from gsa.serving.limits import Limits
+from gsa.serving.responses import as_json
 from gsa.serving.scheduler import QueryGroup
-from gsa.serving.schemas import (
-    AspectRequest,
-    ClassifyRequest,
-    ConversationRequest,
-    SentenceRequest,
-    Turn,
-    as_json,
-)
+from gsa.serving.schemas import AspectRequest, ClassifyRequest, ConversationRequest, SentenceRequest, Turn
 
 if TYPE_CHECKING:
     from gsa.prediction.predictor import Predictor

@@ -18,9 +18,9 @@ from gsa.progress import Progress, duration
 from gsa.recipes.schema import Recipe
 from gsa.signals import Stopped
 from gsa.training.checkpoint import Checkpoints, step_of
-from gsa.training.dataset import TrainingData
 from gsa.training.step_log import StepLog
 from gsa.training.trainer import Control, Session, tune_link
+from gsa.training.training_data import TrainingData
 
 logger = logging.getLogger(__name__)
 

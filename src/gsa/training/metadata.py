@@ -14,7 +14,7 @@ from gsa.chain.run_folder import RunFolder
 from gsa.checksums import from_checked_json, to_checked_json
 from gsa.errors import InputError
 from gsa.recipes.schema import Recipe
-from gsa.training.dataset import TrainingData
+from gsa.training.training_data import TrainingData
 
 logger = logging.getLogger(__name__)
 

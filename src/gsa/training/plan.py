@@ -22,8 +22,8 @@ from gsa.model.ops import linear
 from gsa.model.precision import resolve_precision
 from gsa.recipes.schema import Backbone, Level, Lora, Recipe, Training
 from gsa.training import gpus
-from gsa.training.dataset import TrainingData, build_training_data, token_count
 from gsa.training.gpus import Gpu, find_gpu
+from gsa.training.training_data import TrainingData, build_training_data, token_count
 from gsa.trie.packing import branches, group, pack
 
 REPEATED_WARNING = 0.25

@@ -18,11 +18,11 @@ from gsa.model.validation import check_symlinks
 from gsa.recipes.loader import load_recipe
 from gsa.recipes.schema import Recipe
 from gsa.signals import Stopped, handle_signals
-from gsa.training.dataset import build_training_data
 from gsa.training.distributed import process_group
 from gsa.training.level import tune_level
 from gsa.training.metadata import read_data, write_metadata
 from gsa.training.trainer import Control
+from gsa.training.training_data import build_training_data
 
 logger = logging.getLogger(__name__)
 

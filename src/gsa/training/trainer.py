@@ -33,8 +33,8 @@ from gsa.training.checkpoint import (
     load_weights,
     step_of,
 )
-from gsa.training.dataset import TrainingData
 from gsa.training.distributed import Ranks, share
+from gsa.training.training_data import TrainingData
 from gsa.trie.packing import PackedRow
 
 MAX_NAMED = 20

@@ -21,7 +21,7 @@ from gsa.data.task import TASKS
 from gsa.data.types import Example
 from gsa.errors import InputError
 from gsa.evaluation.metrics import answers_of, measure
-from gsa.experiments.baselines import BaselineData, tfidf_score
+from gsa.experiments.baseline_systems import BaselineData, tfidf_score
 from gsa.model import smollm2
 from gsa.progress import show_progress
 from gsa.recipes.datasets import load_splits, task_of

@@ -1,7 +1,7 @@
 """The page's tabs in Gradio: fields and buttons, each bound to one handler."""
 
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,20 +15,13 @@ from gsa.datasets.record_files import FORMATS, STREAMED_SUFFIXES
 from gsa.serving.schemas import MAX_TEXT
 from gsa.web import examples
 from gsa.web.handlers import SAME_FORMAT, Handlers, error_message
-from gsa.web.html import conversation, escape, explanation, legend, note
+from gsa.web.html import conversation, escape, explanation, note
+from gsa.web.timeline import plot_update, timeline
 
 MAX_FILES = 2
 """Files that are labelled at a time; further ones wait."""
 EVENT: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
 TURNS_HINT = "One turn per line, as Name: text. The name may be omitted."
-COLORS = {
-    "neutral": "#94a3b8", "non-sarcastic": "#94a3b8", "positive": "#22a050", "negative": "#dc4040",
-    "anger": "#dc4040", "joy": "#d9931e", "sadness": "#4f7df0", "fear": "#a75bdc", "surprise": "#14a098",
-    "sarcastic": "#e0559f", "disgust": "#75a32a",
-}  # fmt: skip
-"""Of the lines in the plot; the hues are those of page.css."""
-PALETTE = ("#4f7df0", "#22a050", "#dc4040", "#d9931e", "#a75bdc", "#14a098", "#e0559f", "#75a32a")
-"""Of labels without a color of their own, by their place in the list."""
 
 
 def header(handlers: Handlers, model: str) -> None:
@@ -116,7 +109,7 @@ def conversation_tab(handlers: Handlers) -> None:
         ordered = sorted(chosen, key=lambda name: (name not in preferred, tasks.index(name)))
         with _gradio_errors():
             turns, predictions = await handlers.label_conversation(pasted, ordered, _client(request))
-        return *_plot(timeline(predictions)), conversation(turns, predictions)
+        return *plot_update(timeline(predictions)), conversation(turns, predictions)
 
     button.click(label, [pasted, chosen], [plot, plot_legend, output], **EVENT)
 
@@ -190,32 +183,6 @@ def compare_tab(handlers: Handlers) -> None:
         return [note(f"{task} of: {shown}"), *map(_probabilities, predictions)]
 
     button.click(compare, [text, task], [target, *labels], **EVENT)
-
-
-def timeline(predictions: Mapping[str, Sequence[Prediction]]) -> dict[str, list[float]]:
-    """Return by label its probability at each turn.
-
-    Of the first task every label, of a further one with two labels the first.
-    """
-    series: dict[str, list[float]] = {}
-    for position, answers in enumerate(predictions.values()):
-        labels = list(answers[0].probabilities)
-        for label in labels if position == 0 else labels[:1] if len(labels) == 2 else []:
-            series.setdefault(label, [answer.probabilities[label] for answer in answers])
-    return series
-
-
-def _plot(series: Mapping[str, Sequence[float]]) -> tuple[Any, str]:
-    """Return the update of the plot, and its legend, which Gradio 6.31 leaves empty."""
-    rows = [
-        (turn, label, probability)
-        for label, values in series.items()
-        for turn, probability in enumerate(values, start=1)
-    ]
-    colors = {label: COLORS.get(label, PALETTE[i % len(PALETTE)]) for i, label in enumerate(series)}
-    frame = pd.DataFrame(rows, columns=["turn", "label", "probability"])
-    visible = len(rows) > len(series)
-    return gr.update(value=frame, color_map=colors, visible=visible), legend(list(series)) if visible else ""
 
 
 @contextmanager

@@ -275,7 +275,7 @@ def test_sessions_that_clients_invent_are_bounded(
 ) -> None:
     from gradio import queueing
 
-    from gsa.web import app as page
+    from gsa.web import web_page as page
 
     queues: list[Any] = []
     made = queueing.Queue.__init__

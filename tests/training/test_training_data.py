@@ -7,7 +7,7 @@ import pytest
 from transformers import PreTrainedTokenizerFast
 
 from gsa.recipes.schema import Recipe
-from gsa.training.dataset import build_training_data
+from gsa.training.training_data import build_training_data
 from gsa.trie.packing import group
 
 

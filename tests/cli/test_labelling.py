@@ -10,8 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from gsa.cli import predict as module
-from gsa.cli.predict import PredictOptions, file_of, predict
+from gsa.cli import labelling as module
+from gsa.cli.labelling import PredictOptions, file_of, label
 from gsa.data.task import EMOTION
 from gsa.datasets.records import Columns, ReadOptions
 from gsa.errors import InputError
@@ -26,54 +26,52 @@ def options(tuned: Path) -> PredictOptions:
 
 
 def test_a_text_is_a_line_of_labels(options: PredictOptions) -> None:
-    said, succeeded = predict("sentiment", "It was fine.", options)
+    said, succeeded = label("sentiment", "It was fine.", options)
     assert succeeded
     names, chances = said.split()[::2], [float(p) for p in said.split()[1::2]]
     assert set(names) == {"negative", "neutral", "positive"}
     assert chances == sorted(chances, reverse=True)
-    long, _ = predict("emotion", "word " * 3000, options)
+    long, _ = label("emotion", "word " * 3000, options)
     assert long.endswith("words were not read)")
 
 
 @pytest.mark.usefixtures("native_bfloat16")
 def test_the_precision_is_reported(tuned: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "gsa")
-    exact, _ = predict(
+    exact, _ = label(
         "sentiment", "Fine.", PredictOptions(model=str(tuned), precision="float32", as_json=True)
     )
     assert caplog.messages == []
-    fast, _ = predict("sentiment", "Fine.", PredictOptions(model=str(tuned), as_json=True))
+    fast, _ = label("sentiment", "Fine.", PredictOptions(model=str(tuned), as_json=True))
     assert caplog.messages == ["precision bfloat16"]
     probabilities = json.loads(exact)["probabilities"]
     assert json.loads(fast)["probabilities"] == pytest.approx(probabilities, abs=0.02)
 
 
 def test_a_text_as_json(tuned: Path) -> None:
-    said = json.loads(
-        predict("sarcasm", "Lovely.", PredictOptions(model=str(tuned), as_json=True, level=1))[0]
-    )
+    said = json.loads(label("sarcasm", "Lovely.", PredictOptions(model=str(tuned), as_json=True, level=1))[0])
     assert set(said) == {"label", "probabilities", "truncated", "language"}
     assert said["truncated"] == {"turns": 0, "words": 0}
 
 
 def test_a_text_is_explained(options: PredictOptions) -> None:
     explained = replace(options, explain=True)
-    first, *lines = predict("sentiment", "It was fine.", explained)[0].splitlines()
-    assert first == predict("sentiment", "It was fine.", options)[0]
+    first, *lines = label("sentiment", "It was fine.", explained)[0].splitlines()
+    assert first == label("sentiment", "It was fine.", options)[0]
     assert [line.split()[-1] for line in lines] == ["It", "was", "fine."]
     assert {len(line.split()[1]) for line in lines if len(line.split()) == 3} >= {10}, "the strongest word"
-    content = json.loads(predict("sentiment", "It was fine.", replace(explained, as_json=True))[0])
+    content = json.loads(label("sentiment", "It was fine.", replace(explained, as_json=True))[0])
     assert content["words"] == ["It", "was", "fine."]
     assert [f"{effect:+.2f}" for effect in content["effects"]] == [line.split()[0] for line in lines]
 
 
 def test_a_label_is_withheld_and_its_probabilities_are_not(options: PredictOptions, tmp_path: Path) -> None:
     unsure = replace(options, min_confidence=1.0)
-    assert predict("sentiment", "Fine.", unsure)[0].endswith("(not sure enough for a label)")
-    assert json.loads(predict("sentiment", "Fine.", replace(unsure, as_json=True))[0])["label"] is None
+    assert label("sentiment", "Fine.", unsure)[0].endswith("(not sure enough for a label)")
+    assert json.loads(label("sentiment", "Fine.", replace(unsure, as_json=True))[0])["label"] is None
     source, out = tmp_path / "in.csv", tmp_path / "out.csv"
     source.write_text("text\nFine.\nBad.\n")
-    said, _ = predict("sentiment", str(source), replace(unsure, output=out))
+    said, _ = label("sentiment", str(source), replace(unsure, output=out))
     assert "2 of them without a label (below --min-confidence)" in said
     header, *rows = out.read_text().splitlines()
     assert header.startswith("text,predicted,p_negative,")
@@ -89,7 +87,7 @@ def test_a_conversation_to_standard_output(
     chat.write_text(json.dumps({"turns": [{"speaker": "Ana", "text": "Hi"}, {"text": "Oh no!"}]}) + "\nbad\n")
     out = io.BytesIO()
     monkeypatch.setattr(module.sys, "stdout", SimpleNamespace(buffer=out))
-    assert predict("emotion", str(chat), options) == ("", True)
+    assert label("emotion", str(chat), options) == ("", True)
     rows = [json.loads(line) for line in out.getvalue().splitlines()]
     assert [row["turn"] for row in rows] == [1, 2]
     assert rows[1]["predicted"] in ("neutral", "joy", "surprise", "anger", "sadness", "disgust", "fear")
@@ -103,7 +101,7 @@ def test_standard_input(tuned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = io.BytesIO()
     monkeypatch.setattr(module.sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"review\nfine\nbad\n")))
     monkeypatch.setattr(module.sys, "stdout", SimpleNamespace(buffer=out))
-    predict("sentiment", "-", PredictOptions(model=str(tuned), read=ReadOptions("csv", Columns("review"))))
+    label("sentiment", "-", PredictOptions(model=str(tuned), read=ReadOptions("csv", Columns("review"))))
     lines = out.getvalue().decode().splitlines()
     assert lines[0].startswith("review,predicted,")
     assert len(lines) == 3
@@ -170,7 +168,7 @@ def test_what_needs_no_model_is_said_before_it_is_loaded(
         (str(path), PredictOptions(read=ReadOptions("csv"), output=tmp_path / "x.xls"), "found 'xls'"),
     ):
         with pytest.raises(InputError, match=says):
-            predict("sentiment", source, options)
+            label("sentiment", source, options)
     assert (there.read_text(), table.read_text()) == ("mine", "review\nfine\n")
 
 
@@ -178,36 +176,32 @@ def test_nothing_labelled_is_no_success(options: PredictOptions, tmp_path: Path)
     path = tmp_path / "in.csv"
     for rows, succeeded in ((" \n,\n", False), (" \nfine\n", True), ("", True)):
         path.write_text(f"text\n{rows}")
-        result = predict(
-            "sentiment", str(path), replace(options, output=tmp_path / "out.csv", overwrite=True)
-        )
+        result = label("sentiment", str(path), replace(options, output=tmp_path / "out.csv", overwrite=True))
         assert result[1] is succeeded
 
 
 def test_a_pasted_chat_is_a_conversation_for_a_task_that_reads_one(options: PredictOptions) -> None:
     chat = "[12:04] Anna: hi\n[12:05] Ben: oh no\n"
-    said, _ = predict("emotion", chat, options)
+    said, _ = label("emotion", chat, options)
     lines = said.split("\n")
     assert lines[::2] == ["Anna: hi", "Ben: oh no"]
     assert all(set(line.split()[::2]) == set(EMOTION.labels) for line in lines[1::2])
-    objects = json.loads(predict("emotion", chat, replace(options, as_json=True))[0])
+    objects = json.loads(label("emotion", chat, replace(options, as_json=True))[0])
     assert len(objects) == 2
-    assert isinstance(json.loads(predict("sentiment", chat, replace(options, as_json=True))[0]), dict)
-    assert isinstance(
-        json.loads(predict("emotion", "Oh no: a text", replace(options, as_json=True))[0]), dict
-    )
+    assert isinstance(json.loads(label("sentiment", chat, replace(options, as_json=True))[0]), dict)
+    assert isinstance(json.loads(label("emotion", "Oh no: a text", replace(options, as_json=True))[0]), dict)
 
 
 def test_a_file_is_summed_up_by_label(options: PredictOptions, tmp_path: Path) -> None:
     path, out = tmp_path / "in.txt", tmp_path / "out.csv"
     path.write_text("fine\nbad\nwell\n")
-    said, _ = predict("sentiment", str(path), replace(options, output=out, min_probability=1.0))
+    said, _ = label("sentiment", str(path), replace(options, output=out, min_probability=1.0))
     assert re.search(r"3 rows labelled in \d+ s \(.*\), 0 of them written, none rejected$", said)
     counts = [int(count) for count in re.findall(r"(?:negative|neutral|positive) (\d)", said)]
     assert sum(counts) == 3
     assert out.read_text().startswith("text,predicted,")
     with pytest.raises(InputError, match=r"--only 'negativ' \(did you mean 'negative'\?\): expected one of"):
-        predict("sentiment", str(path), replace(options, output=out, only=("negativ",), overwrite=True))
+        label("sentiment", str(path), replace(options, output=out, only=("negativ",), overwrite=True))
 
 
 def test_the_summary_of_many_labels_is_short() -> None:
@@ -231,7 +225,7 @@ def test_a_table_of_turns_without_their_conversations_says_so(
     ):  # fmt: skip
         caplog.clear()
         path.write_text(f"{header}\nhi,Ana,1\n")
-        predict(task, str(path), replace(options, output=tmp_path / "out.csv", overwrite=True))
+        label(task, str(path), replace(options, output=tmp_path / "out.csv", overwrite=True))
         messages = [
             message for message in caplog.messages if "--dialogue-id COLUMN names the conv" in message
         ]
@@ -242,11 +236,11 @@ def test_labels_that_no_level_was_tuned_on_are_reported(
     options: PredictOptions, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "gsa")
-    predict("sentiment", "Fine.", replace(options, labels=["positve", " negative", "mauve"]))
+    label("sentiment", "Fine.", replace(options, labels=["positve", " negative", "mauve"]))
     assert [(record.levelname, record.message) for record in caplog.records] == [
         ("WARNING", "label 'positve' (did you mean 'positive'?)"),
         ("INFO", "no level was tuned on 'positve', 'mauve'"),
     ]
     caplog.clear()
-    predict("sentiment", "Fine.", replace(options, labels=["positive", "negative"]))
+    label("sentiment", "Fine.", replace(options, labels=["positive", "negative"]))
     assert caplog.records == []

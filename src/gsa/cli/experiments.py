@@ -8,10 +8,7 @@ import typer
 
 from gsa.cli.options import Datasets, Overrides, Quiet, RecipePath, RunPath, Seed
 
-study = typer.Typer()
 
-
-@study.command()
 def baselines(
     recipe: RecipePath,
     out: Annotated[Path, typer.Option(help="Folder of results, one folder per baseline.")] = Path(
@@ -36,7 +33,6 @@ def baselines(
     print(f"results and predictions are in {out}; compare them with others: gsa report {out} RESULTS...")
 
 
-@study.command(name="study")
 def run_study(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder with a recipe per arm.")],
     seeds: Annotated[str, typer.Option(help="Numbers separated by commas.")] = "0,1,2",
@@ -62,19 +58,17 @@ def run_study(
     print(f"{len(runs)} arms and seeds evaluated; tables and figures: gsa report {out}")
 
 
-@study.command()
 def cases(
     run: RunPath,
     out: Annotated[Path | None, typer.Option(help="Folder of the results; the run if not given.")] = None,
 ) -> None:
     """Run the paper's two case studies on every level of a run."""
-    from gsa.evaluation.paper_cases import lines
+    from gsa.evaluation.case_answers import lines
     from gsa.experiments.paper_cases import answer_cases
 
     print("\n".join(lines(answer_cases(run, out))))
 
 
-@study.command()
 def report(
     folders: Annotated[
         list[Path], typer.Argument(metavar="RESULTS...", help="Evaluated runs, or folders of them.")

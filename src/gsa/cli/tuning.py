@@ -1,0 +1,126 @@
+"""The commands on runs: tune, evaluate, calibrate; parse and call, nothing else."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gsa.cli.options import (
+    Device,
+    Json,
+    ModelArgument,
+    Overrides,
+    Overwrite,
+    Quiet,
+    RecipePath,
+    RecipePrecision,
+    RunPath,
+    Seed,
+)
+from gsa.errors import InputError
+
+
+def tune(
+    recipe: RecipePath,
+    out: Annotated[Path | None, typer.Option(help="Run folder; runs/NAME if not given.")] = None,
+    overrides: Overrides = None,
+    seed: Seed = None,
+    precision: RecipePrecision = "",
+    device: Device = "",
+    plan: Annotated[bool, typer.Option("--plan", help="Print tokens, time and memory; do not tune.")] = False,
+    gpu: Annotated[
+        str, typer.Option("--for", help="With --plan: a GPU, such as h200, instead of this CPU.")
+    ] = "",
+    quiet: Quiet = False,
+) -> None:
+    """Tune a chain from a recipe; the same command resumes an interrupted run."""
+    from gsa.recipes.datasets import check_folders
+    from gsa.recipes.loader import load_recipe
+    from gsa.training.distributed import process_group
+
+    changed = [*(overrides or []), *([f"backbone.precision={precision}"] if precision else [])]
+    with process_group() as ranks:
+        if gpu and not plan:
+            raise InputError(f"--for '{gpu}': expected only with --plan")
+        resolved = load_recipe(recipe, changed, seed)
+        check_folders(resolved)  # before anything that may take long
+        if plan:
+            from gsa.cli import format
+            from gsa.training.plan import make_plan
+
+            if ranks.is_main:
+                print(format.plan(resolved, make_plan(resolved, gpu)))
+            return
+        from gsa.training.run import summary
+        from gsa.training.run import tune as run
+
+        root = out or Path("runs") / resolved.name
+        if ranks.is_main and not quiet:
+            print(summary(resolved))
+        run(resolved, root)
+        if ranks.is_main:
+            print(f"the chain is in {root}; evaluate it with: gsa eval {root}")
+
+
+def evaluate(
+    model: ModelArgument = None,
+    level: Annotated[
+        list[int] | None,
+        typer.Option(
+            help="Links to apply, 0 is untuned; default: all of a run on its own datasets, else the last."
+        ),
+    ] = None,
+    dataset: Annotated[
+        list[str] | None,
+        typer.Option(help="Only these: names of `gsa data list`, or folders; default: all of the recipe."),
+    ] = None,
+    task: Annotated[str, typer.Option(help="Of a folder: a task of the model, or a new one.")] = "",
+    labels: Annotated[str, typer.Option(help="Of a folder: labels, separated by commas.")] = "",
+    instruction: Annotated[str, typer.Option(help="Of a folder: instruction of a new task.")] = "",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of results; default: the run, or runs/eval/NAME for other models or datasets."
+        ),
+    ] = None,
+    split: Annotated[str, typer.Option(help="train, dev or test; the recipe's if not given.")] = "",
+    limit: Annotated[int | None, typer.Option(min=0, help="Most examples per dataset; 0 is all.")] = None,
+    precision: RecipePrecision = "",
+    device: Device = "",
+    overwrite: Overwrite = False,
+    examples: Annotated[int, typer.Option(min=0, help="Number of predictions to show per dataset.")] = 0,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Evaluate any model: scores, the forgetting matrix, predictions stored as Parquet."""
+    from gsa.cli import format
+    from gsa.evaluation.results import to_json_lines
+    from gsa.evaluation.sources import FolderTask, make_evaluator
+    from gsa.experiments.baselines import warn_below_tfidf
+
+    own = FolderTask(task, [label.strip() for label in labels.split(",")] if labels else [], instruction)
+    evaluator, names = make_evaluator(model, dataset or [], out, precision, own)
+    rows = evaluator.evaluate(level, names, split, limit, overwrite)
+    if evaluator.in_run and evaluator.model.recipe:
+        warn_below_tfidf(evaluator.model.recipe, rows, split or evaluator.options.split)
+    if as_json:
+        print(to_json_lines(rows))
+        return
+    title = "Main metric on every dataset after every level (percent)"
+    print(format.table(evaluator.forgetting_matrix(rows), title))
+    if examples:
+        print(format.predictions(evaluator.sample_predictions(rows[0].split, examples)))
+    if not evaluator.in_run:
+        print(f"results and predictions are in {evaluator.root}")
+
+
+def calibrate(
+    run: RunPath,
+    limit: Annotated[int, typer.Option(min=0, help="Most dev examples per dataset; 0 is all.")] = 1000,
+    quiet: Quiet = False,
+) -> None:
+    """Fit temperatures and thresholds of a run's last level on dev and store them with its chain."""
+    from gsa.cli import format
+    from gsa.evaluation.calibrate import calibrate as fit
+
+    print(format.calibration(fit(run, limit)))
