@@ -6,7 +6,7 @@ In: a model, or the shipped one. Out: a table and one JSON line a measurement. T
 samplers, all splits, which the shipped model was not tuned on: with three polarities, and the turns with
 their emotions. `sarcastic` is the share of plain sentences, without a trace of irony, that are called
 sarcastic: those of sampler-sentiment, each as a lone turn, and the held-out plain texts of
-robustness-sarcasm.
+robustness-sarcasm and robustness-plain.
 """
 
 import argparse
@@ -73,8 +73,10 @@ def rows(model: Predictor) -> Iterator[dict[str, object]]:
                 "task": task.name, "variant": name, "n": len(examples), "accuracy": round(value, 2),
                 "loss": round(plain - value, 2),
             }  # fmt: skip
-    held_out = [e for e in load("robustness-sarcasm")["test"] if e.label == "non-sarcastic"]
-    for name, examples in (("sampler-sentiment", sampler(SENTIMENT)), ("robustness-sarcasm", held_out)):
+    plain_texts = {"sampler-sentiment": sampler(SENTIMENT)}
+    for name in ("robustness-sarcasm", "robustness-plain"):
+        plain_texts[name] = [e for e in load(name)["test"] if e.label == "non-sarcastic"]
+    for name, examples in plain_texts.items():
         unlabelled = [replace(example, label=None) for example in examples]
         called = [p.label == "sarcastic" for p in model.predict(unlabelled, SARCASM)]
         share = round(100 * sum(called) / len(called), 2)

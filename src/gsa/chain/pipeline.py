@@ -127,5 +127,5 @@ def _grouped(examples: Sequence[Example], keys: Sequence[tuple[Any, ...]]) -> li
 
 
 def _key(task: Task) -> tuple[Any, ...]:
-    words = tuple(sorted(task.words.items()))
-    return task.name, task.instruction, task.labels, words, task.context, task.about, task.multilabel
+    words, merged = tuple(sorted(task.words.items())), tuple(sorted(task.merged.items()))
+    return task.name, task.instruction, task.labels, words, merged, task.context, task.about, task.multilabel
