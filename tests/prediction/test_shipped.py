@@ -20,6 +20,7 @@ from gsa.prediction.predictor import Predictor
 from gsa.recipes.datasets import task_of
 from gsa.recipes.loader import load_recipe
 from gsa.recipes.schema import DatasetConfig
+from gsa.report.significance import calibration
 
 ROOT = Path(__file__).parents[2]
 PAPER = ("SST-2", "MOSI", "MOSEI", "MELD", "EmoryNLP", "MUStARD, fold 0", "MUStARD++, fold 0")
@@ -56,8 +57,8 @@ def test_it_is_small_whole_and_tuned_as_its_recipe_says() -> None:
     files = [file for file in SHIPPED.rglob("*") if file.is_file()]
     assert sum(file.stat().st_size for file in files) <= 16 * 10**6
     chain = Chain.read(SHIPPED)
-    assert [link.name for link in chain.links] == ["SA", "ERC", "SD", "GENERIC"]
-    assert len(chain.link_weights()) == 4, "each as its checksum says"
+    assert [link.name for link in chain.links] == ["SA", "ERC", "SD", "GENERIC", "ROBUST"]
+    assert len(chain.link_weights()) == 5, "each as its checksum says"
     assert load_recipe(SHIPPED / "recipe.toml") == load_recipe(ROOT / "recipes" / "gsa-135m.toml")
     assert not any(source.name == "iemocap" for source in load_recipe(SHIPPED / "recipe.toml").datasets)
 
@@ -70,7 +71,7 @@ def main_rows(folder: str, level: int) -> dict[tuple[str, str], Result]:
 
 def level_3_score(dataset: str, metric: str) -> float:
     """Return level 3's score on the examples that the last level was measured on."""
-    last = PredictionStore(ROOT / "results" / "gsa-135m-generic").load(4, dataset, "test")
+    last = PredictionStore(ROOT / "results" / "gsa-135m-generic").load(5, dataset, "test")
     before = PredictionStore(ROOT / "results" / "gsa-135m").load(3, dataset, "test")
     assert last is not None
     assert before is not None
@@ -79,14 +80,26 @@ def level_3_score(dataset: str, metric: str) -> float:
     return measure(to_answers(task_of(DatasetConfig(name=dataset)), table), [metric])[metric][0]
 
 
+def calibration_error(dataset: str) -> str:
+    """Return the expected calibration error of the last level in points; empty for several labels at once."""
+    task = task_of(DatasetConfig(name=dataset))
+    if task.multilabel:
+        return ""
+    folder = "gsa-135m-unseen" if dataset.startswith("semeval2014") else "gsa-135m-generic"
+    table = PredictionStore(ROOT / "results" / folder).load(5, dataset, "test")
+    assert table is not None
+    answers = to_answers(task, table)
+    return f"{100 * calibration(answers.probabilities, answers.gold).error:.1f}"
+
+
 def test_its_card_has_the_scores_of_the_rows_on_disk() -> None:
     """Of the last level, beside level 3's and the majority's."""
     card = (SHIPPED / "README.md").read_text(encoding="utf-8")
     table = re.findall(r"^\| ([^|]+) \| ([\d,]+) \| ([^|]+) \| \*\*([\d.]+)\*\* \|([^\n]*)\|$", card, re.M)
     assert [row[0] for row in table[: len(PAPER)]] == list(PAPER)
     assert len(table) >= len(PAPER) + 6
-    last = main_rows("gsa-135m-generic", 4)
-    majority = main_rows("gsa-135m-generic", -1)
+    last = main_rows("gsa-135m-generic", 5) | main_rows("gsa-135m-unseen", 5)
+    majority = main_rows("gsa-135m-generic", -1) | main_rows("gsa-135m-unseen", -1)
     for name, n, metric, value, rest in table:
         key = DATASETS[name], METRICS[metric]
         assert (float(value), int(n.replace(",", ""))) == (round(last[key].value, 1), last[key].n), name
@@ -95,15 +108,16 @@ def test_its_card_has_the_scores_of_the_rows_on_disk() -> None:
         expected += [majority[key].value] if key in majority else []
         numbers = [float(cell) for cell in cells[: len(expected)]]
         assert numbers == [round(number, 1) for number in expected], name
+        assert cells[-1] == calibration_error(DATASETS[name]), name
     values = [float(value) for value in re.findall(r"^ +value: ([\d.]+)$", card, re.M)]
     assert values == [float(row[3]) for row in table[: len(PAPER)]], "the front matter says the same"
 
 
 def test_the_readme_has_the_scores_of_the_rows_on_disk() -> None:
-    last = main_rows("gsa-135m-generic", 4)
+    last = main_rows("gsa-135m-generic", 5)
     page = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     (sentence,) = re.findall(
-        r"Scores on 600 examples of each test set, from one seed: (.+?)\. Its \[model card\]", page
+        r"Scores on whole test sets, from one seed: (.+?)\. Its \[model card\]", page
     )
     said = re.findall(r"([A-Z][\w+-]+) (\d+\.\d)", sentence)
     assert [name for name, _ in said] == ["SST-2", "MOSI", "MOSEI", "MELD", "EmoryNLP", "MAMS"]
