@@ -31,7 +31,7 @@ def until(happened: Callable[[], object]) -> None:
         time.sleep(0.001)
 
 
-@pytest.mark.parametrize("share", [0.02, 0.2, 0.4, 0.55, 0.7, 0.99])
+@pytest.mark.parametrize("share", [0.02, 0.2, 0.55, 0.99])
 def test_a_death_at_a_file_boundary_loses_nothing(ground: Ground, share: float) -> None:
     total = ground.boundaries()
     assert total > 300, "the calls are counted"
