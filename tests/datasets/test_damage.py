@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gsa.data.types import Example
-from gsa.datasets.catalogue import load
+from gsa.datasets.catalogue import get, load
 from gsa.datasets.custom import read_folder
 from gsa.errors import InputError
 
@@ -178,14 +178,15 @@ CASES = list(cases())
 
 @pytest.fixture
 def root(reader: str, tmp_path: Path) -> Path:
-    """A data root with the files of one reader."""
+    """A data root with the files of one reader and of those that it needs."""
     file = tmp_path / "data" / FILES[reader][0]
     if reader in OWN:
         file.parent.mkdir(parents=True)
         file.write_text(OWN[reader], encoding="utf-8")
     else:
-        folder = Path(FILES[reader][0]).parts[0]
-        shutil.copytree(FIXTURES / folder, tmp_path / "data" / folder)
+        for name in (reader, *get(reader).requires):
+            folder = get(name).folder
+            shutil.copytree(FIXTURES / folder, tmp_path / "data" / folder)
     return tmp_path / "data"
 
 
