@@ -79,7 +79,7 @@ def ids(splits, *names):
     ],
 )
 def test_sizes(name, protocol, expected):
-    assert sizes(load.__wrapped__(name, protocol)) == expected  # the largest are read here alone
+    assert sizes(load(name, protocol)) == expected
 
 
 def test_sentiment_of_tweets_has_no_train_text_here():
