@@ -15,12 +15,13 @@ from pathlib import Path
 import httpx2
 import pytest
 from gradient_similarity import rows as similarity
+from outcomes import read_outcomes
 from tiny import tiny_bert
 
 from gsa.chain import run_folder
 from gsa.cli import main as cli
 from gsa.cli.probe import table as probe_table
-from gsa.evaluation.behaviour import failure_rates, read_cases, read_outcomes
+from gsa.evaluation.behaviour import failure_rates, read_cases
 from gsa.experiments import embeddings
 from gsa.model import smollm2
 from gsa.recipes.loader import resolve

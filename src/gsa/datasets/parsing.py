@@ -103,14 +103,14 @@ def read_lines(path: Path, fallback: str = "") -> list[Line]:
     return [Line(f"{path} line {number}", line) for number, line in enumerate(lines, start=1)]
 
 
-def read_table(path: Path, columns: Sequence[str], delimiter: str = ",", fallback: str = "") -> Iterator[Row]:
+def read_table(path: Path, columns: Sequence[str], fallback: str = "") -> Iterator[Row]:
     """Yield the rows of a delimited table with a header; quoted fields may hold newlines and have any size.
 
     Raises InputError as `read_text` does, for a header that does not have each of ``columns`` exactly once,
     and for a malformed row.
     """
     csv.field_size_limit(FIELD_LIMIT)
-    reader = csv.reader(io.StringIO(read_text(path, fallback), newline=""), delimiter=delimiter, strict=True)
+    reader = csv.reader(io.StringIO(read_text(path, fallback), newline=""), strict=True)
     header: list[str] = []
     start = 1
     try:
