@@ -122,8 +122,8 @@ def test_any_chain_exported_and_loaded_again_gives_the_same_logits(
         with quiet_libraries():
             linked = PeftModel.from_pretrained(plain, export(root, "adapter", Path(folder) / "adapter"))
         again = RunFolder(root).load()[2].model
-        for found in (merged, linked, again):
-            assert (logits_of(found, asked) - expected).norm() <= 1e-5 * expected.norm()
+        for actual in (merged, linked, again):
+            assert (logits_of(actual, asked) - expected).norm() <= 1e-5 * expected.norm()
 
 
 def logits_of(model, asked):
