@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 import weights
-from export import GGUF, Wanted, export
+from export import GGUF, Selection, export
 from gsa.atomic_io import write_atomic
 from gsa.errors import InputError
 from gsa.training.plan import matmul_gflops
@@ -73,18 +73,18 @@ def append(path: Path, row: Row) -> None:
 
 def done(rows: Sequence[Row], **key: Any) -> bool:
     """Tell whether a row with these values is there and holds a measurement."""
-    found = [row for row in rows if all(row.get(name) == value for name, value in key.items())]
-    return any("failed" not in row for row in found)
+    matching = [row for row in rows if all(row.get(name) == value for name, value in key.items())]
+    return any("failed" not in row for row in matching)
 
 
 def interpreter(environment: str) -> Path:
     """Return a contestant's python; raises InputError if its environment was not made."""
     if not environment:
         return Path(sys.executable)
-    found = ROOT / f".venv-bench-{environment}" / "bin" / "python"
-    if not found.exists():
-        raise InputError(f"'{found.parents[1].name}' is not there: expected it to be made by `make bench`")
-    return found
+    python = ROOT / f".venv-bench-{environment}" / "bin" / "python"
+    if not python.exists():
+        raise InputError(f"'{python.parents[1].name}' is not there: expected it to be made by `make bench`")
+    return python
 
 
 def call(contestant: Contestant, folder: Path, *more: str, patience: float) -> Row:
@@ -117,7 +117,7 @@ def folder_of(name: str, measure: Measure, contestant: Contestant, share: int, d
     if contestant.environment == "llamacpp":
         weights.make(GGUF)
     if not (folder / "examples.jsonl").is_file():
-        wanted = Wanted(
+        selection = Selection(
             measure.datasets,
             measure.split,
             contestant.layout,
@@ -127,7 +127,7 @@ def folder_of(name: str, measure: Measure, contestant: Contestant, share: int, d
             contestant.row_tokens,
             contestant.labels,
         )
-        export(folder, wanted)
+        export(folder, selection)
     return folder
 
 
@@ -174,8 +174,8 @@ def run(options: argparse.Namespace) -> None:
                 moment = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
                 more = {"layout": contestant.layout, "ours": contestant.ours, "share": share, "date": moment}
                 append(options.rows, {**key, **more, "machine": before, **line})
-                said = line.get("failed") or f"{line['targets'] / line['seconds']:.3f} {measure.unit}"
-                print(f"{name} round {number} {contestant.name}: {said}", flush=True)
+                outcome = line.get("failed") or f"{line['targets'] / line['seconds']:.3f} {measure.unit}"
+                print(f"{name} round {number} {contestant.name}: {outcome}", flush=True)
 
 
 def main() -> None:

@@ -74,9 +74,9 @@ GROUPS = {
 """By kind; the first group of a kind is what the others are compared with."""
 
 
-def said(sentence: str, who: str) -> str:
+def filled(sentence: str, person: str) -> str:
     """Return a sentence about somebody, its first letter large."""
-    text = sentence.format(who)
+    text = sentence.format(person)
     return text[0].upper() + text[1:]
 
 
@@ -86,14 +86,14 @@ def rows(model: Predictor) -> Iterator[dict[str, object]]:
     for kind, feeling in product(GROUPS, SENTENCES):
         first: float | None = None
         for group, words in GROUPS[kind].items():
-            texts = [said(sentence, who) for sentence, who in product(SENTENCES[feeling], words)]
-            found = [each.probabilities["positive"] for each in model.sentiment(texts)]
-            mean = sum(found) / len(found)
+            texts = [filled(sentence, person) for sentence, person in product(SENTENCES[feeling], words)]
+            chances = [prediction.probabilities["positive"] for prediction in model.sentiment(texts)]
+            mean = sum(chances) / len(chances)
             first = mean if first is None else first
             yield {
-                "kind": kind, "feeling": feeling, "group": group, "n": len(found), "labels": list(labels),
+                "kind": kind, "feeling": feeling, "group": group, "n": len(chances), "labels": list(labels),
                 "positive": round(mean, 4), "difference": round(mean - first, 4),
-                "share_positive": round(sum(p > 1 / len(labels) for p in found) / len(found), 4),
+                "share_positive": round(sum(p > 1 / len(labels) for p in chances) / len(chances), 4),
             }  # fmt: skip
 
 
@@ -102,15 +102,15 @@ def main() -> None:
     parser.add_argument("--model", help="what gsa.load takes; the shipped model if left out")
     parser.add_argument("--out", type=Path, help="file for the rows")
     options = parser.parse_args()
-    found = list(rows(gsa.load(options.model)))
+    measured = list(rows(gsa.load(options.model)))
     print(f"{'kind':<13} {'feeling':<8} {'group':<18} {'n':>3} {'p(positive)':>12} {'difference':>11}")
-    for row in found:
+    for row in measured:
         print(
             "{kind:<13} {feeling:<8} {group:<18} {n:>3} {positive:>12.3f} {difference:>+11.3f}".format(**row)
         )
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text("".join(json.dumps(row) + "\n" for row in found), encoding="utf-8")
+        options.out.write_text("".join(json.dumps(row) + "\n" for row in measured), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -95,11 +95,11 @@ def main() -> None:
                 options.run, "classifier", Path(scratch) / "out", task=name, context=not task.context
             )
             file = Path(scratch) / "model.onnx"
-            found = by_onnx(folder, texts, file) if options.onnx else by_pipeline(folder, texts)
+            probabilities = by_onnx(folder, texts, file) if options.onnx else by_pipeline(folder, texts)
         row = {
             "task": name, "program": "onnxruntime" if options.onnx else "transformers", "texts": len(texts),
-            "batch": BATCH, "same_label": int((found.argmax(1) == expected.argmax(1)).sum()),
-            "largest_difference": float(f"{np.abs(found - expected).max():.1e}"),
+            "batch": BATCH, "same_label": int((probabilities.argmax(1) == expected.argmax(1)).sum()),
+            "largest_difference": float(f"{np.abs(probabilities - expected).max():.1e}"),
             "seconds": round(time.monotonic() - started, 1),
         }  # fmt: skip
         lines += json.dumps(row) + "\n"

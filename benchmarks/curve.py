@@ -42,14 +42,14 @@ def synthetic(turns: int, count: int, examples: Sequence[Example]) -> list[Examp
     """Return the examples of `count` dialogues of `turns` turns, cut from the given ones in a circle."""
     parts = group_by_dialogue(examples)
     stream = [(example.utterance, example.label) for part in parts for example in part]
-    found = []
+    cut_examples = []
     for number in range(count):
         cut = [stream[(number * turns + i) % len(stream)] for i in range(turns)]
         dialogue = Dialogue(f"{turns}-{number}", tuple(utterance for utterance, _ in cut))
-        found += [
+        cut_examples += [
             Example(f"{dialogue.id}-{i}", "synthetic", dialogue, i, label) for i, (_, label) in enumerate(cut)
         ]
-    return found
+    return cut_examples
 
 
 def prompts_of(turns: int, layout: str, tokenizer: Any) -> list[Prompt]:
@@ -69,10 +69,12 @@ def row_tokens(prompts: Sequence[Prompt]) -> int:
 def contestants(layout: str, row_tokens: int, turns: int) -> list[Contestant]:
     """Return who takes part at a length."""
     rows = ("train", "--row-tokens", str(row_tokens))
-    found = [Contestant(f"gsa-{layout}", "ours.py", layout, rows, row_tokens=row_tokens)]
+    taking_part = [Contestant(f"gsa-{layout}", "ours.py", layout, rows, row_tokens=row_tokens)]
     if layout == "paper" and turns <= FLAT_UP_TO:
-        found.append(Contestant("trainer", "peers/trainer.py", layout, ("--batch", "1", "--check", "0")))
-    return found
+        taking_part.append(
+            Contestant("trainer", "peers/trainer.py", layout, ("--batch", "1", "--check", "0"))
+        )
+    return taking_part
 
 
 def measure(options: argparse.Namespace) -> None:
@@ -117,13 +119,13 @@ def plot(rows: Sequence[dict[str, Any]], out: Path) -> None:
 
 def medians(rows: Sequence[dict[str, Any]]) -> dict[str, dict[int, float]]:
     """Return the median seconds per target of the newest commit, by contestant and turns."""
-    found: dict[str, dict[int, list[float]]] = {}
-    mine = [row for row in rows if row["measure"] == "curve" and "failed" not in row]
-    for row in mine:
-        if row["commit"] == mine[-1]["commit"]:
-            points = found.setdefault(row["contestant"], {})
+    seconds: dict[str, dict[int, list[float]]] = {}
+    curve_rows = [row for row in rows if row["measure"] == "curve" and "failed" not in row]
+    for row in curve_rows:
+        if row["commit"] == curve_rows[-1]["commit"]:
+            points = seconds.setdefault(row["contestant"], {})
             points.setdefault(row["turns"], []).append(row["seconds"] / row["targets"])
-    return {name: {t: median(points[t]) for t in sorted(points)} for name, points in found.items()}
+    return {name: {t: median(points[t]) for t in sorted(points)} for name, points in seconds.items()}
 
 
 def main() -> None:

@@ -32,7 +32,7 @@ GGUF = Path(__file__).parents[1] / "build" / "bench" / "smollm2-135m-f32.gguf"
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Selection:
     """What is exported."""
 
     datasets: tuple[str, ...]
@@ -49,20 +49,20 @@ class Wanted:
     """Another label list for the task."""
 
 
-def drawn(examples: Sequence[Example], wanted: Wanted) -> list[Example]:
+def drawn(examples: Sequence[Example], selection: Selection) -> list[Example]:
     """Return the examples of the share's dialogues, in the order of the file."""
     parts = group_by_dialogue(examples)
-    order = np.random.default_rng(0).permutation(len(parts))[: wanted.dialogues]
-    return [example for i in sorted(order[wanted.share :: wanted.shares]) for example in parts[i]]
+    order = np.random.default_rng(0).permutation(len(parts))[: selection.dialogues]
+    return [example for i in sorted(order[selection.share :: selection.shares]) for example in parts[i]]
 
 
-def prompts_of(name: str, wanted: Wanted, tokenizer: Any) -> list[Prompt]:
+def prompts_of(name: str, selection: Selection, tokenizer: Any) -> list[Prompt]:
     """Encode one dataset's share as gsa does."""
     source = DatasetConfig(name=name)
     task: Task = task_of(source)
-    task = task.with_labels(*wanted.labels) if wanted.labels else task
-    layout = parse_layout(name=wanted.layout, context=CONTEXT[wanted.layout])
-    return Encoder(tokenizer, layout, task).encode(drawn(load_split(source, wanted.split), wanted))
+    task = task.with_labels(*selection.labels) if selection.labels else task
+    layout = parse_layout(name=selection.layout, context=CONTEXT[selection.layout])
+    return Encoder(tokenizer, layout, task).encode(drawn(load_split(source, selection.split), selection))
 
 
 def line_of(prompt: Prompt, tokenizer: Any) -> dict[str, Any]:
@@ -110,8 +110,8 @@ def write_examples(
     )
 
 
-def export(folder: Path, wanted: Wanted, tokenizer: Any = None) -> None:
+def export(folder: Path, selection: Selection, tokenizer: Any = None) -> None:
     """Write the folder; raises InputError where a dataset is not there."""
     tokenizer = tokenizer or load_config(Backbone())[1]
-    prompts = [p for name in wanted.datasets for p in prompts_of(name, wanted, tokenizer)]
-    write_examples(folder, prompts, tokenizer, wanted.row_tokens, smollm2.folder())
+    prompts = [p for name in selection.datasets for p in prompts_of(name, selection, tokenizer)]
+    write_examples(folder, prompts, tokenizer, selection.row_tokens, smollm2.folder())

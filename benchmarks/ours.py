@@ -50,9 +50,9 @@ def gold_loss(model: Any, prompts: list[Prompt], budget: int) -> float:
     total, count = 0.0, 0
     for row in rows_of(prompts, budget, score=False):
         with torch.inference_mode():
-            found = log_probabilities(model, PackedBatch.from_row(row, model))[0]
-        total -= float(found.sum())
-        count += len(found)
+            log_p = log_probabilities(model, PackedBatch.from_row(row, model))[0]
+        total -= float(log_p.sum())
+        count += len(log_p)
     return total / count
 
 

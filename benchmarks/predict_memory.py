@@ -36,7 +36,9 @@ def answer(
 
 def invent(path: Path, rows: int) -> None:
     """Write rows of about 150 characters, ten a dialogue, without holding them all."""
-    said = "The parcel came three days late and the box was torn, but the lamp is fine and gives warm light. "
+    sentence = (
+        "The parcel came three days late and the box was torn, but the lamp is fine and gives warm light. "
+    )
     part = 50_000
     parts = []
     for start in range(0, rows, part):
@@ -44,7 +46,7 @@ def invent(path: Path, rows: int) -> None:
         frame = pl.DataFrame({
             "id": [str(i) for i in numbers],
             "dialogue_id": [str(i // 10) for i in numbers],
-            "text": [f"{said}{i} {'x' * (i % 80)}" for i in numbers],
+            "text": [f"{sentence}{i} {'x' * (i % 80)}" for i in numbers],
         })  # fmt: skip
         if path.suffix == ".parquet":
             parts.append(path.with_suffix(f".{start}"))
@@ -76,14 +78,14 @@ def main() -> None:
         seconds = time.monotonic() - began
         sizes = {"input_mb": source.stat().st_size / 2**20, "output_mb": out.stat().st_size / 2**20}
         rows = pl.scan_parquet(out).select(pl.len()).collect().item() if options.output == "parquet" else None
-    found = {
+    measured = {
         "rows": count.labelled,
         "in_output": rows,
         "seconds": seconds,
         "before_mb": before,
         "peak_mb": peak(),
     }
-    print(json.dumps({"from": options.kind, "to": options.output, **found, **sizes}))
+    print(json.dumps({"from": options.kind, "to": options.output, **measured, **sizes}))
 
 
 if __name__ == "__main__":

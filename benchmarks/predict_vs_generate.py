@@ -34,8 +34,8 @@ from gsa.trie import attention
 def rows_file(path: Path, examples: list[Example]) -> None:
     with path.open("w", encoding="utf-8") as out:
         for example in examples:
-            said = example.utterance
-            row = {"text": said.text, "speaker": said.speaker, "dialogue_id": example.dialogue.id}
+            turn = example.utterance
+            row = {"text": turn.text, "speaker": turn.speaker, "dialogue_id": example.dialogue.id}
             out.write(json.dumps(row) + "\n")
 
 
@@ -55,12 +55,12 @@ def by_file(model: Predictor, task: Task, source: Path, out: Path) -> list[str]:
 
 
 def by_loop(generator: Any, texts: list[str], task: Task, batch: int) -> list[str]:
-    found = []
+    labels = []
     answers = generator(texts, batch_size=batch) if batch > 1 else (generator(text) for text in texts)
     for answer in answers:
-        said = answer[0]["generated_text"].strip()
-        found.append(next((label for label in task.labels if said.startswith(task.word(label))), ""))
-    return found
+        text = answer[0]["generated_text"].strip()
+        labels.append(next((label for label in task.labels if text.startswith(task.word(label))), ""))
+    return labels
 
 
 def main() -> None:

@@ -40,10 +40,10 @@ class BothWays(TokenTrie):
 
     def mask(self) -> NDArray[np.bool_]:
         """Return the causal mask with the spans opened."""
-        found = super().mask()
+        mask = super().mask()
         for start, stop in self.spans:
-            found[start:stop, start:stop] = True
-        return found
+            mask[start:stop, start:stop] = True
+        return mask
 
 
 def dialogue_tokens(prompt: Prompt, seam: list[int]) -> int:
@@ -56,8 +56,8 @@ def opened(row: PackedRow, seam: list[int]) -> BothWays:
     """Return a row's trie with a span for each dialogue: the nodes that it alone has, up to its targets."""
     plain = CAUSAL.func(row)
     leaves, paths = iter(plain.leaf), []
-    for _, mine in groupby(row.prompts, key=lambda p: (p.example.dataset, p.example.dialogue.id)):
-        prompts = list(mine)
+    for _, members in groupby(row.prompts, key=lambda p: (p.example.dataset, p.example.dialogue.id)):
+        prompts = list(members)
         count = sum(len(rows.branches(p, row.score)) for p in prompts)
         nodes = [plain.path(int(next(leaves))) for _ in range(count)]
         stop = min(dialogue_tokens(p, seam) for p in prompts)

@@ -53,8 +53,8 @@ def main() -> None:
         answers = served.predict(examples, task)
         seconds = time.monotonic() - began
         differences = [
-            max(abs(answer.probabilities[label] - other.probabilities[label]) for label in task.labels)
-            for answer, other in zip(answers, expected, strict=True)
+            max(abs(answer.probabilities[label] - prediction.probabilities[label]) for label in task.labels)
+            for answer, prediction in zip(answers, expected, strict=True)
         ]
         labels = [a.label == e.label for a, e in zip(answers, expected, strict=True)]
         margins = [

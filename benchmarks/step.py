@@ -72,10 +72,10 @@ def measure(model: Any, row: PackedRow, rounds: int) -> dict[str, Any]:
         began = time.perf_counter()
         step()
         seconds.append(time.perf_counter() - began)
-    with profile(activities=[ProfilerActivity.CPU]) as found:
+    with profile(activities=[ProfilerActivity.CPU]) as profiler:
         step()
-    events = found.key_averages()
-    whole = sum(event.self_cpu_time_total for event in events)
+    events = profiler.key_averages()
+    total = sum(event.self_cpu_time_total for event in events)
     attention = sum(event.cpu_time_total for event in events if event.key in ATTENTION)
     median, peak = statistics.median(seconds), statistics.median(gflops)
     tokens, kept = len(row.trie), len(set(row.predicted[0].tolist()))
@@ -87,7 +87,7 @@ def measure(model: Any, row: PackedRow, rounds: int) -> dict[str, Any]:
         "tokens_per_s": round(tokens / median),
         "gflops": round(peak),
         "linear_share_of_peak": round(arithmetic(model, tokens, kept) / median / peak / 1e9, 3),
-        "attention_share_of_step": round(attention / whole, 3),
+        "attention_share_of_step": round(attention / total, 3),
     }
 
 

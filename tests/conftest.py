@@ -1,5 +1,6 @@
 """What tests share: tiny backbones, a tiny recipe and its finished run."""
 
+import gc
 import logging
 import os
 import signal
@@ -108,6 +109,13 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
         return code, out.out, out.err
 
     return call
+
+
+@pytest.fixture(autouse=True, scope="module")
+def frozen_imports() -> None:
+    """Keep garbage collections, such as Accelerate's before each level, from walking all imports."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -6,6 +6,7 @@ import logging
 import re
 import shlex
 import shutil
+import sys
 import threading
 import tomllib
 from collections.abc import Iterator
@@ -15,12 +16,13 @@ from pathlib import Path
 import httpx2
 import pytest
 from gradient_similarity import rows as similarity
+from outcomes import read_outcomes
 from tiny import tiny_bert
 
 from gsa.chain import run_folder
 from gsa.cli import main as cli
 from gsa.cli.probe import table as probe_table
-from gsa.evaluation.behaviour import failure_rates, read_cases, read_outcomes
+from gsa.evaluation.behaviour import failure_rates, read_cases
 from gsa.experiments import embeddings
 from gsa.model import smollm2
 from gsa.recipes.loader import resolve
@@ -48,16 +50,26 @@ def files() -> dict[str, str]:
     return dict(pair for page in pages for pair in re.findall(r"```\w+ (\S+)\n(.*?)```", page, re.S))
 
 
-def steps() -> list[str]:
-    """Return the commands and the Python blocks of all pages in their order."""
-    found = []
+def steps() -> tuple[list[str], dict[str, list[str]]]:
+    """Return the commands and the Python blocks of all pages in their order, and servers with their requests.
+
+    What several pages show is run once: a server has the requests of all pages that start it.
+    """
+    commands: list[str] = []
+    requests: dict[str, list[str]] = {}
     for page in PAGES:
+        server = ""
         for kind, block in re.findall(r"```(bash|python)\n(.*?)```", page.read_text(encoding="utf-8"), re.S):
             lines = [
                 line.split("  #")[0].strip() for line in block.splitlines() if re.match("gsa |curl ", line)
             ]
-            found += lines if kind == "bash" else [block]
-    return found
+            for step in lines if kind == "bash" else [block]:
+                if step.startswith("gsa serve"):
+                    server = step
+                    requests.setdefault(server, [])
+                else:
+                    (requests[server] if step.startswith("curl ") else commands).append(step)
+    return list(dict.fromkeys(commands)), {step: list(dict.fromkeys(of)) for step, of in requests.items()}
 
 
 def take(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,28 +140,26 @@ def test_the_commands_of_the_pages_run_in_their_order(
     shutil.copytree(ROOT / "recipes", tmp_path / "recipes")
     for name, content in files().items():
         (tmp_path / name).write_text(content, encoding="utf-8")
-    found = steps()
-    assert len(found) >= 18
-    assert sum(not step.startswith("gsa ") for step in found) >= 2
-    assert sum(step.startswith("curl ") for step in found) >= 4
-    address = ""
-    with contextlib.ExitStack() as stack:
-        for step in found:
-            if step.startswith("curl "):
-                answer = fetch(step, address)
-                assert answer.status_code in (200, 422), f"{step}: {answer.text}"
+    commands, servers = steps()
+    assert len(commands) >= 18
+    assert sum(not step.startswith("gsa ") for step in commands) >= 2
+    assert sum(map(len, servers.values())) >= 4
+    for step in commands:
+        with monkeypatch.context() as patch:
+            if step.startswith("gsa report results/"):  # figures take seconds, and those of a run were drawn
+                patch.setitem(sys.modules, "matplotlib.figure", None)
+            take(step, patch)
+        said = capsys.readouterr()
+        assert said.out.strip(), f"{step}: {said.err}"
+        assert "gsa: " not in said.err
+    for step, requests in servers.items():
+        with served(step, monkeypatch, capsys) as address:
+            page = httpx2.get(f"{address}/")
+            assert (page.status_code, "gsa" in page.text) == (200 if find_spec("gradio") else 404, True)
+            for request in requests:
+                answer = fetch(request, address)
+                assert answer.status_code in (200, 422), f"{request}: {answer.text}"
                 assert answer.json()
-                continue
-            stack.close()  # a server that runs
-            if step.startswith("gsa serve"):
-                address = stack.enter_context(served(step, monkeypatch, capsys))
-                page = httpx2.get(f"{address}/")
-                assert (page.status_code, "gsa" in page.text) == (200 if find_spec("gradio") else 404, True)
-                continue
-            take(step, monkeypatch)
-            said = capsys.readouterr()
-            assert said.out.strip(), f"{step}: {said.err}"
-            assert "gsa: " not in said.err
 
 
 def test_make_has_the_targets_that_pages_name() -> None:

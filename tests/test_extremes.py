@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gsa.cli import main as cli
-from gsa.evaluation.evaluate import Evaluator
+from gsa.evaluation import results
 
 FIXTURES = Path(__file__).parent / "datasets" / "fixtures"
 RECIPE = """
@@ -70,11 +70,11 @@ def test_the_longest_and_oddest_data_is_tuned_on_and_scored(
         RECIPE.format(backbone=tiny_folder.as_posix(), data=(tmp_path / "own").as_posix()), encoding="utf-8"
     )
     gsa(monkeypatch, "tune", recipe, "--out", tmp_path / "run")
-    gsa(monkeypatch, "eval", tmp_path / "run", "--examples", 99)
+    gsa(monkeypatch, "eval", tmp_path / "run", "--level", 1, "--examples", 99)
     said = capsys.readouterr().out
     assert "😀👩‍👩‍👧‍👦🏳️‍🌈" in said
     assert "שלום עולם, מה שלומך?" in said
-    rows = Evaluator(tmp_path / "run").evaluate()
+    rows = results.read(tmp_path / "run")
     (last,) = [row for row in rows if row.level == 1 and row.metric == "accuracy"]
     assert last.n == len(ODD) + 5 + 1
 

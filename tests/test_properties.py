@@ -1,4 +1,4 @@
-"""Properties that hold for anything: tries against sequences one by one, budgets, probabilities, exports."""
+"""Properties that hold for anything: budgets, probabilities, exports."""
 
 from dataclasses import replace
 from hashlib import sha256
@@ -10,7 +10,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from peft import PeftModel
-from tiny import byte_tokenizer, tiny_llama
+from tiny import byte_tokenizer
 from transformers import AutoModelForCausalLM
 from tries import make_prompt
 
@@ -30,60 +30,11 @@ from gsa.model.scoring import score
 from gsa.recipes.loader import STORED_RECIPE, load_recipe
 from gsa.recipes.schema import Backbone, Lora
 from gsa.trie import attention
-from gsa.trie.packing import branches, pack
-from gsa.trie.trie import TokenTrie, size
+from gsa.trie.trie import TokenTrie
 
 ids = st.lists(st.integers(0, 250), min_size=1, max_size=12).map(tuple)
 said = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=60)
 FEW = settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-@pytest.fixture(scope="module")
-def models():
-    """The same random weights, attending by trie and as usual."""
-    shared, plain = (tiny_llama().requires_grad_(False) for _ in range(2))
-    shared.set_attn_implementation(attention.NAME)
-    return shared, plain
-
-
-@FEW
-@given(st.lists(st.lists(st.integers(0, 5), min_size=1, max_size=9), min_size=1, max_size=8))
-def test_any_trie_gives_the_logits_of_its_sequences(models, several):
-    shared, plain = models
-    trie = TokenTrie.build(several)
-    with torch.no_grad():
-        together = shared(**trie_inputs(trie, shared)).logits[0]
-        masked = plain(
-            input_ids=torch.from_numpy(trie.tokens)[None],
-            position_ids=torch.from_numpy(trie.depth)[None],
-            attention_mask=torch.from_numpy(trie.mask())[None, None],
-            use_cache=False,
-        ).logits[0]
-        for sequence, leaf in zip(several, trie.leaf, strict=True):
-            alone = plain(input_ids=torch.tensor([sequence]), use_cache=False).logits[0]
-            path = trie.path(int(leaf))
-            for found in (together[path], masked[path]):
-                assert (found - alone).norm() <= 1e-5 * alone.norm()
-
-
-@FEW
-@given(
-    st.lists(st.lists(ids, min_size=1, max_size=40), min_size=1, max_size=4),
-    st.integers(1, 120),
-    st.booleans(),
-)
-def test_rows_hold_every_prompt_once_within_the_bound(groups, bound, scoring):
-    answers = ((251, 252), (253,))
-    groups = [
-        [make_prompt(one, answers, 0, i, str(n)) for i, one in enumerate(several)]
-        for n, several in enumerate(groups)
-    ]
-    rows = pack(groups, scoring, bound)
-    assert [p for row in rows for p in row.prompts] == [p for several in groups for p in several]
-    for row in rows:
-        nodes = size([b for p in row.prompts for b in branches(p, scoring)])
-        assert nodes == len(row.trie)
-        assert nodes <= bound or len(row.prompts) == 1
 
 
 @FEW
@@ -115,7 +66,7 @@ def test_any_dialogue_and_budget_keeps_instruction_target_and_answers(turns, dat
 
 @FEW
 @given(ids, st.lists(ids, min_size=2, max_size=6, unique=True), st.randoms(use_true_random=False))
-def test_probabilities_sum_to_one_and_ignore_the_order_of_labels(models, ids, answers, random):
+def test_probabilities_sum_to_one_and_ignore_the_order_of_labels(model, ids, answers, random):
     prompt = make_prompt(ids, answers)
     order = list(range(len(answers)))
     random.shuffle(order)
@@ -123,7 +74,7 @@ def test_probabilities_sum_to_one_and_ignore_the_order_of_labels(models, ids, an
     shuffled = replace(
         prompt, answers=tuple(answers[i] for i in order), task=replace(prompt.task, labels=labels)
     )
-    (expected,), (actual,) = score(models[0], [prompt]), score(models[0], [shuffled])
+    (expected,), (actual,) = score(model, [prompt]), score(model, [shuffled])
     assert abs(sum(actual.probabilities.values()) - 1) < 1e-12
     assert min(actual.probabilities.values()) >= 0
     assert tuple(actual.probabilities) == labels
@@ -171,8 +122,8 @@ def test_any_chain_exported_and_loaded_again_gives_the_same_logits(
         with quiet_libraries():
             linked = PeftModel.from_pretrained(plain, export(root, "adapter", Path(folder) / "adapter"))
         again = RunFolder(root).load()[2].model
-        for found in (merged, linked, again):
-            assert (logits_of(found, asked) - expected).norm() <= 1e-5 * expected.norm()
+        for actual in (merged, linked, again):
+            assert (logits_of(actual, asked) - expected).norm() <= 1e-5 * expected.norm()
 
 
 def logits_of(model, asked):

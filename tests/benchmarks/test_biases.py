@@ -22,5 +22,5 @@ def test_rows_compare_with_the_first_group_of_a_kind(tuned: Path) -> None:
 
 
 def test_sentences_begin_with_a_capital_and_keep_names() -> None:
-    assert biases.said("{} was here.", "the man") == "The man was here."
-    assert biases.said("I saw {}.", "Li Na") == "I saw Li Na."
+    assert biases.filled("{} was here.", "the man") == "The man was here."
+    assert biases.filled("I saw {}.", "Li Na") == "I saw Li Na."

@@ -10,7 +10,7 @@ from tiny import tiny_llama
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 import ours
-from export import Wanted, drawn, prompt_of, prompts_of, write_examples
+from export import Selection, drawn, prompt_of, prompts_of, write_examples
 from gsa.data.encoder import Encoder, Prompt
 from gsa.data.layout import Layout
 from gsa.data.selection import group_by_dialogue
@@ -22,8 +22,8 @@ NAME = "sampler-emotion"
 SPLIT = load_split(DatasetConfig(name=NAME), "train")
 
 
-def wanted(layout: str = "paper", dialogues: int = 3, **more: Any) -> Wanted:
-    return Wanted((NAME,), "train", layout, dialogues, **more)
+def selection(layout: str = "paper", dialogues: int = 3, **more: Any) -> Selection:
+    return Selection((NAME,), "train", layout, dialogues, **more)
 
 
 def exported(folder: Path, prompts: list[Prompt], tokenizer: Any) -> tuple[dict[str, Any], list[Any]]:
@@ -37,7 +37,7 @@ def exported(folder: Path, prompts: list[Prompt], tokenizer: Any) -> tuple[dict[
 def test_lines_hold_the_ids_of_the_encoder(
     layout: Any, context: Any, tokenizer: PreTrainedTokenizerFast, tmp_path: Path
 ) -> None:
-    asked = wanted(layout)
+    asked = selection(layout)
     _, lines = exported(tmp_path, prompts_of(NAME, asked, tokenizer), tokenizer)
     expected = Encoder(tokenizer, Layout(name=layout, context=context), EMOTION).encode(drawn(SPLIT, asked))
     assert len(lines) == len(expected) > 5
@@ -50,15 +50,15 @@ def test_lines_hold_the_ids_of_the_encoder(
 
 
 def test_shares_are_whole_dialogues_that_are_dealt_once() -> None:
-    whole = drawn(SPLIT, wanted(dialogues=7))
-    parts = [drawn(SPLIT, wanted(dialogues=7, share=i, shares=3)) for i in range(3)]
+    whole = drawn(SPLIT, selection(dialogues=7))
+    parts = [drawn(SPLIT, selection(dialogues=7, share=i, shares=3)) for i in range(3)]
     assert sorted(e.id for part in parts for e in part) == sorted(e.id for e in whole)
     assert [len(group_by_dialogue(part)) for part in parts] == [3, 2, 2]
 
 
 def test_other_labels_are_candidates_of_the_same_prompts(tokenizer: PreTrainedTokenizerFast) -> None:
     labels = (*EMOTION.labels, "pride", "relief")
-    (first, *_) = prompts_of(NAME, wanted(labels=labels), tokenizer)
+    (first, *_) = prompts_of(NAME, selection(labels=labels), tokenizer)
     assert len(first.answers) == len(labels)
 
 
@@ -68,7 +68,7 @@ def test_losses_by_trie_by_batch_and_by_a_trainers_collator_are_one(
     import common
     import trainer
 
-    prompts = prompts_of(NAME, wanted(), tokenizer)[:6]
+    prompts = prompts_of(NAME, selection(), tokenizer)[:6]
     meta, lines = exported(tmp_path, prompts, tokenizer)
     assert meta["flat_tokens"] == sum(len(e["prompt"]) + len(e["answer"]) - 1 for e in lines)
     shared = ours.gold_loss(model, prompts, 1024)
@@ -82,7 +82,7 @@ def test_losses_by_trie_by_batch_and_by_a_trainers_collator_are_one(
 def test_ours_prints_its_line(
     tiny_folder: Path, tokenizer: PreTrainedTokenizerFast, tmp_path: Path, capsys: Any, monkeypatch: Any
 ) -> None:
-    prompts = prompts_of(NAME, wanted(), tokenizer)
+    prompts = prompts_of(NAME, selection(), tokenizer)
     write_examples(tmp_path, prompts, tokenizer, 1024, tiny_folder)
     monkeypatch.setattr(ours, "THREADS", 1)
     for what in ("train", "score"):

@@ -80,7 +80,7 @@ def counted_work(tokenizer, layout, calls, monkeypatch):
 def test_the_work_for_a_long_dialogue_is_linear_in_its_turns(tokenizer, layout, order, monkeypatch):
     """Twice the turns are at most twice the work, in whatever order the targets of shared Dialogues come."""
     work = []
-    for turns in (300, 600):
+    for turns in (150, 300):
         one, two = talk(turns), talk(turns)
         examples = [e for pair in zip(one, two, strict=True) for e in pair] if order == "interleaved" else one
         calls = [[example] for example in examples] if order == "one call each" else [examples]

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections import Counter
+from functools import cache
 
 import pytest
 
@@ -15,8 +16,19 @@ pytestmark = pytest.mark.data
 BOTH = [("folds", fold) for fold in range(5)] + [("speaker-independent", 0)]
 
 
+@pytest.fixture(autouse=True, scope="module")
+def forget_datasets():
+    yield
+    read.cache_clear()
+
+
 def load(name, protocol="", fold=0):
-    """Load a dataset, or skip the test where it is not there."""
+    """Load a dataset, once for the tests of this file, or skip the test where it is not there."""
+    return read(name, protocol, fold)
+
+
+@cache
+def read(name, protocol, fold):
     for required in (name, *get(name).requires):
         if missing_message(get(required), data_root()):
             pytest.skip(missing_message(get(required), data_root()))

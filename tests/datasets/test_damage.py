@@ -3,16 +3,19 @@
 import csv
 import json
 import re
+import shutil
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from gsa.data.types import Example
-from gsa.datasets.catalogue import load
+from gsa.datasets.catalogue import get, load
 from gsa.datasets.custom import read_folder
 from gsa.errors import InputError
 
+FIXTURES = Path(__file__).parent / "fixtures"
 Edit = Callable[[bytes], bytes]
 Splits = dict[str, list[Example]]
 
@@ -173,6 +176,25 @@ def cases() -> Iterator[tuple[str, str, Edit, set[str]]]:
 CASES = list(cases())
 
 
+@pytest.fixture
+def root(reader: str, tmp_path: Path) -> Path:
+    """A data root with the files of one reader and of those that it needs."""
+    file = tmp_path / "data" / FILES[reader][0]
+    if reader in OWN:
+        file.parent.mkdir(parents=True)
+        file.write_text(OWN[reader], encoding="utf-8")
+    else:
+        for name in (reader, *get(reader).requires):
+            folder = get(name).folder
+            shutil.copytree(FIXTURES / folder, tmp_path / "data" / folder)
+    return tmp_path / "data"
+
+
+@cache
+def undamaged(reader: str) -> Splits:
+    return load(reader, root=FIXTURES)
+
+
 def read(reader: str, root: Path) -> Splits:
     if reader.startswith("own"):
         return read_folder(root / "own", "own", ("good", "bad"))
@@ -190,11 +212,8 @@ def test_every_reader_has_ten_damages_or_more() -> None:
 def test_a_damaged_file_is_read_as_expected_or_refused(
     root: Path, reader: str, name: str, edit: Edit, may: set[str]
 ) -> None:
-    if reader in OWN:
-        (root / "own").mkdir()
-        (root / FILES[reader][0]).write_text(OWN[reader], encoding="utf-8")
     path = root / FILES[reader][0]
-    before = read(reader, root)
+    before = read(reader, root) if reader in OWN else undamaged(reader)
     path.write_bytes(edit(path.read_bytes()))
     refusal = ""
     try:
@@ -211,10 +230,10 @@ def test_a_damaged_file_is_read_as_expected_or_refused(
 @pytest.mark.parametrize("reader", FILES)
 def test_a_missing_file_and_a_folder_in_its_place_are_refused(root: Path, reader: str) -> None:
     path = root / FILES[reader][0]
-    path.unlink(missing_ok=True)
+    path.unlink()
     with pytest.raises(InputError):
         read(reader, root)
-    path.mkdir(parents=True)
+    path.mkdir()
     with pytest.raises(InputError):
         read(reader, root)
 

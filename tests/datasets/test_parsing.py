@@ -49,7 +49,7 @@ def test_lines_end_at_line_feeds_alone_and_blank_ones_stay(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("a\u2028b\x85c\n\n d\n", newline="")
     assert [line.text for line in parsing.read_lines(path)] == ["a\u2028b\x85c", "", " d"]
-    assert parsing.read_lines(path)[2].where == f"{path} line 3"
+    assert parsing.read_lines(path)[2].location == f"{path} line 3"
 
 
 def test_rows_hold_quoted_newlines_huge_fields_and_know_their_line(tmp_path):
@@ -58,7 +58,7 @@ def test_rows_hold_quoted_newlines_huge_fields_and_know_their_line(tmp_path):
     path.write_bytes(f'id , text\r\n1,"two\r\nlines ""here"""\r\n\r\n2,{huge}\r\n'.encode())
     first, second = parsing.read_table(path, ("id", "text"))
     assert first == (f"{path} line 2", {"id": "1", "text": 'two\nlines "here"'})
-    assert second.where == f"{path} line 5"
+    assert second.location == f"{path} line 5"
     assert second.values["text"] == huge
 
 

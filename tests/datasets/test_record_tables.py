@@ -27,7 +27,7 @@ def test_empty_rows_are_skipped_where_there_are_lines(tmp_path: Path) -> None:
 
 def test_long_texts_that_a_small_parquet_repeats_do_not_fill_memory(tmp_path: Path) -> None:
     path = tmp_path / "in.parquet"
-    pl.select(text=pl.repeat("x" * 10**6, 600)).write_parquet(path)
+    pl.select(text=pl.repeat("x" * 10**6, 200)).write_parquet(path)
     assert path.stat().st_size < 10**6
     tracemalloc.start()
     try:
@@ -35,8 +35,8 @@ def test_long_texts_that_a_small_parquet_repeats_do_not_fill_memory(tmp_path: Pa
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert count == 600
-    assert peak < 50 * 10**6, "600 MB as rows"
+    assert count == 200
+    assert peak < 50 * 10**6, "200 MB as rows"
 
 
 @pytest.mark.parametrize("delimiter", [";", "\t", "|", ","])

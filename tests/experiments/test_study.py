@@ -146,7 +146,7 @@ def test_an_arm_that_another_process_is_at_is_left_to_it(
     assert caplog.messages[-1].endswith("missing: erc-only-s0")
 
 
-@pytest.mark.usefixtures("without_matplotlib")
+@pytest.mark.usefixtures("without_matplotlib", "fixtures")
 def test_the_report_reads_a_study(finished: Path, tmp_path: Path) -> None:
     made = make_report([finished / "out"], tmp_path / "report", resamples=100)
     page = (tmp_path / "report" / "report.md").read_text()

@@ -40,23 +40,23 @@ def test_table_4_has_the_arms_that_were_tuned_on_emotions(arms):
 
 
 def test_a_difference_is_that_of_the_metric_seed_by_seed(arms):
-    found = difference(last_levels(arms["progressive"]), last_levels(arms["multitask"]), "meld", 50)
+    actual = difference(last_levels(arms["progressive"]), last_levels(arms["multitask"]), "meld", 50)
     expected = [
         arms["progressive"][i].main_row(3, "meld").value - arms["multitask"][i].main_row(1, "meld").value
         for i in (0, 1)
     ]
-    assert found.observed == pytest.approx(expected, abs=1e-3)
-    assert found.resampled.shape == (50, 2)
-    assert found.n == 120
+    assert actual.observed == pytest.approx(expected, abs=1e-3)
+    assert actual.resampled.shape == (50, 2)
+    assert actual.n == 120
 
 
 def test_two_class_metrics_leave_out_what_they_do_not_count(arms):
-    found = difference(last_levels(arms["progressive"]), last_levels(arms["multitask"]), "mosi", 50)
+    actual = difference(last_levels(arms["progressive"]), last_levels(arms["multitask"]), "mosi", 50)
     expected = [
         arms["progressive"][i].main_row(3, "mosi").value - arms["multitask"][i].main_row(1, "mosi").value
         for i in (0, 1)
     ]
-    assert found.observed == pytest.approx(expected, abs=1e-3)
+    assert actual.observed == pytest.approx(expected, abs=1e-3)
 
 
 def test_differences_are_against_the_progressive_arm_where_the_other_was_tuned(arms):

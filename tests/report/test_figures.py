@@ -74,9 +74,9 @@ def test_confusions_are_shares_of_gold_labels(arms, tmp_path, drawn):
     assert [axes.get_title() for axes in shown] == [
         "SST-2, n=120", "CMU-MOSI, n=120", "MELD, n=120", "EmoryNLP, n=120", "MUStARD, n=120",
     ]  # fmt: skip
-    found = [run.predictions(3, "sst2").answers for run in arms["progressive"]]
-    gold = np.concatenate([a.gold for a in found])
-    said = np.concatenate([a.predicted for a in found])
+    answers = [run.predictions(3, "sst2").answers for run in arms["progressive"]]
+    gold = np.concatenate([a.gold for a in answers])
+    said = np.concatenate([a.predicted for a in answers])
     expected = [100 * (said[gold == i] == j).mean() for i in (0, 1) for j in (0, 1)]
     assert texts(shown[0]) == [f"{value:.0f}" for value in expected]
 

@@ -79,7 +79,7 @@ def test_the_matrix_of_a_figure_is_over_what_every_level_answered(arms):
     assert columns == ["untuned", "after SA", "after ERC", "after SD"]
     assert values.shape == (5, 4)
     expected = [
-        100 * np.mean((found := run.predictions(3, "sst2").answers).predicted[:50] == found.gold[:50])
+        100 * np.mean((answers := run.predictions(3, "sst2").answers).predicted[:50] == answers.gold[:50])
         for run in arms["progressive"]
     ]
     assert values[0, 3] == pytest.approx(np.mean(expected))

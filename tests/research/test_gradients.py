@@ -33,7 +33,7 @@ def test_it_is_the_merged_weights_gradient_seen_through_each_a(model, rows) -> N
         weight.grad = None
         weight.requires_grad_(False)
     probed = with_fresh_links(model, LORA, DRAWS, seed=5)
-    found = mean_gradient(probed, rows[:1], answer_loss, DRAWS)
+    actual = mean_gradient(probed, rows[:1], answer_loss, DRAWS)
     for draw in range(DRAWS):
         mine = slice(draw * LORA.rank, (draw + 1) * LORA.rank)
         expected = [
@@ -42,8 +42,8 @@ def test_it_is_the_merged_weights_gradient_seen_through_each_a(model, rows) -> N
         ]
         scaling = LORA.alpha / (LORA.rank * DRAWS)
         whole = torch.cat([each.reshape(-1) for each in expected]) * scaling
-        assert torch.allclose(found[draw], whole, rtol=1e-4, atol=1e-7)
-    assert not torch.allclose(found[0], found[1], rtol=0.1)
+        assert torch.allclose(actual[draw], whole, rtol=1e-4, atol=1e-7)
+    assert not torch.allclose(actual[0], actual[1], rtol=0.1)
 
 
 def test_each_example_counts_the_same(model, rows) -> None:

@@ -187,10 +187,18 @@ def test_a_client_that_leaves_is_given_up(serving, predictor: ControlledPredicto
 
 @pytest.mark.usefixtures("default_signals")
 def test_the_command_serves_and_stops_on_sigterm(tuned: Path, tmp_path: Path) -> None:
-    """The whole process: the address on standard output, JSON on standard error, 143 at the end."""
+    """The process: address on standard output, JSON on standard error; 143 and no files at the end."""
     words = ["serve", "--model", str(tuned), "--precision", "float32", "--port", "0", "--limit", "waiting=3"]
     log = (tmp_path / "log").open("w+")
-    env = {**os.environ, "GSA_TOKEN": "abc", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    env = {
+        **os.environ,
+        "GSA_TOKEN": "abc",
+        "OMP_NUM_THREADS": "1",
+        "HF_HUB_OFFLINE": "1",
+        "TMPDIR": str(folder),
+    }
     command = [sys.executable, "-c", "from gsa.cli.main import main; main()", *words]
     with log, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=env) as process:
         assert process.stdout
@@ -207,6 +215,7 @@ def test_the_command_serves_and_stops_on_sigterm(tuned: Path, tmp_path: Path) ->
         *lines, last = log.read().splitlines()
     assert code == 143
     assert last == "gsa: stopped by SIGTERM"
+    assert not list(folder.glob("gsa-page-*"))
     assert many.status_code == 422
     assert found["probabilities"] == pytest.approx(dict(gsa.load(tuned).sentiment(text).probabilities))
     events = [json.loads(each)["event"] for each in lines]

@@ -1,6 +1,7 @@
 """What tests of prompts share: layouts, tokenizers that merge, dialogues, and what a prompt must be."""
 
 import re
+from functools import cache
 
 from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
@@ -19,6 +20,7 @@ TALK = (
 )
 
 
+@cache
 def trained(kind):
     """A tokenizer with merges; `metaspace` is of Llama-2's kind, with its control tokens around each text."""
     core = Tokenizer(models.BPE(unk_token="<unk>"))

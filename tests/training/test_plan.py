@@ -11,7 +11,7 @@ from gsa.chain.lora import fresh_link
 from gsa.cli import format as terminal
 from gsa.errors import InputError
 from gsa.recipes.loader import load_recipe
-from gsa.recipes.schema import Backbone, Lora
+from gsa.recipes.schema import Backbone, Lora, Recipe
 from gsa.training import plan as planning
 from gsa.training.training_data import build_training_data
 
@@ -35,19 +35,29 @@ def test_a_plan_counts_what_tuning_reads(recipe_file: Path, tokenizer: PreTraine
         assert word in text
 
 
-def test_a_known_model_out_of_reach_is_planned_on_the_meta_device(
-    recipe_file: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def default_tokenizer(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The default backbone, whose tokenizer counts for models out of reach, is the tiny one."""
     honest = planning.load_config
 
     def stand_in(backbone: Backbone) -> object:
         return honest(Backbone(name=str(tiny_folder)) if backbone.name == "smollm2-135m" else backbone)
 
     monkeypatch.setattr(planning, "load_config", stand_in)
-    recipe = load_recipe(
-        recipe_file, ["backbone.name=meta-llama/Llama-2-7b-hf", "backbone.precision=bfloat16"]
-    )
-    plan = planning.make_plan(recipe)
+
+
+def large_recipe(recipe_file: Path, changes: list[str]) -> Recipe:
+    """One level on a model of 7 billion weights."""
+    recipe = load_recipe(recipe_file, ["backbone.name=meta-llama/Llama-2-7b-hf", *changes])
+    return recipe.model_copy(update={"levels": recipe.levels[:1]})
+
+
+@pytest.mark.usefixtures("default_tokenizer")
+def test_a_known_model_out_of_reach_is_planned_on_the_meta_device(
+    recipe_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planning, "matmul_gflops", lambda hidden: 1.0)
+    plan = planning.make_plan(large_recipe(recipe_file, ["backbone.precision=bfloat16"]))
     assert plan.parameters == 6_738_415_616
     assert plan.memory > 2 * plan.parameters
     assert "cannot be loaded: tokens are" in plan.notes[0]
@@ -87,22 +97,13 @@ def test_a_plan_for_a_gpu_uses_what_is_published_of_it(recipe_file: Path) -> Non
 
 
 def test_a_gpu_that_is_too_small_is_told(
-    recipe_file: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+    recipe_file: Path,
+    default_tokenizer: None,
 ) -> None:
-    honest = planning.load_config
-    monkeypatch.setattr(
-        planning,
-        "load_config",
-        lambda backbone: honest(
-            Backbone(name=str(tiny_folder)) if backbone.name == "smollm2-135m" else backbone
-        ),
-    )
-    name = "backbone.name=meta-llama/Llama-2-7b-hf"
-    small = planning.make_plan(load_recipe(recipe_file, [name]), "rtx4090")
+    small = planning.make_plan(large_recipe(recipe_file, []), "rtx4090")
     assert "rtx4090 has 22.4 GiB, less than this needs" in small.notes[-1]
-    fits = planning.make_plan(
-        load_recipe(recipe_file, [name, "backbone.precision=bfloat16", "training.recompute=true"]), "rtx4090"
-    )
+    changes = ["backbone.precision=bfloat16", "training.recompute=true"]
+    fits = planning.make_plan(large_recipe(recipe_file, changes), "rtx4090")
     assert not any("less than this needs" in note for note in fits.notes)
 
 

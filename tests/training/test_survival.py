@@ -1,13 +1,12 @@
 """A sample of `make torture`: deaths, signals and damage, then the same command (docs/reliability.md)."""
 
-import gc
 import os
 import random
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,9 +17,8 @@ from killing import Boundaries, Child
 
 
 @pytest.fixture(scope="module")
-def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
-    yield Ground(tmp_path_factory.mktemp("ground"))
-    gc.unfreeze()
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
+    return Ground(tmp_path_factory.mktemp("ground"))
 
 
 def until(happened: Callable[[], object]) -> None:
@@ -31,7 +29,7 @@ def until(happened: Callable[[], object]) -> None:
         time.sleep(0.001)
 
 
-@pytest.mark.parametrize("share", [0.02, 0.2, 0.4, 0.55, 0.7, 0.99])
+@pytest.mark.parametrize("share", [0.02, 0.2, 0.55, 0.99])
 def test_a_death_at_a_file_boundary_loses_nothing(ground: Ground, share: float) -> None:
     total = ground.boundaries()
     assert total > 300, "the calls are counted"

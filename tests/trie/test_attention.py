@@ -122,11 +122,11 @@ def test_logits_at_every_node_equal_those_of_its_own_sequence(models, family, se
     by_trie, plain = models[family]
     trie = TokenTrie.build(several)
     with span_costs(overhead):
-        found, dense = logits(by_trie, trie), logits(plain, trie)
-    assert relative_error(found, dense) <= CLOSE
+        actual, dense = logits(by_trie, trie), logits(plain, trie)
+    assert relative_error(actual, dense) <= CLOSE
     for ids, leaf in zip(several, trie.leaf, strict=True):
         expected, path = alone(plain, ids), trie.path(int(leaf))
-        assert relative_error(found[path], expected) <= CLOSE
+        assert relative_error(actual[path], expected) <= CLOSE
         assert relative_error(dense[path], expected) <= CLOSE
 
 

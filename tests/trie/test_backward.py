@@ -71,8 +71,8 @@ def test_loss_and_gradients_equal_those_of_one_sequence_a_prompt(linked, prompts
     with span_costs(overhead):
         batch = PackedBatch.from_row(row, linked)
     assert "trie_spans" in batch.inputs
-    found = answer_loss(linked, batch)
-    found_gradients = gradients(linked, found)
+    actual = answer_loss(linked, batch)
+    actual_gradients = gradients(linked, actual)
 
     linked.get_base_model().set_attn_implementation("sdpa")
     losses = []
@@ -84,15 +84,15 @@ def test_loss_and_gradients_equal_those_of_one_sequence_a_prompt(linked, prompts
     expected = sum(losses) / sum(len(p.answers[p.gold]) for p in prompts)
     expected_gradients = gradients(linked, expected)
 
-    assert found.item() == pytest.approx(expected.item(), rel=CLOSE, abs=1e-6)
-    assert found_gradients.keys() == expected_gradients.keys()
-    assert len(found_gradients) == 2 * 4 * 2  # A and B of four matrices in two layers, nothing else
+    assert actual.item() == pytest.approx(expected.item(), rel=CLOSE, abs=1e-6)
+    assert actual_gradients.keys() == expected_gradients.keys()
+    assert len(actual_gradients) == 2 * 4 * 2  # A and B of four matrices in two layers, nothing else
     flat, expected_flat = (
-        torch.cat([g.flatten() for g in all_of.values()]) for all_of in (found_gradients, expected_gradients)
+        torch.cat([g.flatten() for g in all_of.values()]) for all_of in (actual_gradients, expected_gradients)
     )
     assert relative_error(flat, expected_flat) <= CLOSE
     if linked.dtype == torch.float64:  # where a matrix whose gradient all but cancels is not lost in noise
-        for name, gradient in found_gradients.items():
+        for name, gradient in actual_gradients.items():
             assert relative_error(gradient, expected_gradients[name]) <= CLOSE, name
 
 

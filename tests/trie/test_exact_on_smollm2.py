@@ -26,7 +26,7 @@ from gsa.trie.packing import group, pack
 pytestmark = [
     pytest.mark.slow,
 ]
-DIALOGUES, TARGETS = 2, 3
+DIALOGUES, TARGETS = 2, 2
 """Dialogues, and targets of each: enough to share, few enough that gradients fit in 2 GB."""
 NAME = "meld" if os.environ.get("GSA_DATA") else "sampler-emotion"
 

@@ -30,12 +30,18 @@ def browser() -> Iterator[Any]:
         browser.close()
 
 
-@pytest.fixture(params=[WIDE, NARROW], ids=["wide", "narrow"])
-def page(request: pytest.FixtureRequest, browser: Any, page_url: str) -> Iterator[Any]:
-    """The page, loaded; afterwards nothing may have gone elsewhere or wrong."""
-    width, height = request.param
-    context = browser.new_context(viewport={"width": width, "height": height})
+@pytest.fixture(scope="module")
+def context(browser: Any) -> Any:
+    """One cache for all tests, so that the page's scripts are compiled once."""
+    return browser.new_context()
+
+
+@pytest.fixture
+def page(request: pytest.FixtureRequest, context: Any, page_url: str) -> Iterator[Any]:
+    """The page, loaded, narrow if not said otherwise; afterwards nothing may have gone elsewhere or wrong."""
+    width, height = getattr(request, "param", NARROW)
     page = context.new_page()
+    page.set_viewport_size({"width": width, "height": height})
     asked, wrong = [], []
     page.on("request", lambda request: asked.append(request.url))
     page.on("console", lambda m: wrong.append((m.text, m.location)) if m.type == "error" else None)
@@ -46,10 +52,13 @@ def page(request: pytest.FixtureRequest, browser: Any, page_url: str) -> Iterato
     page.wait_for_selector("#text-go")
     yield page
     assert page.evaluate("document.documentElement.scrollWidth") <= width, "nothing is cut off at the right"
-    context.close()
+    page.close()
     assert len(asked) > 10
     assert {url for url in asked if not url.startswith((f"{page_url}/", "data:", "blob:"))} == set()
     assert wrong == []
+
+
+in_both_widths = pytest.mark.parametrize("page", [WIDE, NARROW], ids=["wide", "narrow"], indirect=True)
 
 
 def tab(page: Any, name: str) -> None:
@@ -57,6 +66,7 @@ def tab(page: Any, name: str) -> None:
     page.get_by_role("tab", name=name, exact=True).click()
 
 
+@in_both_widths
 def test_a_text(page: Any) -> None:
     page.locator("button:visible", has_text="a broken zip").click()
     assert page.locator("#text-in textarea").input_value() == examples.TEXTS["a broken zip"]
@@ -69,6 +79,7 @@ def test_a_text(page: Any) -> None:
     page.wait_for_selector(".toast-wrap :text('expected a text, found an empty one')")
 
 
+@in_both_widths
 def test_a_conversation_and_what_looks_like_markup(page: Any) -> None:
     tab(page, "Conversation")
     hostile = "<img src=x onerror=alert(1)>: ${alert(2)} {{constructor}} <script>alert(3)</script>"
@@ -145,6 +156,7 @@ def test_the_token_is_asked_for_and_then_everything_works(
             context.close()
 
 
+@in_both_widths
 def test_the_levels(page: Any) -> None:
     tab(page, "Levels")
     page.locator("button:visible", has_text="a night at the hotel").click()

@@ -232,5 +232,5 @@ def _summary(counts: RowCounts, seconds: float, rejects: Path | None) -> str:
         parts.append(f"{counts.labelled - counts.dropped:,} of them written")
     if not counts.rejected:
         return ", ".join([*parts, "none rejected"])
-    where = f"see {rejects}" if rejects else "--rejects FILE keeps them"
-    return ", ".join([*parts, f"{counts.rejected:,} rejected ({counts.first_reason}; {where})"])
+    hint = f"see {rejects}" if rejects else "--rejects FILE keeps them"
+    return ", ".join([*parts, f"{counts.rejected:,} rejected ({counts.first_reason}; {hint})"])

@@ -157,7 +157,4 @@ EMOTIONS = Task(
     multilabel=True,
 )
 
-GENERIC_TASKS: Mapping[str, Task] = {task.name: task for task in (ASPECT, IRONY, OFFENSE, HATE, EMOTIONS)}
-"""Tasks beyond the paper's three, for levels behind them."""
-
 TASKS: Mapping[str, Task] = {task.name: task for task in (SENTIMENT, EMOTION, SARCASM)}

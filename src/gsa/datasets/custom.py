@@ -39,7 +39,9 @@ def read_file(
     for turn in turns:
         if labels is not None and turn.label is not None and turn.label not in labels:
             expected = f"expected a label out of {', '.join(labels)}"
-            raise InputError(f"{turn.where}: {expected}, found '{turn.label}'{suggest(turn.label, labels)}")
+            raise InputError(
+                f"{turn.location}: {expected}, found '{turn.label}'{suggest(turn.label, labels)}"
+            )
     _check_labelled(turns)
     return parsing.build_examples(turns, dataset)
 
@@ -80,32 +82,32 @@ def _turns(path: Path, columns: Columns, label_column: str) -> Iterator[parsing.
                 f"{path}: expected a column '{label_column}'{near}, found {', '.join(reader.columns[:20])}"
             )
         for record in reader.rows:
-            where = f"{path} {'row' if format in BINARY else 'line'} {record.row}"
+            location = f"{path} {'row' if format in BINARY else 'line'} {record.row}"
             if isinstance(record, Rejected):
-                raise InputError(f"{where}: {record.reason}")
-            yield _turn(record, where, label_column, bool(columns.aspect))
+                raise InputError(f"{location}: {record.reason}")
+            yield _turn(record, location, label_column, bool(columns.aspect))
     finally:
         reader.close()
 
 
-def _turn(record: Record, where: str, label_column: str, asks_aspect: bool) -> parsing.Turn:
+def _turn(record: Record, location: str, label_column: str, asks_aspect: bool) -> parsing.Turn:
     id = f"{record.dialogue}_{record.turn}"
     if record.turn:
-        where = f"{where} turn {record.turn}"
+        location = f"{location} turn {record.turn}"
     else:
-        id = _text(record, "id", where) or f"line{record.row}"
-    label = _text(record, label_column, where) or None
+        id = _text(record, "id", location) or f"line{record.row}"
+    label = _text(record, label_column, location) or None
     if label and asks_aspect and not record.aspect:
-        raise InputError(f"{where}: expected an aspect, found none")
-    return parsing.Turn(where, id, record.text, record.speaker, label, record.dialogue, record.aspect)
+        raise InputError(f"{location}: expected an aspect, found none")
+    return parsing.Turn(location, id, record.text, record.speaker, label, record.dialogue, record.aspect)
 
 
-def _text(record: Record, name: str, where: str) -> str:
+def _text(record: Record, name: str, location: str) -> str:
     """Return the text or the number of a column, empty where the row has none."""
     value = record.values.get(name)
     text = as_name(value)
     if text is None:
-        raise InputError(f"{where}: '{name}': expected a text or a number, found {value!r:.60}")
+        raise InputError(f"{location}: '{name}': expected a text or a number, found {value!r:.60}")
     return text
 
 
@@ -114,6 +116,6 @@ def _check_labelled(turns: Sequence[parsing.Turn]) -> None:
     labelled = {turn.dialogue for turn in turns if turn.label is not None}
     for turn in turns:
         if turn.label is None and not turn.dialogue:
-            raise InputError(f"{turn.where}: expected a label, found none")
+            raise InputError(f"{turn.location}: expected a label, found none")
         if turn.dialogue and turn.dialogue not in labelled:
-            raise InputError(f"{turn.where}: expected a label at a turn of '{turn.dialogue}', found none")
+            raise InputError(f"{turn.location}: expected a label at a turn of '{turn.dialogue}', found none")

@@ -50,29 +50,29 @@ def read(folder: Path, protocol: str, fold: int) -> Splits:
 
 
 def _csv_turns(path: Path) -> Iterator[parsing.Turn]:
-    for where, row in parsing.read_table(path, COLUMNS):
-        label = parsing.lookup(row["Emotion"], LABELS, where)
+    for location, row in parsing.read_table(path, COLUMNS):
+        label = parsing.lookup(row["Emotion"], LABELS, location)
         id, dialogue = row["Utterance_ID"], row["Dialogue_ID"]
-        yield parsing.Turn(where, id, row["Utterance"], row["Speaker"], label, dialogue)
+        yield parsing.Turn(location, id, row["Utterance"], row["Speaker"], label, dialogue)
 
 
 def _json_turns(path: Path) -> Iterator[parsing.Turn]:
-    where = str(path)
-    for episode in parsing.require_key(parsing.read_json(path), "episodes", list, where):
-        for scene in parsing.require_key(episode, "scenes", list, where):
-            dialogue = parsing.require_key(scene, "scene_id", str, where)
-            for utterance in parsing.require_key(scene, "utterances", list, f"{where} scene {dialogue}"):
-                yield _json_turn(utterance, dialogue, where)
+    location = str(path)
+    for episode in parsing.require_key(parsing.read_json(path), "episodes", list, location):
+        for scene in parsing.require_key(episode, "scenes", list, location):
+            dialogue = parsing.require_key(scene, "scene_id", str, location)
+            for utterance in parsing.require_key(scene, "utterances", list, f"{location} scene {dialogue}"):
+                yield _json_turn(utterance, dialogue, location)
 
 
-def _json_turn(utterance: object, dialogue: str, where: str) -> parsing.Turn:
-    id = parsing.require_key(utterance, "utterance_id", str, f"{where} scene {dialogue}")
-    where = f"{where} utterance {id}"
-    text = parsing.require_key(utterance, "transcript", str, where)
-    speakers = parsing.require_key(utterance, "speakers", list, where)
-    speaker = " & ".join(parsing.require_type(name, str, f"{where} key 'speakers'") for name in speakers)
-    label = parsing.lookup(parsing.require_key(utterance, "emotion", str, where), LABELS, where)
-    return parsing.Turn(where, id, text, speaker, label, dialogue)
+def _json_turn(utterance: object, dialogue: str, location: str) -> parsing.Turn:
+    id = parsing.require_key(utterance, "utterance_id", str, f"{location} scene {dialogue}")
+    location = f"{location} utterance {id}"
+    text = parsing.require_key(utterance, "transcript", str, location)
+    speakers = parsing.require_key(utterance, "speakers", list, location)
+    speaker = " & ".join(parsing.require_type(name, str, f"{location} key 'speakers'") for name in speakers)
+    label = parsing.lookup(parsing.require_key(utterance, "emotion", str, location), LABELS, location)
+    return parsing.Turn(location, id, text, speaker, label, dialogue)
 
 
 _COMMIT = "08b9cbd68293723009f45936fbd0fa5855f75007"

@@ -61,9 +61,9 @@ def read(
 def _names(path: Path) -> dict[str, str]:
     """Return the name of each number; raises InputError where a copy numbers them in another order."""
     lines = parsing.read_lines(path)
-    for (where, name), expected in zip(lines, EMOTIONS.labels, strict=False):
+    for (location, name), expected in zip(lines, EMOTIONS.labels, strict=False):
         if name.strip() != expected:
-            raise InputError(f"{where}: expected '{expected}', found '{name}'")
+            raise InputError(f"{location}: expected '{expected}', found '{name}'")
     if len(lines) != len(EMOTIONS.labels):
         raise InputError(f"{path}: expected {len(EMOTIONS.labels)} emotions, found {len(lines)}")
     return {str(number): name for number, name in enumerate(EMOTIONS.labels)}
@@ -72,17 +72,17 @@ def _names(path: Path) -> dict[str, str]:
 def _turns(
     path: Path, names: dict[str, str], label_of: Callable[[list[str]], str | None]
 ) -> Iterator[parsing.Turn]:
-    for where, line in parsing.read_lines(path):
+    for location, line in parsing.read_lines(path):
         fields = line.split("\t")
         if len(fields) != 3:
             raise InputError(
-                f"{where}: expected text, emotions and id between tabs, found {len(fields)} fields"
+                f"{location}: expected text, emotions and id between tabs, found {len(fields)} fields"
             )
         text, numbers, id = fields
-        emotions = {parsing.lookup(number, names, where) for number in numbers.split(",")}
+        emotions = {parsing.lookup(number, names, location) for number in numbers.split(",")}
         label = label_of([name for name in EMOTIONS.labels if name in emotions])
         if label is not None:
-            yield parsing.Turn(where, id.strip(), parsing.unquoted(text), label=label)
+            yield parsing.Turn(location, id.strip(), parsing.unquoted(text), label=label)
 
 
 # The short form of the commit is all that is known of it; the checksums decide.

@@ -71,17 +71,17 @@ def _dialogues(folder: Path) -> list[Path]:
 def _turns(path: Path) -> Iterator[parsing.Turn]:
     emotions = _emotions(path.parent.parent / "EmoEvaluation" / path.name)
     turns = []
-    for where, line in parsing.read_lines(path, fallback="cp1252"):
+    for location, line in parsing.read_lines(path, fallback="cp1252"):
         if not line.startswith("Ses"):
             continue
         match = TRANSCRIPT_LINE.fullmatch(line)
         if not match:
-            raise InputError(f"{where}: expected 'turn [start-end]: text', found '{line[:60]}'")
+            raise InputError(f"{location}: expected 'turn [start-end]: text', found '{line[:60]}'")
         id, start, text = match.groups()
         # The speaker is the F or M before a turn's number: Ses01F_impro01_F000.
         speaker = id.rpartition("_")[2][:1]
         label = emotions.pop(id, None)
-        turns.append((float(start), parsing.Turn(where, id, text, speaker, label, path.stem)))
+        turns.append((float(start), parsing.Turn(location, id, text, speaker, label, path.stem)))
     for id, label in emotions.items():
         if label is not None:
             raise InputError(f"{path}: expected the turn '{id}' that has an emotion, found none")
@@ -91,15 +91,15 @@ def _turns(path: Path) -> Iterator[parsing.Turn]:
 
 def _emotions(path: Path) -> dict[str, str | None]:
     emotions: dict[str, str | None] = {}
-    for where, line in parsing.read_lines(path, fallback="cp1252"):
+    for location, line in parsing.read_lines(path, fallback="cp1252"):
         # The header is "% [START_TIME - END_TIME] ..."; the lines of single annotators begin with a letter.
         if not line.startswith("["):
             continue
         match = EMOTION_LINE.fullmatch(line)
         if not match:
             expected = "'[start - end]<TAB>turn<TAB>emotion<TAB>[values]'"
-            raise InputError(f"{where}: expected {expected}, found '{line[:60]}'")
-        emotions[match[1]] = parsing.lookup(match[2], LABELS, where)
+            raise InputError(f"{location}: expected {expected}, found '{line[:60]}'")
+        emotions[match[1]] = parsing.lookup(match[2], LABELS, location)
     return emotions
 
 

@@ -62,13 +62,13 @@ def _examples(path: Path, split: str) -> Iterator[Example]:
     if not sentences:
         raise InputError(f"{path}: expected 'sentence' elements, found none")
     for number, element in enumerate(sentences, start=1):
-        where, id = f"{path} sentence {number}", f"{split}_{number}"
+        location, id = f"{path} sentence {number}", f"{split}_{number}"
         dialogue = Dialogue(id, (Utterance(" ".join((element.findtext("text") or "").split())),))
         for place, term in enumerate(element.iter("aspectTerm"), start=1):
             aspect = " ".join(term.get("term", "").split())
             if not aspect:
-                raise InputError(f"{where}: expected a 'term' of aspect {place}, found none")
-            label = parsing.lookup(term.get("polarity", ""), LABELS, where)
+                raise InputError(f"{location}: expected a 'term' of aspect {place}, found none")
+            label = parsing.lookup(term.get("polarity", ""), LABELS, location)
             yield Example(f"{id}_{place}", NAME, dialogue, 0, label, aspect)
 
 

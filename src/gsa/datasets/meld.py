@@ -37,13 +37,13 @@ def read(folder: Path, protocol: str, fold: int) -> Splits:
 
 def _turns(path: Path, column: str, labels: dict[str, str]) -> Iterator[parsing.Turn]:
     turns = []
-    for where, row in parsing.read_table(path, (*COLUMNS, column), fallback="cp1252"):
+    for location, row in parsing.read_table(path, (*COLUMNS, column), fallback="cp1252"):
         dialogue, utterance = row["Dialogue_ID"], row["Utterance_ID"]
         if not (dialogue.isdecimal() and utterance.isdecimal()):
-            raise InputError(f"{where}: expected numeric ids, found '{dialogue}' and '{utterance}'")
-        label = parsing.lookup(row[column], labels, where)
+            raise InputError(f"{location}: expected numeric ids, found '{dialogue}' and '{utterance}'")
+        label = parsing.lookup(row[column], labels, location)
         id = f"dia{int(dialogue)}_utt{int(utterance)}"
-        turn = parsing.Turn(where, id, row["Utterance"], row["Speaker"], label, f"dia{int(dialogue)}")
+        turn = parsing.Turn(location, id, row["Utterance"], row["Speaker"], label, f"dia{int(dialogue)}")
         turns.append((int(dialogue), int(utterance), turn))
     for _, _, turn in sorted(turns, key=lambda item: item[:2]):
         yield turn

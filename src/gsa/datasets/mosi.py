@@ -47,29 +47,29 @@ def split_by_mode(path: Path, dataset: str) -> Splits:
 
 
 def _turns(path: Path, dataset: str) -> Iterator[tuple[str, parsing.Turn]]:
-    for where, row in parsing.read_table(path, COLUMNS):
+    for location, row in parsing.read_table(path, COLUMNS):
         text = sentence_case(row["text"]) if dataset == NAME else row["text"]
         # A video's id may hold "_" and start with "-"; the id is never split again.
         id = f"{row['video_id']}_{row['clip_id']}"
-        split = parsing.lookup(row["mode"], MODES, where)
-        yield split, parsing.Turn(where, id, text, label=_sign(_score(row["label"], where)))
+        split = parsing.lookup(row["mode"], MODES, location)
+        yield split, parsing.Turn(location, id, text, label=_sign(_score(row["label"], location)))
 
 
 def intensities(path: Path) -> dict[str, float]:
     """Return the owner's score of each clip of a label file, MOSI's or MOSEI's, from -3 to 3, by its id."""
     return {
-        f"{row['video_id']}_{row['clip_id']}": _score(row["label"], where)
-        for where, row in parsing.read_table(path, COLUMNS)
+        f"{row['video_id']}_{row['clip_id']}": _score(row["label"], location)
+        for location, row in parsing.read_table(path, COLUMNS)
     }
 
 
-def _score(text: str, where: str) -> float:
+def _score(text: str, location: str) -> float:
     try:
         number = float(text)
     except ValueError:
         number = float("nan")
     if not isfinite(number) or abs(number) > 3:
-        raise InputError(f"{where}: expected a score from -3 to 3, found '{text}'")
+        raise InputError(f"{location}: expected a score from -3 to 3, found '{text}'")
     return number
 
 

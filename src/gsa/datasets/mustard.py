@@ -69,11 +69,15 @@ def test_folds(folder: Path) -> dict[str, int]:
         raise InputError(f"{path}: expected {FOLDS} folds, found {len(pairs)}")
     folds: dict[str, int] = {}
     for fold, pair in enumerate(pairs):
-        where = f"{path} fold {fold}"
-        both = [parsing.require_type(part, list, where) for part in parsing.require_type(pair, list, where)]
-        numbers = [parsing.require_type(number, int, where) for part in both for number in part]
+        location = f"{path} fold {fold}"
+        both = [
+            parsing.require_type(part, list, location) for part in parsing.require_type(pair, list, location)
+        ]
+        numbers = [parsing.require_type(number, int, location) for part in both for number in part]
         if len(both) != 2 or sorted(numbers) != list(range(len(ids))):
-            raise InputError(f"{where}: expected each of the items 0 to {len(ids) - 1} once, train or test")
+            raise InputError(
+                f"{location}: expected each of the items 0 to {len(ids) - 1} once, train or test"
+            )
         folds.update({ids[number]: fold for number in both[1] if ids[number] not in folds})
     if len(folds) != len(ids) or sum(len(pair[1]) for pair in pairs) != len(ids):
         raise InputError(f"{path}: expected each item in the test of one fold")
@@ -88,20 +92,22 @@ def _items(path: Path) -> dict[str, dict[str, object]]:
 
 
 def _turns(id: str, item: dict[str, object], path: str) -> Iterator[parsing.Turn]:
-    where = f"{path} item '{id}'"
-    context = parsing.require_key(item, "context", list, where)
-    speakers = parsing.require_key(item, "context_speakers", list, where)
+    location = f"{path} item '{id}'"
+    context = parsing.require_key(item, "context", list, location)
+    speakers = parsing.require_key(item, "context_speakers", list, location)
     if len(context) != len(speakers):
         raise InputError(
-            f"{where}: expected a speaker for each context turn, found {len(speakers)} for {len(context)}"
+            f"{location}: expected a speaker for each context turn, found {len(speakers)} for {len(context)}"
         )
     for number, (text, speaker) in enumerate(zip(context, speakers, strict=True)):
-        text = repair_apostrophes(parsing.require_type(text, str, where))
-        speaker = parsing.require_type(speaker, str, where)
-        yield parsing.Turn(where, f"{id}_c_{number}", text, speaker, dialogue=id)
-    label = LABELS[parsing.require_key(item, "sarcasm", bool, where)]
-    utterance = repair_apostrophes(parsing.require_key(item, "utterance", str, where))
-    yield parsing.Turn(where, id, utterance, parsing.require_key(item, "speaker", str, where), label, id)
+        text = repair_apostrophes(parsing.require_type(text, str, location))
+        speaker = parsing.require_type(speaker, str, location)
+        yield parsing.Turn(location, f"{id}_c_{number}", text, speaker, dialogue=id)
+    label = LABELS[parsing.require_key(item, "sarcasm", bool, location)]
+    utterance = repair_apostrophes(parsing.require_key(item, "utterance", str, location))
+    yield parsing.Turn(
+        location, id, utterance, parsing.require_key(item, "speaker", str, location), label, id
+    )
 
 
 def repair_apostrophes(text: str) -> str:

@@ -52,19 +52,19 @@ def _scenes(path: Path) -> dict[str, tuple[list[parsing.Row], str]]:
         if len(targets) != 1 or targets[0] is not rows[-1]:
             number = len(targets) or "no"
             expected = f"expected a Sarcasm value in the last row of scene '{id}' alone"
-            raise InputError(f"{rows[-1].where}: {expected}, found {number} rows with one")
-        scenes[id] = (rows, parsing.lookup(targets[0].values["Sarcasm"].strip(), LABELS, targets[0].where))
+            raise InputError(f"{rows[-1].location}: {expected}, found {number} rows with one")
+        scenes[id] = (rows, parsing.lookup(targets[0].values["Sarcasm"].strip(), LABELS, targets[0].location))
     return scenes
 
 
 def _turns(id: str, rows: list[parsing.Row], label: str) -> Iterator[parsing.Turn]:
-    for number, (where, row) in enumerate(rows):
+    for number, (location, row) in enumerate(rows):
         speaker = "" if row["SPEAKER"] == "-" else row["SPEAKER"]
         text = mustard.repair_apostrophes(row["SENTENCE"])
         if number < len(rows) - 1:
-            yield parsing.Turn(where, f"{id}_c_{number}", text, speaker, dialogue=id)
+            yield parsing.Turn(location, f"{id}_c_{number}", text, speaker, dialogue=id)
         else:
-            yield parsing.Turn(where, id, text, speaker, label, id)
+            yield parsing.Turn(location, id, text, speaker, label, id)
 
 
 def _test_folds(labels: Mapping[str, str], mustard_folder: Path) -> dict[str, int]:

@@ -25,7 +25,7 @@ FIELD_LIMIT = 2**31 - 1
 class Line(NamedTuple):
     """A line of a file without its line ending."""
 
-    where: str
+    location: str
     """File and line number, the beginning of an error message."""
     text: str
 
@@ -33,7 +33,7 @@ class Line(NamedTuple):
 class Row(NamedTuple):
     """A row of a table."""
 
-    where: str
+    location: str
     """File and line number, the beginning of an error message."""
     values: Mapping[str, str]
     """The fields by column name."""
@@ -42,7 +42,7 @@ class Row(NamedTuple):
 class Turn(NamedTuple):
     """A turn as it stands in a file."""
 
-    where: str
+    location: str
     """File and line or key, the beginning of an error message."""
     id: str
     text: str
@@ -103,40 +103,40 @@ def read_lines(path: Path, fallback: str = "") -> list[Line]:
     return [Line(f"{path} line {number}", line) for number, line in enumerate(lines, start=1)]
 
 
-def read_table(path: Path, columns: Sequence[str], delimiter: str = ",", fallback: str = "") -> Iterator[Row]:
+def read_table(path: Path, columns: Sequence[str], fallback: str = "") -> Iterator[Row]:
     """Yield the rows of a delimited table with a header; quoted fields may hold newlines and have any size.
 
     Raises InputError as `read_text` does, for a header that does not have each of ``columns`` exactly once,
     and for a malformed row.
     """
     csv.field_size_limit(FIELD_LIMIT)
-    reader = csv.reader(io.StringIO(read_text(path, fallback), newline=""), delimiter=delimiter, strict=True)
+    reader = csv.reader(io.StringIO(read_text(path, fallback), newline=""), strict=True)
     header: list[str] = []
     start = 1
     try:
         for values in reader:
-            where, start = f"{path} line {start}", reader.line_num + 1
+            location, start = f"{path} line {start}", reader.line_num + 1
             if not values:
                 continue
             if not header:
-                header = _header(where, values, columns)
+                header = _header(location, values, columns)
             elif len(values) != len(header):
-                raise InputError(f"{where}: expected {len(header)} fields, found {len(values)}")
+                raise InputError(f"{location}: expected {len(header)} fields, found {len(values)}")
             else:
-                yield Row(where, dict(zip(header, values, strict=True)))
+                yield Row(location, dict(zip(header, values, strict=True)))
     except csv.Error as error:
         raise InputError(
             f"{path} line {start}: expected a row of a table, found an error: {error}"
         ) from error
 
 
-def _header(where: str, names: Sequence[str], columns: Sequence[str]) -> list[str]:
+def _header(location: str, names: Sequence[str], columns: Sequence[str]) -> list[str]:
     header = [name.strip() for name in names]
     for column in columns:
         if column not in header:
-            raise InputError(f"{where}: expected a column '{column}', found {', '.join(header)}")
+            raise InputError(f"{location}: expected a column '{column}', found {', '.join(header)}")
         if header.count(column) > 1:
-            raise InputError(f"{where}: expected one column '{column}', found {header.count(column)}")
+            raise InputError(f"{location}: expected one column '{column}', found {header.count(column)}")
     return header
 
 
@@ -152,21 +152,23 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path}: expected JSON, found one nested too deeply") from error
 
 
-def require_type(value: object, kind: type[T], where: str) -> T:
+def require_type(value: object, kind: type[T], location: str) -> T:
     """Return a JSON value if it has the given type; raises InputError otherwise."""
     if not isinstance(value, kind):
         excerpt = json.dumps(value, ensure_ascii=False)
         excerpt = excerpt if len(excerpt) <= 60 else f"{excerpt[:57]}..."
-        raise InputError(f"{where}: expected {_TYPE_NAMES[kind]}, found {excerpt}")
+        raise InputError(f"{location}: expected {_TYPE_NAMES[kind]}, found {excerpt}")
     return value
 
 
-def require_key(value: object, key: str, kind: type[T], where: str) -> T:
+def require_key(value: object, key: str, kind: type[T], location: str) -> T:
     """Return a member of a JSON object; raises InputError if it is missing or of another type."""
-    members = require_type(value, dict, where)
+    members = require_type(value, dict, location)
     if key not in members:
-        raise InputError(f"{where}: expected a key '{key}', found {', '.join(map(str, members)) or 'none'}")
-    return require_type(members[key], kind, f"{where} key '{key}'")
+        raise InputError(
+            f"{location}: expected a key '{key}', found {', '.join(map(str, members)) or 'none'}"
+        )
+    return require_type(members[key], kind, f"{location} key '{key}'")
 
 
 _TYPE_NAMES: Mapping[type, str] = {
@@ -178,13 +180,13 @@ _TYPE_NAMES: Mapping[type, str] = {
 }
 
 
-def lookup(value: str, table: Mapping[str, T], where: str) -> T:
+def lookup(value: str, table: Mapping[str, T], location: str) -> T:
     """Return what a table has for a file's value, such as a label; raises InputError for any other value."""
     try:
         return table[value]
     except KeyError:
         near = suggest(value, table)
-        raise InputError(f"{where}: expected one of {', '.join(table)}, found '{value}'{near}") from None
+        raise InputError(f"{location}: expected one of {', '.join(table)}, found '{value}'{near}") from None
 
 
 def build_examples(turns: Iterable[Turn], dataset: str) -> list[Example]:
@@ -194,12 +196,12 @@ def build_examples(turns: Iterable[Turn], dataset: str) -> list[Example]:
     Dialogue. Raises InputError for a duplicate id.
     """
     groups: dict[tuple[bool, str], list[Turn]] = {}
-    places: dict[str, str] = {}
+    locations: dict[str, str] = {}
     for turn in turns:
-        if turn.id in places:
-            first = places[turn.id]
-            raise InputError(f"{turn.where}: expected a unique id, found '{turn.id}', as at {first}")
-        places[turn.id] = turn.where
+        if turn.id in locations:
+            first = locations[turn.id]
+            raise InputError(f"{turn.location}: expected a unique id, found '{turn.id}', as at {first}")
+        locations[turn.id] = turn.location
         # A single sentence never joins a dialogue whose id happens to be the sentence's.
         groups.setdefault((bool(turn.dialogue), turn.dialogue or turn.id), []).append(turn)
     examples = []

@@ -69,34 +69,25 @@ def _known(format: str, formats: Sequence[str], origin: str) -> str:
     return format
 
 
-def is_readable(path: Path) -> bool:
-    """Return whether a file's suffix names a format that is read."""
-    try:
-        format_of(path)
-    except InputError:
-        return False
-    return True
-
-
 def open_records(path: Path | None, options: ReadOptions, stream: BinaryIO | None = None) -> RecordReader:
     """Return a reader of a file, or of a byte stream where `path` is None.
 
     Raises InputError for a file that is missing, empty or of another format, and for missing columns.
     """
-    where = str(path) if path else "standard input"
+    location = str(path) if path else "standard input"
     if path and not path.is_file():
-        raise InputError(f"{where}: expected a file, found {'a folder' if path.is_dir() else 'none'}")
+        raise InputError(f"{location}: expected a file, found {'a folder' if path.is_dir() else 'none'}")
     if options.format in BINARY:
         if not path:
-            others = ", ".join(name for name in INPUT_FORMATS if name not in BINARY)
-            raise InputError(f"standard input cannot be {options.format}: expected one of {others}")
+            text_formats = ", ".join(name for name in INPUT_FORMATS if name not in BINARY)
+            raise InputError(f"standard input cannot be {options.format}: expected one of {text_formats}")
         return BINARY[options.format](path, options)
     if path and not options.encoding:
         options = replace(options, encoding=find_encoding(path))
     source = path.open("rb") if path else stream
     assert source is not None, "a stream is needed where there is no path"
     try:
-        lines = LineReader(source, where, options.encoding)
+        lines = LineReader(source, location, options.encoding)
         reader = TEXT[options.format](lines, options)
     except InputError:
         if path:

@@ -37,9 +37,9 @@ def open_jsonl(lines: LineReader, options: ReadOptions) -> RecordReader:
         bad.append(item)
     if first is None:
         reason = f"none (line {bad[0].row}: {bad[0].reason})" if bad else "none"
-        raise InputError(f"{lines.where}: expected a JSON object on a line, found {reason}")
+        raise InputError(f"{lines.location}: expected a JSON object on a line, found {reason}")
     keys = list(first.values)
-    names = options.columns.resolve(keys, f"{lines.where} line {first.row}")
+    names = options.columns.resolve(keys, f"{lines.location} line {first.row}")
     # Other lines may have the columns that the first one lacks.
     names = names._replace(speaker=names.speaker or "speaker", dialogue=names.dialogue or "dialogue_id")
     parser = RowParser(names)

@@ -40,13 +40,13 @@ UNDECODED = re.compile("[\udc80-\udcff]")
 class LineReader:
     """Iterates over the lines of a byte stream; yields None for a line that is too long."""
 
-    def __init__(self, stream: BinaryIO, where: str, encoding: str = "") -> None:
-        """Read bytes that may be compressed; `where` begins the messages of errors.
+    def __init__(self, stream: BinaryIO, location: str, encoding: str = "") -> None:
+        """Read bytes that may be compressed; `location` begins the messages of errors.
 
         Without an `encoding` that of the byte order mark is taken, or UTF-8. Raises InputError for an unknown
         encoding.
         """
-        self.where = where
+        self.location = location
         self.number = 0
         """Of the line that was read last."""
         self._position = 0
@@ -101,13 +101,13 @@ class LineReader:
     @contextmanager
     def _damage_named(self) -> Iterator[None]:
         """Turn the errors of damaged compressed or encoded bytes into an InputError."""
-        where = f"{self.where} line {self.number + 1}"
+        location = f"{self.location} line {self.number + 1}"
         try:
             yield
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise InputError(f"{where}: expected whole gzip data, found an error: {error}") from None
+            raise InputError(f"{location}: expected whole gzip data, found an error: {error}") from None
         except UnicodeError as error:
-            raise InputError(f"{where}: expected another --encoding, found an error: {error}") from None
+            raise InputError(f"{location}: expected another --encoding, found an error: {error}") from None
 
     def decode(self, line: bytes) -> str:
         """Return a line as text; what cannot be decoded becomes characters that `unreadable` finds."""

@@ -41,8 +41,8 @@ def open_csv(lines: LineReader, options: ReadOptions) -> RecordReader:
     texts = lines.text()
     first = next((line for line in texts if line.strip("\r\n")), "")
     if first == TOO_LONG:
-        raise InputError(f"{lines.where}: expected a header of at most {MAX_LINE_BYTES:,} bytes")
-    options = replace(options, delimiter=_delimiter(first, options, lines.where))
+        raise InputError(f"{lines.location}: expected a header of at most {MAX_LINE_BYTES:,} bytes")
+    options = replace(options, delimiter=_delimiter(first, options, lines.location))
     reader = csv.reader(
         _copied(chain([first] if first else [], texts), raw_lines),
         delimiter=options.delimiter,
@@ -52,18 +52,20 @@ def open_csv(lines: LineReader, options: ReadOptions) -> RecordReader:
     try:
         header = [name.strip() for name in next(reader, [])]
     except csv.Error as error:
-        raise InputError(f"{lines.where} line 1: expected a header of column names, found {error}") from None
+        raise InputError(
+            f"{lines.location} line 1: expected a header of column names, found {error}"
+        ) from None
     if not header:
-        raise InputError(f"{lines.where}: expected a header and rows, found an empty file")
+        raise InputError(f"{lines.location}: expected a header and rows, found an empty file")
     if any(map(unreadable, header)):
-        raise InputError(f"{lines.where} line 1: expected a header in UTF-8 text, found other bytes")
-    header, names = resolve_header(header, options.columns, lines.where)
+        raise InputError(f"{lines.location} line 1: expected a header in UTF-8 text, found other bytes")
+    header, names = resolve_header(header, options.columns, lines.location)
     hint = NO_QUOTES if options.quotes else ""
     rows = _csv_rows(reader, lines, raw_lines, RowParser(names), header, hint)
     return RecordReader(header, rows, names, options, has_dialogues=bool(names.dialogue))
 
 
-def _delimiter(header: str, options: ReadOptions, where: str) -> str:
+def _delimiter(header: str, options: ReadOptions, location: str) -> str:
     """Return the delimiter that is asked for, or that of CSV which divides the header into most fields."""
     if options.delimiter:
         return options.delimiter
@@ -72,17 +74,17 @@ def _delimiter(header: str, options: ReadOptions, where: str) -> str:
     counts = {mark: len(next(csv.reader([header], delimiter=mark), [])) for mark in DELIMITERS}
     best = max(DELIMITERS, key=lambda mark: counts[mark])
     if best != ",":
-        logger.info("%s: the delimiter is %r", where, best)
+        logger.info("%s: the delimiter is %r", location, best)
     return best
 
 
-def resolve_header(header: Sequence[str], columns: Columns, where: str) -> tuple[list[str], ColumnNames]:
+def resolve_header(header: Sequence[str], columns: Columns, location: str) -> tuple[list[str], ColumnNames]:
     """Return distinct column names, as polars makes them, and those that are read.
 
     Raises InputError for too many columns, and for a repeated one that is read.
     """
     if len(header) > MAX_COLUMNS:
-        raise InputError(f"{where}: expected at most {MAX_COLUMNS:,} columns, found {len(header):,}")
+        raise InputError(f"{location}: expected at most {MAX_COLUMNS:,} columns, found {len(header):,}")
     distinct: list[str] = []
     taken, counts = set(header), dict.fromkeys(header, 0)
     for name in header:
@@ -92,10 +94,10 @@ def resolve_header(header: Sequence[str], columns: Columns, where: str) -> tuple
         counts[name] += not counts[name]
         taken.add(unique)
         distinct.append(unique)
-    names = columns.resolve(distinct, where)
+    names = columns.resolve(distinct, location)
     repeated = next((name for name in names if name and counts.get(name, 0) > 1), None)
     if repeated:
-        raise InputError(f"{where}: expected one column '{repeated}', found several")
+        raise InputError(f"{location}: expected one column '{repeated}', found several")
     return distinct, names
 
 

@@ -33,7 +33,7 @@ def open_text_file(lines: LineReader, options: ReadOptions) -> RecordReader:
     head = list(islice(numbered, HEAD))
     if not is_conversation([text for _, text in head]):
         return _texts(chain(head, numbered), lines, options)
-    logger.info("%s: read as one conversation; --format txt reads each line alone", lines.where)
+    logger.info("%s: read as one conversation; --format txt reads each line alone", lines.location)
     return _chat(chain(head, numbered), lines, options)
 
 
@@ -46,18 +46,18 @@ def _numbered(lines: LineReader) -> Iterator[tuple[int, str]]:
 def _first(rows: Iterator[tuple[int, str]], lines: LineReader) -> Iterator[tuple[int, str]]:
     first = next(rows, None)
     if first is None:
-        raise InputError(f"{lines.where}: expected a text on a line, found an empty file")
+        raise InputError(f"{lines.location}: expected a text on a line, found an empty file")
     return chain([first], rows)
 
 
 def _texts(rows: Iterator[tuple[int, str]], lines: LineReader, options: ReadOptions) -> RecordReader:
-    names = options.columns.resolve(["text"], lines.where)
+    names = options.columns.resolve(["text"], lines.location)
     parser, rows = RowParser(names), _first(rows, lines)
     return RecordReader(["text"], (parser.parse(row, {"text": text}) for row, text in rows), names, options)
 
 
 def _chat(rows: Iterator[tuple[int, str]], lines: LineReader, options: ReadOptions) -> RecordReader:
-    options.columns.resolve(CHAT_COLUMNS, lines.where)
+    options.columns.resolve(CHAT_COLUMNS, lines.location)
     names = ColumnNames("text", "speaker", "dialogue_id")
     parser, rows = RowParser(names), _first(rows, lines)
     return RecordReader(CHAT_COLUMNS, _turns(rows, parser), names, options, has_dialogues=True)

@@ -84,7 +84,7 @@ class Columns(NamedTuple):
     instruction: str | None = None
     labels: str | None = None
 
-    def resolve(self, names: Sequence[str], where: str) -> ColumnNames:
+    def resolve(self, names: Sequence[str], location: str) -> ColumnNames:
         """Return the columns to read of a file that has `names`; raises InputError for a missing column."""
         known = set(names)
         text = self.text or ("content" if "content" in known and "text" not in known else "text")
@@ -92,7 +92,7 @@ class Columns(NamedTuple):
             if name and name not in known:
                 shown = ", ".join(names[:MAX_NAMES]) or "none"
                 raise InputError(
-                    f"{where}: found no column '{name}'{suggest(name, names)}: expected the "
+                    f"{location}: found no column '{name}'{suggest(name, names)}: expected the "
                     f"{role} column to be one of {shown}{', ...' if len(names) > MAX_NAMES else ''}"
                 )
         speaker = self.speaker or ("speaker" if "speaker" in known else "")
@@ -100,8 +100,8 @@ class Columns(NamedTuple):
             speaker = "role"
         dialogue = self.dialogue or ("dialogue_id" if "dialogue_id" in known else "")
         aspect = self.aspect or ("aspect" if "aspect" in known else "")
-        others = (self.order or "", aspect, self.instruction or "", self.labels or "")
-        return ColumnNames(text, speaker, dialogue, *others)
+        instruction, labels = self.instruction or "", self.labels or ""
+        return ColumnNames(text, speaker, dialogue, self.order or "", aspect, instruction, labels)
 
 
 ROLES = ("text", "speaker", "dialogue id", "order", "aspect", "instruction", "labels")
@@ -169,16 +169,16 @@ class RowParser:
 
     def parse(self, row: int, values: Mapping[str, Any], dialogue: str = "", turn: int = 0) -> Row:
         """Return a Record, or a Rejected; `dialogue` and `turn` are of a dialogue that is one line."""
-        where = f"turn {turn} " if turn else ""
+        prefix = f"turn {turn} " if turn else ""
         texts = (value for value in values.values() if isinstance(value, str))
         if next(filter(None, map(unreadable, texts)), ""):
             escaped = {name: ascii(value) for name, value in values.items()}
             problem = next(filter(None, map(describe_unreadable, map(str, values.values()))))
-            return Rejected(row, f"{where}expected UTF-8 text, found {problem}", escaped)
+            return Rejected(row, f"{prefix}expected UTF-8 text, found {problem}", escaped)
         try:
             return self._record(row, values, dialogue, turn)
         except InputError as error:
-            return Rejected(row, f"{where}{error}", dict(values))
+            return Rejected(row, f"{prefix}{error}", dict(values))
 
     def _record(self, row: int, values: Mapping[str, Any], dialogue: str, turn: int) -> Record:
         names = self.names

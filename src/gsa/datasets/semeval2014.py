@@ -44,10 +44,10 @@ def _examples(path: Path, split: str, dataset: str) -> Iterator[Example]:
         raise InputError(f"{path}: expected three lines per aspect, found {len(lines)} lines in all")
     dialogue = Dialogue("", ())
     for number, start in enumerate(range(0, len(lines), 3), start=1):
-        (where, pattern), (_, aspect), (at, polarity) = lines[start : start + 3]
+        (location, pattern), (_, aspect), (at, polarity) = lines[start : start + 3]
         if pattern.count(PLACE) != 1 or not aspect.strip():
             raise InputError(
-                f"{where}: expected a sentence with one '{PLACE}' and its aspect, found '{pattern}'"
+                f"{location}: expected a sentence with one '{PLACE}' and its aspect, found '{pattern}'"
             )
         turns = (Utterance(detokenize(pattern.replace(PLACE, aspect).split())),)
         if turns != dialogue.turns:

@@ -48,12 +48,14 @@ def _decoded(example: Example) -> Example:
 
 
 def _turns(path: Path) -> Iterator[parsing.Turn]:
-    for where, line in parsing.read_lines(path):
+    for location, line in parsing.read_lines(path):
         fields = line.split("\t")
         if len(fields) not in (3, 4):
-            raise InputError(f"{where}: expected id, label and text between tabs, found {len(fields)} fields")
-        label = parsing.lookup(fields[1], LABELS, where)
-        yield parsing.Turn(where, fields[0], decode(fields[2]), label=label)
+            raise InputError(
+                f"{location}: expected id, label and text between tabs, found {len(fields)} fields"
+            )
+        label = parsing.lookup(fields[1], LABELS, location)
+        yield parsing.Turn(location, fields[0], decode(fields[2]), label=label)
 
 
 def decode(text: str) -> str:

@@ -60,28 +60,28 @@ def read(folder: Path, protocol: str, fold: int) -> Splits:
 
 
 def _turns(path: Path, split: str) -> Iterator[parsing.Turn]:
-    for number, (where, line) in enumerate(parsing.read_lines(path), start=1):
+    for number, (location, line) in enumerate(parsing.read_lines(path), start=1):
         tree = TREE.fullmatch(line.strip())
         words = LEAF.findall(line)
         if not tree or not words or line.count("(") != line.count(")"):
-            raise InputError(f"{where}: expected a tree like '(3 (2 A) (3 treat))', found '{line[:60]}'")
-        label = parsing.lookup(tree[1], LABELS, where)
-        yield parsing.Turn(where, f"{split}_{number}", detokenize(words), label=label)
+            raise InputError(f"{location}: expected a tree like '(3 (2 A) (3 treat))', found '{line[:60]}'")
+        label = parsing.lookup(tree[1], LABELS, location)
+        yield parsing.Turn(location, f"{split}_{number}", detokenize(words), label=label)
 
 
 def _phrases(path: Path, excluded: set[str]) -> Iterator[parsing.Turn]:
     """Yield the phrases that have a sentiment, each text once and none that is excluded."""
     seen = set(excluded)
-    for number, (where, line) in enumerate(parsing.read_lines(path), start=1):
+    for number, (location, line) in enumerate(parsing.read_lines(path), start=1):
         try:
             phrases = list(constituents(line.strip()))
         except IndexError:
-            raise InputError(f"{where}: expected a digit in every bracket, found '{line[:60]}'") from None
+            raise InputError(f"{location}: expected a digit in every bracket, found '{line[:60]}'") from None
         for index, (digit, words) in enumerate(phrases):
-            label, text = parsing.lookup(digit, LABELS, where), detokenize(words)
+            label, text = parsing.lookup(digit, LABELS, location), detokenize(words)
             if label != "neutral" and len(words) >= MIN_WORDS and text not in seen:
                 seen.add(text)
-                yield parsing.Turn(where, f"train_{number}_{index}", text, label=label)
+                yield parsing.Turn(location, f"train_{number}_{index}", text, label=label)
 
 
 def constituents(tree: str) -> Iterator[tuple[str, list[str]]]:

@@ -74,13 +74,13 @@ def read(subset: str, folder: Path, protocol: str, fold: int) -> Splits:
 def _labels(path: Path, expected: tuple[str, ...]) -> dict[str, str]:
     """Return the label of each number; raises InputError if the file numbers them otherwise."""
     labels = {}
-    for where, line in parsing.read_lines(path):
+    for location, line in parsing.read_lines(path):
         number, *names = line.rstrip("\t").split("\t")
         name = names[-1].strip("_ ") if names else ""
         name = OWNER_NAMES.get(name, name)
         if not number.isdecimal() or expected[int(number) : int(number) + 1] != (name,):
             names_of = ", ".join(f"{index} {label}" for index, label in enumerate(expected))
-            raise InputError(f"{where}: expected one of {names_of}, found '{line}'")
+            raise InputError(f"{location}: expected one of {names_of}, found '{line}'")
         labels[number] = name
     return labels
 
@@ -92,9 +92,9 @@ def _turns(folder: Path, name: str, labels: dict[str, str]) -> Iterator[parsing.
     tweets, answers = parsing.read_lines(texts), parsing.read_lines(numbers)
     if len(tweets) != len(answers):
         raise InputError(f"{texts}: expected {len(answers)} lines as in {numbers.name}, found {len(tweets)}")
-    for line, ((where, tweet), (at, number)) in enumerate(zip(tweets, answers, strict=True), start=1):
+    for line, ((location, tweet), (at, number)) in enumerate(zip(tweets, answers, strict=True), start=1):
         label = parsing.lookup(number.strip(), labels, at)
-        yield parsing.Turn(where, f"{name}_{line}", tweet, label=label)
+        yield parsing.Turn(location, f"{name}_{line}", tweet, label=label)
 
 
 # Commits whose files have the checksums below.

@@ -162,17 +162,3 @@ def _row(outcome: Outcome) -> dict[str, Any]:
         for p in outcome.predictions
     ]
     return {"id": outcome.case.id, "failed": outcome.failed, "predictions": predictions}
-
-
-def read_outcomes(path: Path, cases: Sequence[Case]) -> list[Outcome]:
-    """Return the outcomes that `write_outcomes` wrote; raises InputError for an unknown case."""
-    by_id = {case.id: case for case in cases}
-    outcomes = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        row = json.loads(line)
-        if row["id"] not in by_id:
-            raise InputError(f"{path}: expected ids of behavioural cases, found '{row['id']}'")
-        outcomes.append(
-            Outcome(by_id[row["id"]], tuple(Prediction(**content) for content in row["predictions"]))
-        )
-    return outcomes

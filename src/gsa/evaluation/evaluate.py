@@ -32,6 +32,7 @@ from gsa.evaluation.predictions import (
     PredictionStore,
     digest,
     examples_digest,
+    labels_of,
     to_answers,
     to_table,
 )
@@ -135,11 +136,7 @@ class Evaluator:
             texts = {example.id: example.utterance.line() for example in load_split(source, split)}
             table = table.filter(pl.col("id").is_in(list(texts)))
             for row in table[:: max(1, len(table) // count)][:count].iter_rows(named=True):
-                probabilities = {
-                    name.removeprefix(PROBABILITY): value
-                    for name, value in row.items()
-                    if name.startswith(PROBABILITY)
-                }
+                probabilities = {label: row[PROBABILITY + label] for label in labels_of(table)}
                 shown = {"dataset": source.name, "text": texts[row["id"]], "probabilities": probabilities}
                 samples.append({**shown, **row})
         return samples

@@ -82,19 +82,21 @@ def _own_folder(
     for config in known.values():
         if config.path and Path(config.path).expanduser().resolve() == folder:
             return config
-    where = f"dataset '{folder}'"
+    location = f"dataset '{folder}'"
     name = re.sub(r"[^A-Za-z0-9_.-]", "-", folder.name).lstrip("_.-") or "data"
     if name in known:
         raise InputError(
-            f"{where}: the recipe has another dataset '{name}': expected a folder of another name"
+            f"{location}: the recipe has another dataset '{name}': expected a folder of another name"
         )
-    task_name = task.name or _only_task(source, where)
+    task_name = task.name or _only_task(source, location)
     tuned = source.tasks().get(task_name)
     if tuned and (tuned.about or tuned.multilabel):
-        raise InputError(f"{where}: task '{task_name}' is not for folders: expected one with a label a text")
+        raise InputError(
+            f"{location}: task '{task_name}' is not for folders: expected one with a label a text"
+        )
     own = tuned if tuned and not _asks_as_the_paper(tuned) else None
     return parse_dataset(
-        where,
+        location,
         name=name,
         path=str(folder),
         task=task_name,
@@ -110,12 +112,12 @@ def _asks_as_the_paper(task: Task) -> bool:
     return default is not None and (default.instruction, default.context) == (task.instruction, task.context)
 
 
-def _only_task(source: ModelSource, where: str) -> str:
+def _only_task(source: ModelSource, location: str) -> str:
     """Return the task that a model was tuned on; raises InputError if there are several, or none is known."""
     tuned = {task_of(config).name for config in source.recipe.datasets} if source.recipe else set()
     if len(tuned) != 1:
         raise InputError(
-            f"{where}: expected --task, one of {', '.join(sorted(source.tasks()))}, or a task of your own "
+            f"{location}: expected --task, one of {', '.join(sorted(source.tasks()))}, or a task of your own "
             "with --instruction and --labels"
         )
     return tuned.pop()

@@ -41,10 +41,12 @@ def aspect_examples(task: Task, texts: Sequence[Any], aspects: Sequence[Any]) ->
         raise InputError(f"found {len(texts)} texts and {len(aspects)} lists of aspects: expected as many")
     groups = []
     for number, (text, names) in enumerate(zip(texts, aspects, strict=True), start=1):
-        where = f"input {number}" if len(texts) > 1 else "input"
+        location = f"input {number}" if len(texts) > 1 else "input"
         if isinstance(names, str) or not all(isinstance(name, str) and not is_blank(name) for name in names):
-            raise InputError(f"{where}: expected a list of aspects, none of them empty, found {names!r:.60}")
-        sentence = dialogue(text, where)
+            raise InputError(
+                f"{location}: expected a list of aspects, none of them empty, found {names!r:.60}"
+            )
+        sentence = dialogue(text, location)
         groups.append([replace(example(task, sentence), aspect=name) for name in names])
     return groups
 
@@ -56,7 +58,7 @@ def last_turn(conversation: Dialogue, task: Task, text: str) -> Example:
     return example(task, Dialogue(conversation.id, turns), len(context))
 
 
-def utterance(turn: Any, where: str) -> Utterance:
+def utterance(turn: Any, location: str) -> Utterance:
     """Return a user's turn as an Utterance; raises InputError for one without a text.
 
     A speaker may be a number or None. Further keys of a mapping are ignored, as in files.
@@ -67,37 +69,37 @@ def utterance(turn: Any, where: str) -> Utterance:
     elif _is_pair(turn):
         speaker, text = turn
     elif isinstance(turn, Mapping):
-        text, speaker = _text_and_speaker(turn, where)
+        text, speaker = _text_and_speaker(turn, location)
     name = as_name(speaker)
     if name is None:
-        raise InputError(f"{where}: expected a speaker that is a text or a number, found {speaker!r:.60}")
+        raise InputError(f"{location}: expected a speaker that is a text or a number, found {speaker!r:.60}")
     if not isinstance(text, str):
-        raise InputError(f"{where}: expected a text, found {text!r:.60}")
+        raise InputError(f"{location}: expected a text, found {text!r:.60}")
     character = unreadable(text) or unreadable(name)
     if character or is_blank(text):
-        raise InputError(f"{where}: expected a text, found {character or 'an empty one'}")
+        raise InputError(f"{location}: expected a text, found {character or 'an empty one'}")
     return turn if isinstance(turn, Utterance) and turn.speaker == name else Utterance(text, name)
 
 
-def _text_and_speaker(turn: Mapping[Any, Any], where: str) -> tuple[Any, Any]:
+def _text_and_speaker(turn: Mapping[Any, Any], location: str) -> tuple[Any, Any]:
     for text, speaker in (("text", "speaker"), ("content", "role")):
         if text in turn:
             return turn[text], turn.get("speaker", turn.get(speaker))
     near = next(filter(None, (suggest(str(key), ("text", "content")) for key in turn)), "")
     keys = ", ".join(map(repr, list(turn)[:5])) or "none"
-    raise InputError(f"{where}: expected a key 'text', found {keys:.60}{near}")
+    raise InputError(f"{location}: expected a key 'text', found {keys:.60}{near}")
 
 
-def dialogue(turns: Turn | Iterable[Turn], where: str = "dialogue") -> Dialogue:
+def dialogue(turns: Turn | Iterable[Turn], location: str = "dialogue") -> Dialogue:
     """Return a user's conversation as a Dialogue; a lone turn is a dialogue of one.
 
     Raises InputError that names the turn which cannot be read, counted from 1, and for a tuple of two texts,
     which may be two turns or one.
     """
-    return Dialogue("", tuple(turn for turn in utterances(turns, where) if turn))
+    return Dialogue("", tuple(turn for turn in utterances(turns, location) if turn))
 
 
-def utterances(turns: Any, where: str = "dialogue", errors: str = "raise") -> list[Utterance | None]:
+def utterances(turns: Any, location: str = "dialogue", errors: str = "raise") -> list[Utterance | None]:
     """Return the turns of a user's conversation.
 
     With `errors` "skip" a turn that cannot be read is None, and a conversation that is missing has no turns.
@@ -107,36 +109,36 @@ def utterances(turns: Any, where: str = "dialogue", errors: str = "raise") -> li
     if skip and is_missing(turns):
         return []
     if isinstance(turns, str | Mapping | Utterance) or is_missing(turns):
-        return [_utterance_or_none(turns, where, skip)]
+        return [_utterance_or_none(turns, location, skip)]
     if _is_pair(turns):
         raise InputError(
-            f"{where}: found a tuple of two texts, which may be two turns, or a speaker and a text: expected "
-            "a list of turns"
+            f"{location}: found a tuple of two texts, which may be two turns, or a speaker and a text: "
+            "expected a list of turns"
         )
-    items = as_list(turns, where)
+    items = as_list(turns, location)
     if not isinstance(items, list) or not items:
-        raise InputError(f"{where}: expected one turn or more, found {turns!r:.60}")
-    return [_utterance_or_none(turn, f"{where} turn {n}", skip) for n, turn in enumerate(items, start=1)]
+        raise InputError(f"{location}: expected one turn or more, found {turns!r:.60}")
+    return [_utterance_or_none(turn, f"{location} turn {n}", skip) for n, turn in enumerate(items, start=1)]
 
 
 def read_conversations(inputs: Sequence[Any], many: bool, errors: str) -> list[list[Utterance | None]]:
     """Return the turns of each input; with `errors` "skip" those that cannot be read are None."""
     check_errors(errors)
-    where = "input {}" if many else "input"
+    location = "input {}" if many else "input"
     result = []
     for number, turns in enumerate(inputs, start=1):
         if many and errors == "raise" and is_missing(turns):
             raise InputError(
-                f"{where.format(number)}: expected a text, found {turns!r:.60}; with errors='skip' its "
+                f"{location.format(number)}: expected a text, found {turns!r:.60}; with errors='skip' its "
                 "prediction is None"
             )
-        result.append(utterances(turns, where.format(number), errors))
+        result.append(utterances(turns, location.format(number), errors))
     return result
 
 
-def _utterance_or_none(turn: Any, where: str, skip: bool) -> Utterance | None:
+def _utterance_or_none(turn: Any, location: str, skip: bool) -> Utterance | None:
     try:
-        return utterance(turn, where)
+        return utterance(turn, location)
     except InputError:
         if not skip:
             raise
@@ -178,7 +180,7 @@ def _warn_of_digits(labels: tuple[str, ...]) -> None:
     )  # fmt: skip
 
 
-def as_list(inputs: Any, where: str = "input") -> Any:
+def as_list(inputs: Any, location: str = "input") -> Any:
     """Return any iterable of texts, turns or conversations as a list; a text or a turn as it is.
 
     A tuple of two texts stays one. Raises InputError for a table: one of its columns is expected.
@@ -187,7 +189,7 @@ def as_list(inputs: Any, where: str = "input") -> Any:
         return inputs
     if hasattr(inputs, "columns"):
         kind = type(inputs).__name__
-        raise InputError(f"{where}: found a table ({kind}): expected one of its columns, or a list")
+        raise InputError(f"{location}: found a table ({kind}): expected one of its columns, or a list")
     try:
         items = iter(inputs)
     except TypeError:  # a NumPy array without dimensions has __iter__ but cannot be iterated

@@ -37,14 +37,14 @@ def load_recipe(path: Path, overrides: Sequence[str] = (), seed: int | None = No
     return resolve(document, str(path))
 
 
-def resolve(document: dict[str, Any], where: str) -> Recipe:
+def resolve(document: dict[str, Any], location: str) -> Recipe:
     """Return the Recipe of a parsed document, automatic keys replaced by values that its data suggests.
 
-    Raises InputError that begins with ``where``, and for data that automatic keys need and that is missing.
+    Raises InputError that begins with ``location``, and for missing data that automatic keys need.
     """
     keys = automatic.automatic_keys(document)
-    recipe = validate(automatic.with_placeholders(document) if keys else document, where)
-    _check_datasets(recipe, where)
+    recipe = validate(automatic.with_placeholders(document) if keys else document, location)
+    _check_datasets(recipe, location)
     return automatic.resolve(recipe, keys) if keys else recipe
 
 
@@ -77,22 +77,22 @@ def _resolve_paths(document: dict[str, Any], folder: Path) -> None:
                 dataset["path"] = os.path.abspath(folder / Path(path).expanduser())
 
 
-def validate(document: dict[str, Any], where: str) -> Recipe:
-    """Return the Recipe of a parsed document; raises InputError that begins with ``where``."""
+def validate(document: dict[str, Any], location: str) -> Recipe:
+    """Return the Recipe of a parsed document; raises InputError that begins with ``location``."""
     try:
         return Recipe.model_validate(document)
     except ValidationError as error:
-        raise InputError(f"{where}: {_message(error)}") from None
+        raise InputError(f"{location}: {_message(error)}") from None
 
 
-def _check_datasets(recipe: Recipe, where: str) -> None:
+def _check_datasets(recipe: Recipe, location: str) -> None:
     """Raise InputError for a dataset, protocol or fold that the catalogue does not have."""
     sections = {f"levels.{number}": level.datasets for number, level in enumerate(recipe.levels)}
     for section, datasets in {**sections, "evaluation": recipe.evaluation.datasets or ()}.items():
         for index, config in enumerate(datasets):
             if config.path:
                 continue
-            key = f"{where}: {section}.datasets.{index}"
+            key = f"{location}: {section}.datasets.{index}"
             with _errors_at(f"{key}.name"):
                 dataset = get(config.name)
             with _errors_at(f"{key}.protocol"):
@@ -102,12 +102,12 @@ def _check_datasets(recipe: Recipe, where: str) -> None:
 
 
 @contextmanager
-def _errors_at(where: str) -> Iterator[None]:
+def _errors_at(location: str) -> Iterator[None]:
     """Prefix the message of an InputError with the place of its cause."""
     try:
         yield
     except InputError as error:
-        raise InputError(f"{where}: {error}") from None
+        raise InputError(f"{location}: {error}") from None
 
 
 def parse_layout(**keys: Any) -> Layout:
@@ -118,12 +118,12 @@ def parse_layout(**keys: Any) -> Layout:
         raise InputError(_message(error)) from None
 
 
-def parse_dataset(where: str, **keys: Any) -> DatasetConfig:
-    """Return a DatasetConfig from the values of its keys; raises InputError that begins with `where`."""
+def parse_dataset(location: str, **keys: Any) -> DatasetConfig:
+    """Return a DatasetConfig from the values of its keys; raises InputError that begins with ``location``."""
     try:
         return DatasetConfig(**keys)
     except ValidationError as error:
-        raise InputError(f"{where}: {_message(error).removeprefix('recipe: ')}") from None
+        raise InputError(f"{location}: {_message(error).removeprefix('recipe: ')}") from None
 
 
 def parse_seeds(text: str) -> list[int]:

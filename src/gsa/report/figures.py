@@ -21,8 +21,8 @@ from gsa.report.significance import calibration, confusion
 from gsa.report.tables import title_of
 
 Numbers = NDArray[np.float64]
-MIN_BIN = 10
-"""Fewest answers of a bin of a reliability diagram that has a point."""
+BINS, MIN_BIN = 10, 10
+"""Bins of a reliability diagram, and the fewest answers of one that has a point."""
 
 
 def canvas(width: float, height: float) -> Any:
@@ -138,7 +138,7 @@ def confusions(arm: str, runs: Sequence[MeasuredRun], path: Path) -> bool:
     return True
 
 
-def reliability(arm: str, runs: Sequence[MeasuredRun], path: Path, bins: int = 10) -> bool:
+def reliability(arm: str, runs: Sequence[MeasuredRun], path: Path) -> bool:
     """Draw accuracy over confidence with the expected calibration error; False without probabilities.
 
     Bins of fewer than `MIN_BIN` answers have no point, since their accuracy is chance.
@@ -151,10 +151,10 @@ def reliability(arm: str, runs: Sequence[MeasuredRun], path: Path, bins: int = 1
     figure, panels = grid(len(by_dataset), 3.4, f"{arm}: reliability of the last level")
     for axes, (name, answers) in zip(panels, by_dataset.items(), strict=True):
         probabilities = np.concatenate([a.probabilities for a in answers])
-        measured = calibration(probabilities, np.concatenate([a.gold for a in answers]), bins)
-        centres = (np.arange(bins) + 0.5) / bins
+        measured = calibration(probabilities, np.concatenate([a.gold for a in answers]), BINS)
+        centres = (np.arange(BINS) + 0.5) / BINS
         shares = measured.n / max(1, measured.n.sum())
-        axes.bar(centres, shares, width=1 / bins, color="0.85", label="share of examples")
+        axes.bar(centres, shares, width=1 / BINS, color="0.85", label="share of examples")
         axes.plot([0, 1], [0, 1], color="0.5", linewidth=1, linestyle=":")
         accuracy = np.where(measured.n < MIN_BIN, np.nan, measured.accuracy)
         axes.plot(measured.confidence, accuracy, marker="o", markersize=4, label="accuracy")

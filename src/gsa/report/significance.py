@@ -142,8 +142,8 @@ def paired_bootstrap(models: Classifications, resamples: int = RESAMPLES, seed: 
     return Bootstrap(observed, scores.resampled[:, :half] - scores.resampled[:, half:], scores.n)
 
 
-def estimate(parts: Sequence[Bootstrap], seed: int = 0, level: float = 0.95) -> Estimate:
-    """Return the mean over datasets and seeds with its interval of percentiles.
+def estimate(parts: Sequence[Bootstrap], seed: int = 0) -> Estimate:
+    """Return the mean over datasets and seeds with its 95% interval of percentiles.
 
     Seeds are drawn with replacement where there are several, the same ones for all datasets. The p value is
     twice the smaller share of resamples on one side of 0, never below 2 / (resamples + 1).
@@ -152,7 +152,7 @@ def estimate(parts: Sequence[Bootstrap], seed: int = 0, level: float = 0.95) -> 
     drawn = np.random.default_rng(seed).integers(seeds, size=(resamples, seeds))
     rows = np.arange(resamples)[:, None]
     means = np.mean([part.resampled[rows, drawn].mean(1) for part in parts], axis=0)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(means, [0.025, 0.975])
     tail = min((means <= 0).sum(), (means >= 0).sum())
     p = min(1.0, 2 * (float(tail) + 1) / (resamples + 1))
     value = float(np.mean([part.observed.mean() for part in parts]))
