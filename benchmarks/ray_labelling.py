@@ -107,12 +107,13 @@ def parts_in(output: Path) -> int:
     return len(list(output.with_name(f"{output.name}.parts").glob("*.parquet")))
 
 
-def kill_driver(words: list[str], output: Path, log: Path, after: int) -> int:
-    """Start a command, and kill it with -9 once it has written `after` parts more; returns the parts."""
+def kill_driver(words: list[str], output: Path, log: Path, after: int, delay: float = 0.0) -> int:
+    """Start a command, and kill it with -9 `delay` seconds after its `after`-th next part; returns all."""
     target = parts_in(output) + after
     driver = start(words, log)
     while driver.poll() is None and parts_in(output) < target:
         time.sleep(0.02)
+    time.sleep(delay)
     assert driver.poll() is None, f"it ended before it was killed: {log.read_text()[-2000:]}"
     driver.send_signal(signal.SIGKILL)
     driver.wait()
@@ -174,8 +175,12 @@ def run(kind: str, count: int, kills: int, root: Path, dice: random.Random) -> d
     blocks = len(rows) // BLOCK_ROWS
     output = root / f"{kind}-driver.parquet"
     words = command(TASKS[kind], root / kind, "--output", output, *ray)
-    afters = [dice.randint(1, max(1, blocks // (kills + 1))) for _ in range(kills)]
-    report["parts_at_driver_kills"] = [kill_driver(words, output, log, after) for after in afters]
+    afters = [dice.randint(0, max(1, blocks // (kills + 1))) for _ in range(kills)]
+    delays = [round(dice.uniform(0.0, 15.0 if not after else 1.0), 2) for after in afters]
+    report["driver_kills"] = [
+        {"after_parts": after, "then_s": delay, "parts": kill_driver(words, output, log, after, delay)}
+        for after, delay in zip(afters, delays, strict=True)
+    ]
     report["seconds_of_last_run"] = round(label(words, log), 1)
     report["driver_killed"] = compare(output, known)
     output = root / f"{kind}-worker.parquet"
