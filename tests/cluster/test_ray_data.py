@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from gsa.cluster import ray_data
+from gsa.cluster import session
 
 Run = Any
 ROWS = 60
@@ -95,7 +95,7 @@ def test_each_row_is_in_the_output_once_though_the_driver_is_killed(
 def test_what_is_refused_before_ray_starts(
     words: list[str], says: str, tuned: Path, folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ray_data, "find_spec", lambda name: True)
+    monkeypatch.setattr(session, "find_spec", lambda name: True)
     words = [word.replace("IN", str(folder)) for word in words]
     code, _, error = run("predict", "emotion", folder, "--ray", "--model", tuned, *words)
     assert (code, says in error) == (2, True), error
@@ -104,7 +104,7 @@ def test_what_is_refused_before_ray_starts(
 def test_without_the_extra_it_is_one_sentence(
     folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ray_data, "find_spec", lambda name: None)
+    monkeypatch.setattr(session, "find_spec", lambda name: None)
     code, _, error = run("predict", "emotion", folder, "--ray", "--output", "out.parquet")
     assert (code, error) == (
         2,

@@ -6,6 +6,7 @@ from pathlib import Path
 from gsa.cli.labelling import PredictOptions, summary
 from gsa.cluster import ray_data
 from gsa.cluster.blocks import find_files
+from gsa.cluster.session import check_installed
 from gsa.datasets.record_files import output_format_of
 from gsa.errors import InputError
 from gsa.prediction.job import JobConfig
@@ -24,7 +25,7 @@ def label_folder(
         raise InputError("--ray: expected an --output, a name that ends in .parquet")
     if options.explain:
         raise InputError("--explain: expected a text as the input, found --ray")
-    ray_data.check_installed()
+    check_installed()
     output_format = output_format_of(options.output)
     find_files(source)
     predictor, chosen = options.load(task)

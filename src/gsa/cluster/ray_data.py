@@ -5,15 +5,11 @@ and store each as a part, which appears complete or not at all. Parts are named 
 so whatever dies, the same command finds those that are finished and each row is in the output once.
 """
 
-import logging
 import math
 import os
 import pickle
-import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +17,7 @@ import numpy as np
 
 from gsa.checksums import sha256
 from gsa.cluster.blocks import InputFiles, label_block, open_files
+from gsa.cluster.session import check_installed, ray_session
 from gsa.errors import InputError
 from gsa.prediction.documents import check_documents
 from gsa.prediction.job import JobConfig, Labeller, file_state
@@ -30,14 +27,10 @@ from gsa.prediction.parts import PartStore, RowCounts
 from gsa.prediction.writers import Writer
 from gsa.progress import Progress
 
-logger = logging.getLogger(__name__)
-
 BLOCK_ROWS = 2000
 """Rows of a block on average: the most work that a kill loses of a worker."""
 MAX_PARTITIONS = 1000
 """Groups of blocks that Ray hands out; progress is reported for each."""
-OBJECT_STORE = 512 * 2**20
-"""Bytes of shared memory for rows on a lone machine; what is beyond them Ray keeps on disk."""
 WORKER_MEMORY = 2**30
 """Bytes that a worker needs beside the weights of its model."""
 
@@ -56,12 +49,6 @@ class RayOptions:
     block_rows: int = BLOCK_ROWS
     id_column: str = ""
     """Column of ids that must not repeat; empty for none."""
-
-
-def check_installed() -> None:
-    """Raise InputError without Ray Data."""
-    if find_spec("ray") is None or find_spec("pyarrow") is None:
-        raise InputError("--ray needs Ray Data, the extra 'ray': pip install 'gsa-llm[ray]'")
 
 
 def label_files(
@@ -95,7 +82,7 @@ def label_files(
         run = _Run(inputs, config, options, store)
         states = run.file_states()
         store.claim(run.fingerprint(rejects), True, overwrite)
-        with _ray(options.workers):
+        with ray_session(options.workers):
             run.label()
         if run.file_states() != states:
             store.remove()
@@ -261,34 +248,3 @@ def _column(rows: Any, name: str) -> Any:
     """Return a column of integers as an array."""
     batches = [batch[name] for batch in rows.select_columns([name]).iter_batches(batch_size=None)]
     return np.concatenate([np.zeros(0, np.int64), *batches]).astype(np.int64)
-
-
-@contextmanager
-def _ray(workers: int) -> Iterator[None]:
-    """Run Ray while the block runs: that of RAY_ADDRESS, or one on this machine that ends with it.
-
-    Raises the InputError of a worker.
-    """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-    import ray
-
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if not os.environ.get("RAY_ADDRESS"):
-        options |= {"num_cpus": workers or None, "object_store_memory": OBJECT_STORE}
-        options["include_dashboard"] = False
-    handler = signal.getsignal(signal.SIGTERM)
-    try:
-        ray.init(**options)
-        signal.signal(signal.SIGTERM, handler)  # Ray sets its own
-        context = ray.data.DataContext.get_current()
-        context.enable_progress_bars = False
-        logging.getLogger("ray.data").setLevel(logging.ERROR)
-        yield
-    except ray.exceptions.RayTaskError as error:
-        cause: BaseException | None = error
-        while cause is not None and type(cause) is not InputError:
-            cause = getattr(cause, "cause", None) or cause.__cause__
-        raise (InputError(str(cause)) if cause else error) from None
-    finally:
-        ray.shutdown()
