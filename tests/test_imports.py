@@ -21,6 +21,7 @@ BELOW: dict[str, set[str]] = {
     "experiments": CORE | {"training", "evaluation"},
     "report": {"data", "datasets", "recipes", "evaluation"},
     "tuning": CORE | {"training", "evaluation", "prediction", "experiments"},
+    "cluster": CORE | {"prediction"},
     "serving": CORE | {"prediction"},
     "web": CORE | {"prediction", "serving"},
 }

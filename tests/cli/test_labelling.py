@@ -206,7 +206,7 @@ def test_a_file_is_summed_up_by_label(options: PredictOptions, tmp_path: Path) -
 
 def test_the_summary_of_many_labels_is_short() -> None:
     counts = RowCounts(78, 0, labels={f"l{i}": i for i in range(13)})
-    said = module._summary(counts, 1, None)
+    said = module.summary(counts, 1, None)
     assert said == (
         "78 rows labelled in 1 s (l12 12, l11 11, l10 10, l9 9, l8 8, l7 7, l6 6, l5 5, l4 4, l3 3, "
         "3 more labels), none rejected"

@@ -127,11 +127,11 @@ def label(task: str, source: str, options: PredictOptions) -> tuple[str, bool]:
     else:
         counts = label_stream(job, sys.stdout.buffer, options.rejects, options.overwrite)
     rejects = rejects_path(output, options.rejects) if output else options.rejects
-    summary = _summary(counts, time.monotonic() - started, rejects)
+    line = summary(counts, time.monotonic() - started, rejects)
     if not output:
-        logger.info("%s", summary)
+        logger.info("%s", line)
     succeeded = bool(counts.labelled) or not counts.rejected
-    return (f"{output}: {summary}" if output else ""), succeeded
+    return (f"{output}: {line}" if output else ""), succeeded
 
 
 def _stream_format(input_format: str) -> str:
@@ -222,7 +222,7 @@ def _line(prediction: Prediction) -> str:
     return line + ("  (not sure enough for a label)" if prediction.label is None else "")
 
 
-def _summary(counts: RowCounts, seconds: float, rejects: Path | None) -> str:
+def summary(counts: RowCounts, seconds: float, rejects: Path | None) -> str:
     """Return how many rows were labelled with which labels, and how many were rejected and why."""
     labels = f" ({counts.by_label()})" if counts.labels else ""
     parts = [f"{counts.labelled:,} rows labelled in {duration(seconds)}{labels}"]

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from gsa.cli.options import Device, Json, Level, Model, Precision, Quiet, TaskArgument
+from gsa.errors import InputError
 
 Text = Annotated[str | None, typer.Option(help="Column of texts; default: text.")]
 Speaker = Annotated[str | None, typer.Option(help="Column of speakers; default: speaker.")]
@@ -46,6 +47,11 @@ Prefix = Annotated[str, typer.Option(help="Prefix of the new columns.")]
 Rejects = Annotated[Path | None, typer.Option(help="File for bad rows; default: OUTPUT.rejects.jsonl.")]
 ReplaceFiles = Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")]
 
+Ray = Annotated[bool, typer.Option("--ray", help="Label the files of a folder by Ray Data (docs/scale.md).")]
+Workers = Annotated[int, typer.Option(min=0, help="With --ray: processes; default: one for every CPU.")]
+BlockRows = Annotated[int, typer.Option(min=0, help="With --ray: rows that a worker stores at a time.")]
+IdColumn = Annotated[str, typer.Option("--id", help="With --ray: column of ids that must not repeat.")]
+
 
 def predict(
     task: TaskArgument,
@@ -80,6 +86,10 @@ def predict(
     prefix: Prefix = "",
     rejects: Rejects = None,
     overwrite: ReplaceFiles = False,
+    ray: Ray = False,
+    workers: Workers = 0,
+    block_rows: BlockRows = 0,
+    id_column: IdColumn = "",
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -99,7 +109,14 @@ def predict(
         min_confidence, document, explain,
         prefix, rejects, overwrite, as_json,
     )  # fmt: skip
-    result, labelled_any = label_source(task, source, options)
+    if ray:
+        from gsa.cli.folders import label_folder
+
+        result, labelled_any = label_folder(task, Path(source), options, workers, block_rows, id_column)
+    elif workers or block_rows or id_column:
+        raise InputError("--workers, --block-rows, --id: expected only with --ray")
+    else:
+        result, labelled_any = label_source(task, source, options)
     if result:
         print(result)
     if not labelled_any:

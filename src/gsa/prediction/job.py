@@ -74,41 +74,21 @@ class JobConfig:
     """Of an output file with its rejects, beyond which the job fails; 0 is any size."""
 
 
-class LabelJob:
-    """An open input, and how its rows are labelled."""
+class Labeller:
+    """Labels rows, however they were read."""
 
-    def __init__(
-        self, config: JobConfig, predict: Predict, progress: Progress, stream: BinaryIO | None = None
-    ) -> None:
-        """Open the input.
-
-        Raises InputError for a file or columns that are not as expected, and as `check_documents` does.
-        """
-        if config.document:
-            check_documents([config.task])
-        self.config, self.predict, self.progress = config, predict, progress
-        read = replace(config.read, same_keys=config.output_format != "jsonl")
-        self.reader = open_records(config.source, read, stream)
-        try:
-            self.writer = Writer.for_task(
-                config.output_format, self.reader, config.task, config.prefix, config.document
-            )
-        except InputError:
-            if config.source:
-                self.reader.close()
-            raise
-
-    def chunks(self, size: int) -> Iterator[list[Row]]:
-        """Yield the rows of the input in chunks of whole dialogues."""
-        rows = 0
-        for chunk in chunks(self.reader.rows, size, self.config.task.context):
-            rows += len(chunk)
-            if self.reader.fraction:  # an estimate from the part of the input that was read
-                self.progress.total = round(rows / self.reader.fraction)
-            yield chunk
+    def __init__(self, config: JobConfig, writer: Writer, predict: Predict, progress: Progress) -> None:
+        """`progress` counts the rows."""
+        self.config, self.writer, self.predict, self.progress = config, writer, predict, progress
 
     def label(self, chunk: Sequence[Row], first: bool) -> Part:
-        """Return the labelled and the rejected rows of a chunk."""
+        """Return the labelled and the rejected rows of a chunk; the `first` has the header."""
+        rows, rejected, counts = self.label_rows(chunk)
+        rejects = [{"row": r.row, "reason": r.reason, "found": r.found} for r in rejected]
+        return Part(self.writer.encode(rows, header=first), b"".join(map(json_line, rejects)), counts)
+
+    def label_rows(self, chunk: Sequence[Row]) -> tuple[list[dict[str, Any]], list[Rejected], RowCounts]:
+        """Return the rows of the output, the rejected rows, and the counts of both."""
         tasks = RowTasks(self.config.task, self.config.read.columns)
         chunk = [tasks.check(self._check_keys(row)) for row in chunk]
         records = [row for row in chunk if isinstance(row, Record)]
@@ -126,16 +106,13 @@ class LabelJob:
         predictions = confident(predictions, self.config.min_confidence)
         pairs = zip(records, predictions, strict=True)
         rows = [self.writer.row(record.values, p) for record, p in pairs if self._is_written(p)]
-        rejects = [{"row": r.row, "reason": r.reason, "found": r.found} for r in rejected]
         reason = f"row {rejected[0].row}: {rejected[0].reason}" if rejected else ""
         self.progress.update(before + len(chunk))
         labels = Counter(label for p in predictions for label in task.split_labels(p.label or "") if label)
         uncertain = sum(prediction.label is None for prediction in predictions)
-        return Part(
-            self.writer.encode(rows, header=first),
-            b"".join(map(json_line, rejects)),
-            RowCounts(len(records), len(rejected), reason, len(records) - len(rows), dict(labels), uncertain),
-        )
+        dropped = len(records) - len(rows)
+        counts = RowCounts(len(records), len(rejected), reason, dropped, dict(labels), uncertain)
+        return rows, rejected, counts
 
     def _is_written(self, prediction: Prediction) -> bool:
         if prediction.label is None:
@@ -167,6 +144,40 @@ class LabelJob:
             "model": dict(config.identity),
             "options": [config.min_confidence, config.document],
         }
+
+
+class LabelJob(Labeller):
+    """An open input, and how its rows are labelled."""
+
+    def __init__(
+        self, config: JobConfig, predict: Predict, progress: Progress, stream: BinaryIO | None = None
+    ) -> None:
+        """Open the input.
+
+        Raises InputError for a file or columns that are not as expected, and as `check_documents` does.
+        """
+        if config.document:
+            check_documents([config.task])
+        read = replace(config.read, same_keys=config.output_format != "jsonl")
+        self.reader = open_records(config.source, read, stream)
+        try:
+            writer = Writer.for_task(
+                config.output_format, self.reader, config.task, config.prefix, config.document
+            )
+        except InputError:
+            if config.source:
+                self.reader.close()
+            raise
+        super().__init__(config, writer, predict, progress)
+
+    def chunks(self, size: int) -> Iterator[list[Row]]:
+        """Yield the rows of the input in chunks of whole dialogues."""
+        rows = 0
+        for chunk in chunks(self.reader.rows, size, self.config.task.context):
+            rows += len(chunk)
+            if self.reader.fraction:  # an estimate from the part of the input that was read
+                self.progress.total = round(rows / self.reader.fraction)
+            yield chunk
 
 
 def label_stream(
@@ -211,21 +222,21 @@ def label_file(
     parts = PartStore(output, rejects, job.writer, job.config.max_bytes)
     with parts.lock():
         check_output_paths(source, output, rejects, overwrite)  # another process may have finished it
-        state = _file_state(source)
+        state = file_state(source)
         parts.claim(job.fingerprint(size, rejects), source is not None, overwrite)
         with job.progress:
             for number, chunk in enumerate(job.chunks(size)):
-                if parts.reuse_next():
+                if parts.reuse(number):
                     job.progress.resume(len(chunk))
                 else:
-                    parts.add(job.label(chunk, first=number == 0))
-        if _file_state(source) != state:
+                    parts.add(number, job.label(chunk, first=number == 0))
+        if file_state(source) != state:
             parts.remove()
             raise InputError(f"'{source}' changed while it was read: run the same command again")
         return parts.join()
 
 
-def _file_state(path: Path | None) -> tuple[int, ...]:
+def file_state(path: Path | None) -> tuple[int, ...]:
     """Return what changes when a file is written or replaced."""
     status = os.stat(path) if path else None
     return (status.st_ino, status.st_size, status.st_mtime_ns) if status else ()

@@ -90,8 +90,8 @@ class PartStore:
         self._max_bytes, self._bytes = max_bytes, 0
         self.output, self.rejects, self.writer = output, rejects, writer
         self.folder = parts_folder(output)
-        self._files: list[Path] = []
-        self._counts = RowCounts()
+        self._counts: dict[int, RowCounts] = {}
+        """Of the finished parts, by number."""
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -136,9 +136,9 @@ class PartStore:
                 "resume it, another --output, or that folder removed"
             )
 
-    def reuse_next(self) -> bool:
-        """Take the next part as it is on disk; returns False if it is missing or damaged."""
-        file = self._next_file()
+    def reuse(self, number: int) -> bool:
+        """Take a part as it is on disk; returns False if it is missing or damaged."""
+        file = self._file(number)
         try:
             content = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
             intact = content.pop("sha256") == sha256(file) and file.with_suffix(".rejects").is_file()
@@ -146,33 +146,36 @@ class PartStore:
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return False
         if intact:
-            self._append(file, counts)
+            self._counts[number] = counts
         return intact
 
-    def add(self, part: Part) -> None:
-        """Write the next part; raises InputError if the parts become too large."""
+    def add(self, number: int, part: Part) -> None:
+        """Write a part; raises InputError if the parts become too large."""
         self._bytes += len(part.output) + len(part.rejects)
         if self._max_bytes and self._bytes > self._max_bytes:
             raise InputError(f"the output is larger than {self._max_bytes:,} bytes: expected a smaller file")
-        file = self._next_file()
+        file = self._file(number)
         write_atomic(file, part.output)
         write_atomic(file.with_suffix(".rejects"), part.rejects)
         write_atomic(file.with_suffix(".json"), json.dumps({**asdict(part.counts), "sha256": sha256(file)}))
-        self._append(file, part.counts)
+        self._counts[number] = part.counts
 
     def join(self) -> RowCounts:
         """Join the parts to the output, which is written last, and remove them; returns the counts."""
-        if not self._files:
-            self.add(Part(self.writer.encode([], True), b"", RowCounts()))
+        if not self._counts:
+            self.add(0, Part(self.writer.encode([], True), b"", RowCounts()))
+        numbers = sorted(self._counts)
+        files = [self._file(number) for number in numbers]
+        counts = sum((self._counts[number] for number in numbers), RowCounts())
         rejects = rejects_path(self.output, self.rejects)
-        if self._counts.rejected or self.rejects:
+        if counts.rejected or self.rejects:
             with atomic_path(rejects) as draft:
-                concatenate([file.with_suffix(".rejects") for file in self._files], draft)
+                concatenate([file.with_suffix(".rejects") for file in files], draft)
         else:
             rejects.unlink(missing_ok=True)  # of an earlier job
-        self.writer.join(self._files, self.output)
+        self.writer.join(files, self.output)
         self.remove()
-        return self._counts
+        return counts
 
     def remove(self) -> None:
         """Remove the parts, and no other file of their folder."""
@@ -185,9 +188,5 @@ class PartStore:
     def _is_lock(path: Path) -> bool:
         return path.name == f".{COMMAND}.lock"
 
-    def _next_file(self) -> Path:
-        return self.folder / f"{len(self._files):06}.{self.writer.format}"
-
-    def _append(self, file: Path, counts: RowCounts) -> None:
-        self._files.append(file)
-        self._counts += counts
+    def _file(self, number: int) -> Path:
+        return self.folder / f"{number:06}.{self.writer.format}"

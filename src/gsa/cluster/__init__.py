@@ -1,0 +1,1 @@
+"""Labelling on more than one process or machine, with Ray Data."""
