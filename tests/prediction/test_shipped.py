@@ -116,9 +116,7 @@ def test_its_card_has_the_scores_of_the_rows_on_disk() -> None:
 def test_the_readme_has_the_scores_of_the_rows_on_disk() -> None:
     last = main_rows("gsa-135m-generic", 5)
     page = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
-    (sentence,) = re.findall(
-        r"Scores on whole test sets, from one seed: (.+?)\. Its \[model card\]", page
-    )
+    (sentence,) = re.findall(r"Scores on whole test sets, from one seed: (.+?)\. Its \[model card\]", page)
     said = re.findall(r"([A-Z][\w+-]+) (\d+\.\d)", sentence)
     assert [name for name, _ in said] == ["SST-2", "MOSI", "MOSEI", "MELD", "EmoryNLP", "MAMS"]
     main = {"MOSI": "acc2_has0", "MOSEI": "acc2_has0", "MELD": "weighted_f1", "EmoryNLP": "weighted_f1"}

@@ -69,6 +69,15 @@ def _known(format: str, formats: Sequence[str], origin: str) -> str:
     return format
 
 
+def is_readable(path: Path) -> bool:
+    """Return whether a file's suffix names a format that is read."""
+    try:
+        format_of(path)
+    except InputError:
+        return False
+    return True
+
+
 def open_records(path: Path | None, options: ReadOptions, stream: BinaryIO | None = None) -> RecordReader:
     """Return a reader of a file, or of a byte stream where `path` is None.
 
