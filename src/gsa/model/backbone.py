@@ -22,7 +22,7 @@ from gsa.model.hf_logging import quiet_libraries
 from gsa.model.precision import resolve_precision
 from gsa.model.validation import check_model_folder
 from gsa.recipes.schema import Backbone
-from gsa.trie import attention
+from gsa.trie import attention, masks
 
 DEVICE = "GSA_DEVICE"
 """The environment variable that names the device models are loaded on; `--device` sets it."""
@@ -153,7 +153,7 @@ def precision_of(backbone: Backbone, architecture: str, device: str) -> Literal[
 def _attention(backbone: Backbone, device: str) -> str:
     """Return transformers' name for the way a row's attention is computed."""
     if backbone.attention == "auto":
-        return attention.NAME if device == "cpu" else "sdpa"
+        return attention.NAME if device == "cpu" else masks.NAME
     return {"runs": attention.NAME, "dense": "sdpa", "flex": "flex_attention"}[backbone.attention]
 
 

@@ -43,7 +43,8 @@ class Backbone(_Section):
     natively. Links are float32 always, merged into float32 weights and kept beside bfloat16 ones."""
     attention: Literal["auto", "runs", "dense", "flex"] = "auto"
     """Attention of a packed row: `runs` of the trie, a `dense` mask through SDPA, or FlexAttention (`flex`),
-    with equal results. `auto` is runs on CPU, dense elsewhere. FlexAttention has no backward pass on CPU."""
+    with equal results. `auto` is runs on CPU, elsewhere dense, and flex from 8,192 tokens. FlexAttention has
+    no backward pass on CPU."""
 
 
 class Lora(_Section):
@@ -82,6 +83,8 @@ class Training(_Section):
     report_to: tuple[str, ...] = ()
     """Trainer integrations, such as `tensorboard` or `wandb`."""
 
+    loader_workers: StrictInt | None = Field(default=None, ge=0, le=64)
+    """Processes that build rows ahead of the model, with equal results; left out is 0 on CPU, 2 on a GPU."""
 
 OWN_DATA = (
     *("task", "instruction", "labels", "context"),
