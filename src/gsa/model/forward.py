@@ -76,7 +76,8 @@ def row_logits(model: Any, inputs: dict[str, Any]) -> torch.Tensor:
     """
     if llama.suits(model):
         return llama.logits(model, inputs)
-    logits: torch.Tensor = model(**inputs).logits[0]
+    # The model below a link has the link in its layers; PEFT would pass over the hooks of FSDP2.
+    logits: torch.Tensor = llama.bare(model)(**inputs).logits[0]
     return logits
 
 

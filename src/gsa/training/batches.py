@@ -27,16 +27,29 @@ class StepBatches(Dataset[list[PackedBatch]]):
     """Those of all ranks."""
     ranks: Ranks
     row_format: RowFormat
+    equal: bool = False
+    """Whether all ranks get equally many rows of a step, the shortest one as a filler: ranks that share a
+    backbone gather its weights together."""
 
     def __len__(self) -> int:
         """Return the number of steps."""
         return len(self.steps)
 
     def __getitem__(self, index: int) -> list[PackedBatch]:
-        """Return this rank's rows of a step, counted from 0."""
-        rows = self.steps[index]
-        shares = share([len(row.trie) for row in rows], self.ranks.size)
-        return [PackedBatch.build(rows[i], self.row_format) for i in shares[self.ranks.rank]]
+        """Return this rank's rows of a step, counted from 0, and then the fillers."""
+        rows, shares = self.steps[index], self._shares(index)
+        numbers = list(shares[self.ranks.rank])
+        if self.equal:
+            shortest = min(range(len(rows)), key=lambda i: len(rows[i].trie))
+            numbers += [shortest] * (max(map(len, shares)) - len(numbers))
+        return [PackedBatch.build(rows[i], self.row_format) for i in numbers]
+
+    def row_count(self, index: int) -> int:
+        """Return how many of this rank's batches of a step are rows of its own."""
+        return len(self._shares(index)[self.ranks.rank])
+
+    def _shares(self, index: int) -> list[list[int]]:
+        return share([len(row.trie) for row in self.steps[index]], self.ranks.size)
 
 
 def step_loader(batches: StepBatches, workers: int, pin_memory: bool) -> Any:

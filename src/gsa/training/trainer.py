@@ -37,6 +37,7 @@ from gsa.training.checkpoint import (
     step_of,
 )
 from gsa.training.distributed import Ranks
+from gsa.training.sharding import is_sharded
 from gsa.training.training_data import TrainingData
 from gsa.trie.packing import PackedRow
 
@@ -75,7 +76,6 @@ class ChainTrainer(Trainer):  # type: ignore[misc]
 
     loss: Loss
     session: Session
-    steps: list[list[PackedRow]]
     activation_tokens: int
     """Tokens whose activations are kept; a longer row recomputes some layers. 0 where all are recomputed."""
     step_loss: Tensor
@@ -91,11 +91,14 @@ class ChainTrainer(Trainer):  # type: ignore[misc]
         totals = Totals.of(self._rows)
         self._seed_dropout()
         self.step_loss = torch.zeros((), device=model.device)
-        for batch in inputs:
+        own = self.train_dataset.row_count(self.state.global_step)
+        for number, batch in enumerate(inputs):
             if self.activation_tokens:
                 limit_activations(model, len(batch), self.activation_tokens)
             with self.compute_loss_context_manager():
                 loss = self.loss(model, batch.to(model.device), totals)
+                if number >= own:  # a filler
+                    loss = loss * 0.0
             self.accelerator.backward(loss)
             self.step_loss += loss.detach()
         self.session.control.ranks.sum_gradients(self.step_loss, model.parameters())
@@ -119,7 +122,8 @@ class ChainTrainer(Trainer):  # type: ignore[misc]
     @property
     def _rows(self) -> list[PackedRow]:
         """The rows of the step under way, of all ranks."""
-        return self.steps[self.state.global_step]
+        rows: list[PackedRow] = self.train_dataset.steps[self.state.global_step]
+        return rows
 
     def _seed_dropout(self) -> None:
         """Seed dropout for each step and rank if there are several, so that a resumed run repeats it."""
@@ -242,10 +246,11 @@ def tune_link(model: Any, data: TrainingData, recipe: Recipe, level: Level, sess
     trainer = ChainTrainer(
         model=model,
         args=_arguments(data, recipe, level, session.checkpoints.folder, model.device),
-        train_dataset=StepBatches(data.steps, session.control.ranks, RowFormat.of(model)),
+        train_dataset=StepBatches(
+            data.steps, ranks := session.control.ranks, RowFormat.of(model), is_sharded(recipe, ranks)
+        ),
         callbacks=[_StepCallback(session, level.stop_step), *session.control.callbacks],
     )
-    trainer.steps = data.steps
     trainer.loss = loss_of(level)
     trainer.session = session
     trainer.activation_tokens = 0 if recipe.training.recompute else recipe.training.activation_tokens
