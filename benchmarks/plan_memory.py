@@ -3,10 +3,11 @@
     python benchmarks/plan_memory.py [--size small] [--out results/bench/plan_memory.jsonl]
 
 Each setting tunes two steps of a random Llama in a process of its own; the peak is the largest resident
-memory beyond that before the model is loaded. What a plan adds for CUDA's own memory is left out.
+memory beyond that after tuning a tiny one. What a plan adds for CUDA's own memory is left out.
 """
 
 import argparse
+import gc
 import json
 import os
 import resource
@@ -41,10 +42,12 @@ def resident() -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def measure(chosen: Recipe) -> None:
-    """Tune, and print the peak in bytes."""
-    before = resident()
+def measure(chosen: Recipe, tiny: Recipe) -> None:
+    """Tune, and print the peak in bytes beyond what the libraries take once the tiny model was tuned."""
     with tempfile.TemporaryDirectory() as name:
+        tune(tiny, Path(name) / "tiny")
+        gc.collect()
+        before = resident()
         tune(chosen, Path(name) / "run")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(peak - before)
@@ -58,12 +61,14 @@ def main() -> None:
     options = parser.parse_args()
     if options.child:
         folder, precision, recompute = options.child
-        measure(recipe(Path(folder), precision, recompute == "True"))
+        tiny = recipe(Path(folder).parent / "tiny", precision, True)
+        measure(recipe(Path(folder), precision, recompute == "True"), tiny)
         return
     lines = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / options.size
         build_model(folder, options.size)
+        build_model(Path(name) / "tiny", "tiny")
         for precision in ("float32", *(["bfloat16"] if supports_bfloat16() else [])):
             for recompute in (False, True):
                 command = [sys.executable, __file__, "--child", str(folder), precision, str(recompute)]

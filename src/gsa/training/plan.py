@@ -31,6 +31,8 @@ REPEATED_WARNING = 0.25
 """Share of tokens computed again beyond which a plan warns."""
 NF4_BYTES = (4 + 8 / 64 + 32 / 64 / 256) / 8
 """Bytes of a weight in 4 bits: a scale of 8 bits for 64 of them, and one of 32 bits for 256 scales."""
+LOGITS_KEPT = 4
+"""Float32 tensors of logits in memory when the backward pass begins: themselves and their gradients."""
 EFFICIENCY = 0.65
 """Share of the matrix-product peak that a tuning step reaches on CPU, as measured (docs/performance.md)."""
 
@@ -94,7 +96,7 @@ def make_plan(recipe: Recipe, gpu: str = "") -> Plan:
     # Forward and backward through frozen weights: two products each of 2 operations per weight.
     operations = 6 if recipe.training.recompute else 4
     weights_per_second = gflops * 1e9 * (gpus.EFFICIENCY if device else EFFICIENCY) / operations
-    levels, longest = [], 0
+    levels, longest, predicting = [], 0, 0
     for full_level, link in zip(recipe.levels, links, strict=True):
         level = _available(full_level, notes)
         data = build_training_data(recipe, level, tokenizer)
@@ -103,12 +105,14 @@ def make_plan(recipe: Recipe, gpu: str = "") -> Plan:
         counts = {name: len(prompts) for name, prompts in data.prompts.items()}
         levels.append(LevelPlan(level.name, counts, flat, data.tokens, len(data.steps), link, seconds))
         longest = max(longest, *(len(row.trie) for row in data.rows))
+        predicting = max(predicting, *(len(set(row.predicted[0].tolist())) for row in data.rows))
         notes += _repetition_notes(data, level, recipe.training)
     itemsize: int = getattr(torch, precision).itemsize
     weights = parameters * itemsize
     if recipe.backbone.quantize:
         weights += body * (NF4_BYTES - itemsize)
     memory = weights + _memory(recipe, config, max(links), longest, itemsize, device is not None)
+    memory += 4.0 * LOGITS_KEPT * predicting * int(config.vocab_size)
     if recipe.training.fsdp:
         share = (
             f"the weights, {weights / 2**30:.1f} GiB of the memory, are divided by the number of processes"

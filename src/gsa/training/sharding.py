@@ -31,6 +31,8 @@ def shard(model: Any, backbone: Backbone, ranks: Ranks) -> Any:
     from torch.distributed.fsdp import fully_shard
 
     device = default_device()
+    if device != "cpu":
+        torch.cuda.set_device(device)  # FSDP2 takes the current one
     mesh = init_device_mesh(torch.device(device).type, (ranks.size,))
     model.set_attn_implementation(attention_name(backbone, device))
     layers = [module for module in model.modules() if type(module).__name__ in set(model._no_split_modules)]
