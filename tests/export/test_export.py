@@ -58,7 +58,7 @@ def test_a_merged_export_of_a_bfloat16_run_is_float32(tuned: Path, tmp_path: Pat
     assert AutoModelForCausalLM.from_pretrained(out).dtype == torch.float32
     loaded = gsa.load(out)
     assert loaded.precision == "float32"
-    assert loaded._max_row_tokens == recipe.training.max_row_tokens == 800
+    assert loaded.pipeline.max_row_tokens == recipe.training.max_row_tokens == 800
     assert loaded.sentiment("Fine.") == gsa.load(tuned).sentiment("Fine.")
     assert gsa.load(run.root).model.dtype == torch.bfloat16
     assert gsa.load(out, precision="auto").model.dtype == torch.bfloat16

@@ -23,6 +23,7 @@ from gsa.recipes.loader import load_recipe
 from gsa.recipes.schema import Recipe
 from gsa.signals import Stopped
 from gsa.training import level as levels
+from gsa.training import run as runs
 from gsa.training.run import summary, tune
 from gsa.training.trainer import ChainTrainer
 
@@ -194,14 +195,14 @@ def test_the_model_of_a_level_in_bfloat16_is_that_of_the_stored_chain(
 ) -> None:
     backbone = recipe.backbone.model_copy(update={"precision": "bfloat16"})
     models = []
-    apply_active = levels.apply_active
+    apply_active = runs.apply_active
 
     def recording(linked: object) -> object:
         model = apply_active(linked)
         models.append(deepcopy(model))
         return model
 
-    monkeypatch.setattr(levels, "apply_active", recording)
+    monkeypatch.setattr(runs, "apply_active", recording)
     tune(recipe.model_copy(update={"backbone": backbone}), tmp_path / "run")
     chain = Chain.read(tmp_path / "run")
     for level, model in enumerate(models, 1):
