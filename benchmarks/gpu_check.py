@@ -5,12 +5,14 @@
 It needs no download: random Llamas of several sizes, a byte tokenizer, and the sample data of the package.
 For each size: label probabilities from shared prefixes against one sequence a label, in float32 and bfloat16,
 with a dense mask and FlexAttention; tokens a second in scoring and tuning and their share of the published
-peak; peak memory against `--plan`. Then, on the smallest: a resumed run against an undisturbed one, and two
-ranks against one where there are two GPUs. Writes one JSON file. Without a GPU it says so and measures
+peak; peak memory against `--plan`; the same in 4 bits where the extra `quantize` is installed. Then, on the
+smallest: a resumed run against an undisturbed one, and two ranks against one where there are two GPUs, with
+the backbone split as well. Writes one JSON file. Without a GPU it says so and measures
 nothing; `--device cpu` tries the script itself.
 """
 
 import argparse
+import importlib.util
 import json
 import logging
 import subprocess
@@ -34,7 +36,7 @@ from gsa.model import precision as precisions
 from gsa.model.backbone import load_backbone
 from gsa.model.losses import Totals, answer_loss
 from gsa.model.scoring import PackedBatch, log_probabilities, score
-from gsa.recipes.schema import Backbone, Lora, Recipe
+from gsa.recipes.schema import Lora, Recipe
 from gsa.training.gpus import GPUS
 from gsa.training.plan import make_plan
 from gsa.training.run import tune
@@ -68,12 +70,17 @@ def build_model(folder: Path, size: str) -> None:
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>").save_pretrained(folder)
 
 
-def recipe_of(folder: Path, precision: str, attention: str) -> Recipe:
+def recipe_of(folder: Path, precision: str, attention: str, quantize: str | None = None) -> Recipe:
     """Return a recipe of one short level."""
     return Recipe.model_validate(
         {
             "name": "gpu-check",
-            "backbone": {"name": str(folder), "precision": precision, "attention": attention},
+            "backbone": {
+                "name": str(folder),
+                "precision": precision,
+                "attention": attention,
+                "quantize": quantize,
+            },
             "training": {"examples_per_step": 8, "checkpoint_steps": 2, "max_row_tokens": 2048},
             "levels": [
                 {
@@ -127,14 +134,17 @@ def tune_rows(linked: Any, rows: list[PackedRow]) -> None:
     linked.zero_grad()
 
 
-def check_size(folder: Path, size: str, precision: str, attention: str, device: str) -> dict[str, Any]:
+def check_size(recipe: Recipe, size: str, device: str) -> dict[str, Any]:
     """Return equality, speed and memory of one model."""
-    cuda = device.startswith("cuda")
-    backbone = Backbone(name=str(folder), precision=precision, attention=attention)  # type: ignore[arg-type]
+    cuda, backbone, precision = device.startswith("cuda"), recipe.backbone, recipe.backbone.precision
     loaded = load_backbone(backbone, device)
     encoder = Encoder(loaded.tokenizer, Layout(), SENTIMENT)
     prompts = encoder.encode(load("sampler-sentiment")["train"][:48])
-    result: dict[str, Any] = {"size": size, "precision": precision, "attention": attention}
+    result: dict[str, Any] = {
+        "size": size,
+        "precision": backbone.quantize or precision,
+        "attention": backbone.attention,
+    }
     result["largest_difference"] = largest_difference(loaded.model, prompts[:6])
     rows = {kind: pack(group(prompts), score=kind == "score", max_tokens=2048) for kind in ("score", "tune")}
     body = sum(
@@ -152,7 +162,7 @@ def check_size(folder: Path, size: str, precision: str, attention: str, device: 
     )
     if cuda:
         result["peak_memory"] = torch.cuda.max_memory_allocated()
-    result["planned_memory"] = make_plan(recipe_of(folder, precision, attention), gpu_name(device)).memory
+    result["planned_memory"] = make_plan(recipe, gpu_name(device)).memory
     return result
 
 
@@ -201,14 +211,14 @@ def check_resumption(folder: Path, scratch: Path) -> dict[str, Any]:
     return {"check": "resumption", **difference(scratch / "whole", scratch / "run")}
 
 
-def check_ranks(folder: Path, scratch: Path) -> dict[str, Any]:
-    """Return how far the link of two ranks is from that of one."""
+def check_ranks(folder: Path, scratch: Path, name: str, *options: str) -> dict[str, Any]:
+    """Return how far the link of two ranks is from that of one; `options` are those of `gsa tune`."""
     recipe = scratch / "ranks.toml"
     recipe.write_text(recipe_of(folder, "float32", "auto").toml(), encoding="utf-8")
-    launcher = ["-m", "torch.distributed.run", "--nproc-per-node", "2"]
-    command = [sys.executable, *launcher, "-m", "gsa", "tune", str(recipe), "--out", str(scratch / "ranks")]
-    subprocess.run(command, check=True)
-    return {"check": "two ranks", **difference(scratch / "whole", scratch / "ranks")}
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    work = ["-m", "gsa", "tune", str(recipe), "--out", str(scratch / name), *options]
+    subprocess.run([*launcher, *work], check=True)
+    return {"check": name, **difference(scratch / "whole", scratch / name)}
 
 
 def difference(one: Path, other: Path) -> dict[str, Any]:
@@ -249,11 +259,18 @@ def main() -> None:
                 if size == "7b" and precision == "float32":
                     continue
                 for attention in ("dense", "flex") if cuda else ("dense", "runs"):
-                    results.append(check_size(scratch / size, size, precision, attention, options.device))
+                    recipe = recipe_of(scratch / size, precision, attention)
+                    results.append(check_size(recipe, size, options.device))
                     print(json.dumps(results[-1]), flush=True)
+            if cuda and importlib.util.find_spec("bitsandbytes"):
+                recipe = recipe_of(scratch / size, "bfloat16", "dense", "nf4")
+                results.append(check_size(recipe, size, options.device))
+                print(json.dumps(results[-1]), flush=True)
         results.append(check_resumption(scratch / sizes[0], scratch))
         if cuda and torch.cuda.device_count() > 1:
-            results.append(check_ranks(scratch / sizes[0], scratch))
+            results.append(check_ranks(scratch / sizes[0], scratch, "two ranks"))
+            split = ("--set", "training.fsdp=true")
+            results.append(check_ranks(scratch / sizes[0], scratch, "two ranks, split", *split))
     about = {
         "device": torch.cuda.get_device_name() if cuda else "cpu", "torch": torch.__version__,
         "gpus": torch.cuda.device_count() if cuda else 0,

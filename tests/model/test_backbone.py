@@ -11,6 +11,7 @@ from typing import Literal
 import pytest
 import torch
 from tiny import byte_tokenizer, tiny_llama
+from torch.nn.attention.flex_attention import BlockMask
 from transformers import GPT2Config, GPTNeoXConfig, GPTNeoXForCausalLM, MistralConfig, PretrainedConfig
 
 from gsa.checksums import SUMS, sha256
@@ -20,6 +21,7 @@ from gsa.model import forward, smollm2
 from gsa.model.backbone import (
     Backbone,
     LoadedModel,
+    attention_name,
     default_device,
     load_backbone,
     load_config,
@@ -27,7 +29,7 @@ from gsa.model.backbone import (
     refuse_unsuitable,
 )
 from gsa.model.forward import check_exact, row_logits, trie_inputs
-from gsa.trie import attention
+from gsa.trie import attention, masks
 from gsa.trie.trie import TokenTrie
 
 
@@ -244,16 +246,25 @@ def test_how_a_row_attends_can_be_chosen(tiny_folder: Path, attention: str, name
 
 
 @pytest.mark.filterwarnings("ignore")  # torch and transformers warn of each other's older ways here
-def test_flex_attention_reads_a_row_as_runs_do(tiny_folder: Path) -> None:
+def test_flex_attention_reads_a_row_as_runs_do(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Uncompiled, as a CPU can: FlexAttention has no backward pass here, so it only scores."""
     trie = TokenTrie.build([[1, 2, 3, *[i] * 4] for i in range(4, 12)])
     every = torch.arange(len(trie))
-    found = []
+    logits = []
     with torch.compiler.set_stance("force_eager"), torch.inference_mode():
-        for way in ("runs", "flex"):
+        for way, longest in (("runs", 0), ("flex", 0), ("auto", len(trie) + 1), ("auto", len(trie))):
             model = load_backbone(Backbone(name=str(tiny_folder), attention=way)).model
-            found.append(row_logits(model, {**trie_inputs(trie, model), "logits_to_keep": every}))
-    assert float((found[0] - found[1]).norm() / found[0].norm()) <= 1e-5
+            if way == "auto":  # as on a GPU
+                model.set_attn_implementation(attention_name(Backbone(), "cuda:0"))
+            monkeypatch.setattr(masks, "FLEX_NODES", longest)
+            inputs = trie_inputs(trie, model)
+            if way != "runs":
+                by_blocks = isinstance(inputs["attention_mask"], BlockMask)
+                assert by_blocks == (longest <= len(trie))
+                assert inputs["input_ids"].shape[1] == (128 if by_blocks else len(trie))
+            logits.append(row_logits(model, {**inputs, "logits_to_keep": every}))
+    for other in logits[1:]:
+        assert float((logits[0] - other).norm() / other.norm()) <= 1e-5
 
 
 def test_each_process_of_a_machine_has_its_own_gpu(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -196,8 +196,8 @@ def test_other_data_on_another_machine_is_refused(short_file: Path, tmp_path: Pa
 def test_nan_in_one_ranks_row_ends_all_with_the_examples(short_file: Path, tmp_path: Path) -> None:
     def work() -> None:
         if rank() == 1:
-            honest = ChainTrainer._own_rows
-            ChainTrainer._own_rows = lambda self, rows: _spoil(self, honest(self, rows))  # type: ignore[method-assign]
+            plain = ChainTrainer.training_step
+            ChainTrainer.training_step = lambda self, *args: plain(_spoil(self), *args)  # type: ignore[method-assign]
         command("tune", short_file, "--out", tmp_path / "run")()
 
     codes, said = Launch(work).end()
@@ -205,10 +205,10 @@ def test_nan_in_one_ranks_row_ends_all_with_the_examples(short_file: Path, tmp_p
     assert said.count("gsa: ") == said.count("level 1 SA step 1: the loss is nan on sampler-sentiment") == 1
 
 
-def _spoil(trainer: ChainTrainer, rows: list[object]) -> list[object]:
+def _spoil(trainer: ChainTrainer) -> ChainTrainer:
     loss = trainer.loss
     trainer.loss = lambda *args: loss(*args) * float("nan")  # type: ignore[arg-type, assignment]
-    return rows
+    return trainer
 
 
 def test_rows_are_shared_by_their_tokens() -> None:

@@ -14,6 +14,7 @@ from gsa.recipes.loader import load_recipe
 from gsa.recipes.schema import Backbone, Lora, Recipe
 from gsa.training import plan as planning
 from gsa.training.training_data import build_training_data
+from gsa.trie.masks import AdditiveMask
 
 
 def test_a_plan_counts_what_tuning_reads(recipe_file: Path, tokenizer: PreTrainedTokenizerFast) -> None:
@@ -96,6 +97,16 @@ def test_a_plan_for_a_gpu_uses_what_is_published_of_it(recipe_file: Path) -> Non
         planning.make_plan(recipe, "h20")
 
 
+def test_a_plan_knows_split_and_4_bit_weights(recipe_file: Path) -> None:
+    plain = planning.make_plan(load_recipe(recipe_file), "h200")
+    split = planning.make_plan(load_recipe(recipe_file, ["training.fsdp=true"]), "h200")
+    assert split.memory == plain.memory
+    assert "are divided by the number of processes" in split.notes[0]
+    packed = planning.make_plan(load_recipe(recipe_file, ["backbone.quantize=nf4"]), "h200")
+    linear = 2 * (4 * 32 * 32 - 2 * 32 * 16 + 3 * 32 * 48)  # k and v have half the heads; norms are few
+    assert plain.memory - packed.memory == pytest.approx(linear * (4 - 0.516), rel=0.02)
+
+
 def test_a_gpu_that_is_too_small_is_told(
     recipe_file: Path,
     default_tokenizer: None,
@@ -131,11 +142,12 @@ def test_the_activations_of_a_plan_for_a_gpu_are_those_that_autograd_keeps(
     inputs = {
         "input_ids": torch.arange(tokens)[None] % 100,
         "position_ids": torch.arange(tokens)[None],
-        "attention_mask": torch.ones(tokens, tokens, dtype=torch.bool).tril()[None, None],
+        "attention_mask": AdditiveMask(torch.full((tokens,), tokens), precision).to(torch.device("cpu")),
         "logits_to_keep": torch.tensor([tokens - 1]),
     }
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         linked(**inputs, use_cache=False)
-    numbers = sum(kept.values()) / precision.itemsize / tokens / 4
-    planned = planning.layer_activations(model.config, len(targets), precision.itemsize, tokens)
+    assert sum(size >= tokens**2 * precision.itemsize for size in kept.values()) >= 1
+    numbers = (sum(kept.values()) / precision.itemsize - tokens**2) / tokens / 4
+    planned = planning.layer_activations(model.config, len(targets), precision.itemsize, on_gpu=True)
     assert numbers == pytest.approx(planned, rel=0.05)

@@ -23,6 +23,7 @@ from gsa.recipes.loader import load_recipe
 from gsa.recipes.schema import Recipe
 from gsa.signals import Stopped
 from gsa.training import level as levels
+from gsa.training import run as runs
 from gsa.training.run import summary, tune
 from gsa.training.trainer import ChainTrainer
 
@@ -180,7 +181,7 @@ def in_bfloat16(
 ) -> tuple[Path, list[torch.nn.Module]]:
     """Two levels in bfloat16, and the model behind each of them; not to be changed."""
     root, models = tmp_path_factory.mktemp("bfloat16") / "run", []
-    apply_active = levels.apply_active
+    apply_active = runs.apply_active
 
     def recording(linked: object) -> object:
         model = apply_active(linked)
@@ -189,7 +190,7 @@ def in_bfloat16(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("gsa.model.precision.supports_bfloat16", lambda device="cpu": True)
-        patch.setattr(levels, "apply_active", recording)
+        patch.setattr(runs, "apply_active", recording)
         tune(two_levels(recipe, "bfloat16"), root)
     return root, models
 

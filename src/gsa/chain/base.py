@@ -16,16 +16,18 @@ MAX_DEPTH = 8
 """How many runs may be tuned on one another."""
 
 
-def load_base(backbone: Backbone, device: str = "", prediction: bool = False) -> LoadedModel:
+def load_base(
+    backbone: Backbone, device: str = "", prediction: bool = False, host: bool = False
+) -> LoadedModel:
     """Return a backbone in memory, or the run that serves as one: its base with its links.
 
-    `prediction` as in `load_backbone`.
+    `prediction` and `host` as in `load_backbone`.
 
     Raises InputError as `load_backbone` does, and for a run that is damaged or lacks the level that
     `revision` names.
     """
     base, runs = resolve_base(backbone)
-    loaded = backbones.load_backbone(base, device, prediction)
+    loaded = backbones.load_backbone(base, device, prediction, host)
     identity = loaded.identity
     for chain, level in runs:
         chain.apply_to(loaded.model, identity, base.name, level)
@@ -34,16 +36,22 @@ def load_base(backbone: Backbone, device: str = "", prediction: bool = False) ->
 
 
 def load_chain(
-    chain: Chain, backbone: Backbone, level: int | None = None, device: str = "", prediction: bool = False
+    chain: Chain,
+    backbone: Backbone,
+    level: int | None = None,
+    device: str = "",
+    prediction: bool = False,
+    host: bool = False,
 ) -> LoadedModel:
     """Return a chain's base with the first `level` links (None: all, 0: none).
 
-    Links are merged into float32 weights and stay beside bfloat16 ones. `prediction` as in `load_backbone`.
+    Links are merged into float32 weights and stay beside others. `prediction` and `host` as in
+    `load_backbone`.
 
     Raises InputError where the base is another one, the chain is shorter, or a link is damaged.
     """
     chain.check_level(level)
-    loaded = load_base(backbone, device, prediction)
+    loaded = load_base(backbone, device, prediction, host)
     chain.apply_to(loaded.model, loaded.identity, backbone.name, level)
     return loaded
 

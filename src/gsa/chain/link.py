@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from gsa.errors import InputError
-from gsa.model.linked import add_link
+from gsa.model.linked import add_link, is_quantized
 
 WEIGHTS, CONFIG, LOG = "adapter_model.safetensors", "adapter_config.json", "log.jsonl"
 """Files of a link's folder: as PEFT names them, and the log lines of its steps."""
@@ -59,12 +59,12 @@ class LinkWeights:
         return cls(_pairs(dict(tensors)), scaling, bool(config.get("fan_in_fan_out")), config)
 
     def apply_to(self, model: Any) -> None:
-        """Apply the link to a model in place: merged into 32-bit weights, beside 16-bit ones.
+        """Apply the link to a model in place: merged into 32-bit weights, beside 16-bit and 4-bit ones.
 
         Merged weights are W + (B A) * scaling. Merging into 16 bits would round most of the update away.
         """
         with torch.no_grad():
-            if next(model.parameters()).dtype.itemsize < 4:
+            if next(model.parameters()).dtype.itemsize < 4 or is_quantized(model):
                 add_link(model, self.pairs, self.scaling)
                 return
             for name, (a, b) in self.pairs.items():

@@ -12,7 +12,7 @@ from gsa.chain.chain import Link
 from gsa.chain.link import CONFIG, LOG, WEIGHTS, LinkWeights
 from gsa.checksums import checksums
 from gsa.errors import InputError, suggest
-from gsa.model.hf_logging import quiet_libraries
+from gsa.model.hf_logging import no_fetched_kernels, quiet_libraries
 from gsa.recipes.schema import Lora
 
 
@@ -21,7 +21,8 @@ def fresh_link(model: Any, lora: Lora, seed: int) -> Any:
 
     Raises InputError for a target that names no layer of the model.
     """
-    from peft import LoraConfig, get_peft_model  # slow to import, and only tuning needs it
+    with no_fetched_kernels():
+        from peft import LoraConfig, get_peft_model  # slow to import, and only tuning needs it
 
     names = [name for name, _ in model.named_modules()]
     for target in lora.targets:
@@ -37,7 +38,7 @@ def fresh_link(model: Any, lora: Lora, seed: int) -> Any:
         init_lora_weights="gaussian",
         task_type="CAUSAL_LM",
     )
-    with quiet_libraries():
+    with quiet_libraries(), no_fetched_kernels():
         return get_peft_model(model, config)
 
 

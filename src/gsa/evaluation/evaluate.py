@@ -255,7 +255,9 @@ class Evaluator:
     ) -> list[Result]:
         """Store and return the rows of one level on one dataset."""
         level, dataset, split = key
-        precision = "float32" if level == MAJORITY else self.model.backbone.precision
+        precision = (
+            "float32" if level == MAJORITY else self.model.backbone.quantize or self.model.backbone.precision
+        )
         run = {"run": self.model.name, "seed": self.seed, "level": level, "precision": precision}
         rows = results_of(answers, metrics_of(source), **run, dataset=dataset, split=split)
         results.add(self.root, rows)

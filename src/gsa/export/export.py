@@ -84,7 +84,15 @@ def _merged(recipe: Recipe, chain: Chain, level: int | None, out: Path) -> None:
 
 
 def _in_float32(recipe: Recipe) -> Recipe:
-    """Return the recipe with float32 weights, into which links are merged without rounding."""
+    """Return the recipe with float32 weights, into which links are merged without rounding.
+
+    Raises InputError for a backbone in 4 bits, which has no such weights.
+    """
+    if recipe.backbone.quantize:
+        raise InputError(
+            f"run '{recipe.name}' was tuned on 4-bit weights (backbone.quantize), into which links are not "
+            "merged: expected --format adapter or chain"
+        )
     return recipe.model_copy(update={"backbone": recipe.backbone.model_copy(update={"precision": "float32"})})
 
 

@@ -19,10 +19,11 @@ from gsa.errors import InputError, memory_is_short
 from gsa.model import lean, smollm2
 from gsa.model.forward import check_exact, proof_key
 from gsa.model.hf_logging import quiet_libraries
+from gsa.model.linked import quantize
 from gsa.model.precision import resolve_precision
 from gsa.model.validation import check_model_folder
 from gsa.recipes.schema import Backbone
-from gsa.trie import attention
+from gsa.trie import attention, masks
 
 DEVICE = "GSA_DEVICE"
 """The environment variable that names the device models are loaded on; `--device` sets it."""
@@ -47,17 +48,23 @@ class LoadedModel:
         return str(self.model.dtype).removeprefix("torch.")
 
 
-def load_backbone(backbone: Backbone, device: str = "", prediction: bool = False) -> LoadedModel:
+def load_backbone(
+    backbone: Backbone, device: str = "", prediction: bool = False, host: bool = False
+) -> LoadedModel:
     """Return a backbone in memory, frozen, checked to be exact on a trie.
 
     For `prediction` alone a Llama that was checked before comes as a LeanLlama, without transformers'
-    modelling code. Raises InputError where the model cannot be found or read, cannot take shared prefixes, or
-    has a precision that the device does not compute.
+    modelling code. With `host` it stays in the CPU's memory, from where it may be split over devices.
+
+    Raises InputError where the model cannot be found or read, cannot take shared prefixes, or has a precision
+    that the device does not compute.
     """
     device = device or default_device()
-    folder, kind = _folder(backbone, weights=True), _attention(backbone, device)
+    place = "cpu" if host else device
+    folder, kind = _folder(backbone, weights=True), attention_name(backbone, place)
     identity = _identity(backbone, folder)
-    if prediction and identity and device == "cpu" and kind == attention.NAME:
+    lean_suits = device == "cpu" and kind == attention.NAME and not backbone.quantize
+    if prediction and identity and lean_suits:
         loaded = _load_lean(backbone, folder, identity)
         if loaded:
             return loaded
@@ -65,11 +72,13 @@ def load_backbone(backbone: Backbone, device: str = "", prediction: bool = False
     precision = precision_of(backbone, config.model_type, device)
     refuse_unsuitable(config, backbone.name)
     with quiet_libraries(), _readable(backbone.name):
-        model = _transformers_model(backbone, folder, precision, device, kind)
+        model = _transformers_model(backbone, folder, precision, place, kind)
         commit = getattr(model.config, "_commit_hash", None)
         is_known = bool(identity or commit)  # all models without either have one identity
         identity = identity or f"commit:{commit}"
-        proof = proof_key(identity, precision, device, kind)
+        if backbone.quantize:  # other numbers, so another base
+            identity += f" {backbone.quantize}"
+        proof = proof_key(identity, precision, place, kind)
         if not (is_known and recall(proof)):
             check_exact(model, backbone.name)
             if is_known:
@@ -92,7 +101,10 @@ def _transformers_model(
         trust_remote_code=False,
         attn_implementation="sdpa",
     )
-    model = model.to(device).eval().requires_grad_(False)
+    model.requires_grad_(False)
+    if backbone.quantize:
+        quantize(model, backbone.name, device)
+    model = model.to(device).eval()
     model.set_attn_implementation(kind)
     return model
 
@@ -150,10 +162,10 @@ def precision_of(backbone: Backbone, architecture: str, device: str) -> Literal[
     return resolve_precision(backbone.precision, device)
 
 
-def _attention(backbone: Backbone, device: str) -> str:
+def attention_name(backbone: Backbone, device: str) -> str:
     """Return transformers' name for the way a row's attention is computed."""
     if backbone.attention == "auto":
-        return attention.NAME if device == "cpu" else "sdpa"
+        return attention.NAME if device == "cpu" else masks.NAME
     return {"runs": attention.NAME, "dense": "sdpa", "flex": "flex_attention"}[backbone.attention]
 
 

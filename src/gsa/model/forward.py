@@ -1,50 +1,72 @@
 """The forward pass of a model over a row: a trie's inputs, its logits, and the check that they are exact."""
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import transformers
-from torch.nn.attention.flex_attention import create_block_mask
 
 from gsa.checksums import sha256
 from gsa.errors import InputError
 from gsa.model import llama
-from gsa.trie import attention
+from gsa.trie import attention, masks
 from gsa.trie.trie import TokenTrie
 
 ROW_CODE = ("backbone.py", "forward.py", "hf_attention.py", "lean.py", "linked.py", "llama.py", "ops.py",
-            "../trie/attention.py", "../trie/trie.py")  # fmt: skip
+            "../trie/attention.py", "../trie/masks.py", "../trie/trie.py")  # fmt: skip
 """Files of this package that compute a row."""
+
+
+@dataclass(frozen=True)
+class RowFormat:
+    """What of a model decides how its rows are laid out."""
+
+    attention: str
+    """transformers' name of the attention."""
+    dtype: torch.dtype
+    """Of the attention scores."""
+
+    @classmethod
+    def of(cls, model: Any) -> "RowFormat":
+        """Return the format of a model's rows."""
+        return cls(model.config._attn_implementation, model.dtype)
+
+    def inputs(self, trie: TokenTrie) -> dict[str, Any]:
+        """Return ids, positions and attention mask of a trie on the CPU, for `to_device`."""
+        by_blocks = self.attention == "flex_attention" or (
+            self.attention == masks.NAME and len(trie) >= masks.FLEX_NODES
+        )
+        padding = masks.flex_length(len(trie)) - len(trie) if by_blocks else 0
+        inputs: dict[str, Any] = {
+            "input_ids": torch.from_numpy(np.pad(trie.tokens, (0, padding)))[None],
+            "position_ids": torch.from_numpy(np.pad(trie.depth, (0, padding)))[None],
+            "use_cache": False,
+        }
+        if self.attention == attention.NAME:
+            inputs["trie_spans"] = attention.spans_of(trie, self.dtype)
+        elif by_blocks:
+            inputs["attention_mask"] = masks.flex_mask(trie.end)
+        else:
+            inputs["attention_mask"] = masks.AdditiveMask(torch.from_numpy(trie.end), self.dtype)
+        return inputs
+
+
+def to_device(value: Any, device: torch.device) -> Any:
+    """Return an input of a model on a device; masks are made there."""
+    if isinstance(value, torch.Tensor):
+        return value.to(device, non_blocking=True)
+    if isinstance(value, tuple):
+        return value if device.type == "cpu" else tuple(span.to(device) for span in value)
+    return value.to(device) if hasattr(value, "to") else value
 
 
 def trie_inputs(trie: TokenTrie, model: Any) -> dict[str, Any]:
     """Return the keyword arguments with which `model` reads a trie: ids, positions and attention mask."""
-    device = model.device
-    inputs: dict[str, Any] = {
-        "input_ids": torch.from_numpy(trie.tokens)[None].to(device),
-        "position_ids": torch.from_numpy(trie.depth)[None].to(device),
-        "use_cache": False,
-    }
-    kind = model.config._attn_implementation
-    if kind == attention.NAME:
-        inputs["trie_spans"] = attention.spans_of(trie, model.dtype, device)
-    elif kind == "flex_attention":
-        inputs["attention_mask"] = _block_mask(trie, device)
-    else:
-        inputs["attention_mask"] = torch.from_numpy(trie.mask())[None, None].to(device)
-    return inputs
-
-
-def _block_mask(trie: TokenTrie, device: torch.device) -> Any:
-    """Return the trie's one-line rule as FlexAttention takes it, blocks without a visible key left out."""
-    end = torch.from_numpy(trie.end).to(device)
-
-    def visible(_batch: Any, _head: Any, query: Any, key: Any) -> Any:
-        return (key <= query) & (query < end[key])
-
-    return create_block_mask(visible, None, None, len(trie), len(trie), device=str(device))
+    inputs = RowFormat.of(model).inputs(trie)
+    return {name: to_device(value, model.device) for name, value in inputs.items()}
 
 
 def row_logits(model: Any, inputs: dict[str, Any]) -> torch.Tensor:
@@ -54,7 +76,8 @@ def row_logits(model: Any, inputs: dict[str, Any]) -> torch.Tensor:
     """
     if llama.suits(model):
         return llama.logits(model, inputs)
-    logits: torch.Tensor = model(**inputs).logits[0]
+    # The model below a link has the link in its layers; PEFT would pass over the hooks of FSDP2.
+    logits: torch.Tensor = llama.bare(model)(**inputs).logits[0]
     return logits
 
 

@@ -4,11 +4,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.attention.flex_attention import BlockMask
 from transformers import AttentionInterface
+from transformers.integrations.flex_attention import flex_attention_forward
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
 from gsa.errors import InputError
+from gsa.trie import masks
 from gsa.trie.attention import NAME, Spans, attend
 
 
@@ -47,5 +50,20 @@ def trie_attention(
     return out.permute(1, 0, 2, 3).reshape(1, nodes, heads, size), None
 
 
-AttentionInterface.register(NAME, trie_attention)
-AttentionMaskInterface.register(NAME, sdpa_mask)
+def masked_attention(
+    module: torch.nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | BlockMask | None,
+    **kwargs: Any,
+) -> tuple[Tensor, Tensor | None]:
+    """Attend by FlexAttention under a block mask, by SDPA under any other; shapes as in `trie_attention`."""
+    forward = flex_attention_forward if isinstance(attention_mask, BlockMask) else sdpa_attention_forward
+    out: tuple[Tensor, Tensor | None] = forward(module, query, key, value, attention_mask, **kwargs)
+    return out
+
+
+for name, function in ((NAME, trie_attention), (masks.NAME, masked_attention)):
+    AttentionInterface.register(name, function)
+    AttentionMaskInterface.register(name, sdpa_mask)

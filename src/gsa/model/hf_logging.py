@@ -2,6 +2,8 @@
 
 import contextlib
 import io
+import logging as std_logging
+import sys
 import warnings
 from collections.abc import Iterator
 
@@ -22,3 +24,20 @@ def quiet_libraries() -> Iterator[None]:
         logging.set_verbosity(level)
         if bars:
             logging.enable_progress_bar()
+
+
+@contextlib.contextmanager
+def no_fetched_kernels() -> Iterator[None]:
+    """Keep bitsandbytes, which PEFT imports where it is installed, from fetching code from the hub.
+
+    It does so where a package `kernels` is installed, and warns where there is none.
+    """
+    std_logging.getLogger("bitsandbytes").setLevel(std_logging.ERROR)
+    known = sys.modules.get("kernels")
+    sys.modules["kernels"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules["kernels"]
+        if known:
+            sys.modules["kernels"] = known

@@ -163,9 +163,9 @@ def _part(module: Any) -> Projection | None:
         return None if module.weight.requires_grad else _frozen(module)
     if _class_name(module) != LORA_LINEAR:
         return None
-    if module.merged or module.lora_variant:
-        return None
     base = module.get_base_layer()
+    if module.merged or module.lora_variant or type(base) not in (nn.Linear, LinkedLinear):
+        return None
     if module.disable_adapters or not module.active_adapters:
         return _frozen(base)
     (name, *others) = module.active_adapters

@@ -57,12 +57,12 @@ def label_loss(
     log_p, _ = log_probabilities(model, batch)
     prompts, labels = batch.labels
     scores = torch.zeros(len(prompts), device=log_p.device).index_add(0, batch.answer_index, log_p)
-    table = torch.full((len(batch.gold), int(labels.max()) + 1), float("-inf"), device=log_p.device)
+    table = torch.full((len(batch.gold), batch.most_labels), float("-inf"), device=log_p.device)
     table = table.index_put((prompts, labels), scores)
     losses = torch.nn.functional.cross_entropy(table, batch.gold, reduction="none")
     loss = (batch.weight * losses).sum() / (totals.targets if totals else len(losses))
     if answer_weight:
-        gold = log_p[(labels == batch.gold[prompts])[batch.answer_index]]
+        gold = log_p[batch.gold_tokens]
         loss = loss - answer_weight * gold.sum() / (totals.answer_tokens if totals else len(gold))
     return loss
 

@@ -5,7 +5,7 @@ Logits are computed only at the nodes that predict an answer token.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from gsa.data.encoder import Prompt
 from gsa.data.types import Prediction, Truncated
-from gsa.model.forward import row_logits, trie_inputs
+from gsa.model.forward import RowFormat, row_logits, to_device
 from gsa.trie.packing import MAX_ROW_TOKENS, PackedRow, group, pack
 
 
@@ -37,29 +37,53 @@ class PackedBatch:
     """For each prompt, how much it counts in the labels loss."""
     labels: Tensor
     """For each answer, prompt and label index; shape (2, answers)."""
+    gold_tokens: Tensor
+    """The answer tokens of the gold labels, as indices of `tokens`."""
+    most_labels: int
+    """Largest number of labels of a prompt."""
 
     @classmethod
     def from_row(cls, row: PackedRow, model: Any) -> "PackedBatch":
         """Lay out a row for a model, on its device."""
+        return cls.build(row, RowFormat.of(model)).to(model.device)
+
+    @classmethod
+    def build(cls, row: PackedRow, row_format: RowFormat) -> "PackedBatch":
+        """Lay out a row on the CPU; a process without the model can."""
         nodes, tokens, answer_index = row.predicted
         predicting, logit_index = np.unique(nodes, return_inverse=True)
         sizes = [len(prompt.answers) if row.score else 1 for prompt in row.prompts]
-        labels = [[p, i] for p, size in enumerate(sizes) for i in range(size)]
-        gold = [-1 if prompt.gold is None else prompt.gold for prompt in row.prompts]
-
-        def to_device(array: Any) -> Tensor:
-            return torch.as_tensor(np.asarray(array)).to(model.device)
-
-        inputs = {**trie_inputs(row.trie, model), "logits_to_keep": to_device(predicting)}
+        labels = np.array([[p, i] for p, size in enumerate(sizes) for i in range(size)]).T
+        gold = np.array([-1 if prompt.gold is None else prompt.gold for prompt in row.prompts])
+        is_gold = labels[1] == gold[labels[0]]
         return cls(
-            inputs,
-            to_device(logit_index),
-            to_device(tokens),
-            to_device(answer_index),
-            to_device(gold),
-            to_device(np.array([prompt.weight for prompt in row.prompts], np.float32)),
-            to_device(labels).T,
+            {**row_format.inputs(row.trie), "logits_to_keep": torch.from_numpy(predicting)},
+            torch.from_numpy(logit_index),
+            torch.from_numpy(tokens),
+            torch.from_numpy(answer_index),
+            torch.from_numpy(gold),
+            torch.from_numpy(np.array([prompt.weight for prompt in row.prompts], np.float32)),
+            torch.from_numpy(labels),
+            torch.from_numpy(np.flatnonzero(is_gold[answer_index])),
+            max(sizes),
         )
+
+    def __len__(self) -> int:
+        """Return the number of nodes that are computed."""
+        return int(self.inputs["input_ids"].shape[1])
+
+    def to(self, device: torch.device) -> "PackedBatch":
+        """Return the batch as a model on a device reads it."""
+        return self._map(lambda value: to_device(value, device))
+
+    def pin_memory(self) -> "PackedBatch":
+        """Return the batch in memory from which a GPU copies while it computes."""
+        return self._map(lambda value: value.pin_memory() if hasattr(value, "pin_memory") else value)
+
+    def _map(self, change: Callable[[Any], Any]) -> "PackedBatch":
+        inputs = {name: change(value) for name, value in self.inputs.items()}
+        others = {f.name: change(getattr(self, f.name)) for f in fields(self) if f.name != "inputs"}
+        return PackedBatch(inputs=inputs, **others)
 
 
 def log_probabilities(model: Any, batch: PackedBatch) -> tuple[Tensor, Tensor]:

@@ -41,9 +41,13 @@ class Backbone(_Section):
     precision: Literal["float32", "bfloat16", "auto"] = "float32"
     """Of the frozen weights: float32 is the reference; `auto` is bfloat16 where the machine computes it
     natively. Links are float32 always, merged into float32 weights and kept beside bfloat16 ones."""
+    quantize: Literal["nf4"] | None = None
+    """`nf4` holds the weights of linear layers in 4 bits (QLoRA), from which products are computed in
+    `precision`; links stay beside them in float32. Needs the extra `quantize`."""
     attention: Literal["auto", "runs", "dense", "flex"] = "auto"
     """Attention of a packed row: `runs` of the trie, a `dense` mask through SDPA, or FlexAttention (`flex`),
-    with equal results. `auto` is runs on CPU, dense elsewhere. FlexAttention has no backward pass on CPU."""
+    with equal results. `auto` is runs on CPU, elsewhere dense, and flex from 8,192 tokens. FlexAttention has
+    no backward pass on CPU."""
 
 
 class Lora(_Section):
@@ -79,6 +83,10 @@ class Training(_Section):
     """Maximum gradient norm."""
     checkpoint_steps: StrictInt = Field(default=100, ge=1)
     """Optimizer steps between two checkpoints."""
+    fsdp: StrictBool | None = None
+    """Splits the backbone over the processes of a launch (FSDP2), for one that no device holds alone."""
+    loader_workers: StrictInt | None = Field(default=None, ge=0, le=64)
+    """Processes that build rows ahead of the model, with equal results; left out is 0 on CPU, 2 on a GPU."""
     report_to: tuple[str, ...] = ()
     """Trainer integrations, such as `tensorboard` or `wandb`."""
 

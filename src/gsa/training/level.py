@@ -1,4 +1,4 @@
-"""One level of a run: its data and the model so far in, a stored link and the merged model out.
+"""One level of a run: its data and the model so far in, a stored link and the model with it out.
 
 A level resumes from its newest undamaged checkpoint; the steps that were lost are reported.
 """
@@ -12,7 +12,7 @@ from typing import Any
 from gsa.atomic_io import make_folder, remove_tree
 from gsa.chain.chain import Chain
 from gsa.chain.link import LOG
-from gsa.chain.lora import apply_active, fresh_link, save_link
+from gsa.chain.lora import fresh_link, save_link
 from gsa.chain.run_folder import RunFolder
 from gsa.progress import Progress, duration
 from gsa.recipes.schema import Recipe
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 def tune_level(
     recipe: Recipe, number: int, model: Any, chain: Chain, data: TrainingData, control: Control
 ) -> tuple[Any, Chain]:
-    """Tune, store and apply the link of level `number`, from 1; return the model and the longer chain.
+    """Tune and store the link of level `number`, from 1; return the model with it and the longer chain.
 
     Raises Stopped, once a checkpoint is stored, if a signal asked for it.
     """
@@ -71,7 +71,7 @@ def tune_level(
 
     longer = control.ranks.broadcast(store)
     logger.info("%s: finished in %s", title, duration(time.monotonic() - began))
-    return apply_active(linked), longer
+    return linked, longer
 
 
 def _fingerprint(chain: Chain, number: int, data: TrainingData) -> str:

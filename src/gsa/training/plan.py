@@ -24,10 +24,15 @@ from gsa.recipes.schema import Backbone, Level, Lora, Recipe, Training
 from gsa.training import gpus
 from gsa.training.gpus import Gpu, find_gpu
 from gsa.training.training_data import TrainingData, build_training_data, token_count
+from gsa.trie.masks import FLEX_NODES
 from gsa.trie.packing import branches, group, pack
 
 REPEATED_WARNING = 0.25
 """Share of tokens computed again beyond which a plan warns."""
+NF4_BYTES = (4 + 8 / 64 + 32 / 64 / 256) / 8
+"""Bytes of a weight in 4 bits: a scale of 8 bits for 64 of them, and one of 32 bits for 256 scales."""
+LOGITS_KEPT = 4
+"""Float32 tensors of logits in memory when the backward pass begins: themselves and their gradients."""
 EFFICIENCY = 0.65
 """Share of the matrix-product peak that a tuning step reaches on CPU, as measured (docs/performance.md)."""
 
@@ -91,7 +96,7 @@ def make_plan(recipe: Recipe, gpu: str = "") -> Plan:
     # Forward and backward through frozen weights: two products each of 2 operations per weight.
     operations = 6 if recipe.training.recompute else 4
     weights_per_second = gflops * 1e9 * (gpus.EFFICIENCY if device else EFFICIENCY) / operations
-    levels, longest = [], 0
+    levels, longest, predicting = [], 0, 0
     for full_level, link in zip(recipe.levels, links, strict=True):
         level = _available(full_level, notes)
         data = build_training_data(recipe, level, tokenizer)
@@ -100,9 +105,19 @@ def make_plan(recipe: Recipe, gpu: str = "") -> Plan:
         counts = {name: len(prompts) for name, prompts in data.prompts.items()}
         levels.append(LevelPlan(level.name, counts, flat, data.tokens, len(data.steps), link, seconds))
         longest = max(longest, *(len(row.trie) for row in data.rows))
+        predicting = max(predicting, *(len(set(row.predicted[0].tolist())) for row in data.rows))
         notes += _repetition_notes(data, level, recipe.training)
     itemsize: int = getattr(torch, precision).itemsize
-    memory = _memory(recipe, config, parameters, max(links), longest, itemsize, device is not None)
+    weights = parameters * itemsize
+    if recipe.backbone.quantize:
+        weights += body * (NF4_BYTES - itemsize)
+    memory = weights + _memory(recipe, config, max(links), longest, itemsize, device is not None)
+    memory += 4.0 * LOGITS_KEPT * predicting * int(config.vocab_size)
+    if recipe.training.fsdp:
+        share = (
+            f"the weights, {weights / 2**30:.1f} GiB of the memory, are divided by the number of processes"
+        )
+        notes.append(f"training.fsdp: {share}, up to the largest layer and the embeddings")
     if device:
         memory += gpus.CONTEXT
         notes += _gpu_notes(device, gpu, memory)
@@ -144,31 +159,29 @@ def _repetition_notes(data: TrainingData, level: Level, training: Training) -> l
     ]
 
 
-def _memory(
-    recipe: Recipe, config: Any, parameters: int, link: int, longest: int, itemsize: int, on_gpu: bool
-) -> float:
-    """Return the estimated peak in bytes: weights, a link with its optimizer state, the activations of the
-    longest row.
+def _memory(recipe: Recipe, config: Any, link: int, longest: int, itemsize: int, on_gpu: bool) -> float:
+    """Return the estimated peak in bytes beside the weights: a link with its optimizer state, and the
+    activations of the longest row.
     """
     layers, hidden = int(config.num_hidden_layers), int(config.hidden_size)
-    layer = layer_activations(config, len(recipe.lora.targets), itemsize, longest if on_gpu else 0)
+    layer = layer_activations(config, len(recipe.lora.targets), itemsize, on_gpu)
     recomputed = longest * (layers * hidden + layer)
     kept = min(longest, recipe.training.activation_tokens) * layers * layer
     activations = recomputed if recipe.training.recompute else max(kept, recomputed)
-    return parameters * itemsize + 16.0 * link + activations * itemsize
+    mask = longest**2 if on_gpu and longest < FLEX_NODES else 0  # one, which all layers share
+    return 16.0 * link + (activations + mask) * itemsize
 
 
-def layer_activations(config: Any, targets: int, itemsize: int, gpu_row: int = 0) -> int:
+def layer_activations(config: Any, targets: int, itemsize: int, on_gpu: bool = False) -> int:
     """Return how many numbers of `itemsize` bytes a layer keeps a token for its gradients.
 
-    On CPU those of `llama.logits`; for a GPU, on which a row has `gpu_row` tokens, those of transformers'
-    Llama, which keeps the mask of every layer. Beside bfloat16 weights norms and the inputs of the links'
-    `targets` are float32.
+    On CPU those of `llama.logits`, for a GPU those of transformers' Llama. Beside bfloat16 weights norms and
+    the inputs of the links' `targets` are float32.
     """
     hidden, inner = int(config.hidden_size), int(config.intermediate_size)
-    if not gpu_row:
+    if not on_gpu:
         return 10 * hidden + 4 * inner
-    return (7 if itemsize == 4 else 8 + 2 * targets) * hidden + 3 * inner + gpu_row
+    return (7 if itemsize == 4 else 8 + 2 * targets) * hidden + 3 * inner
 
 
 def _available(level: Level, notes: list[str]) -> Level:

@@ -12,6 +12,7 @@ from transformers import TrainerCallback
 from gsa.atomic_io import is_temporary, remove_tree, write_atomic
 from gsa.chain.base import load_base, load_chain, load_config, with_precision
 from gsa.chain.chain import Chain
+from gsa.chain.lora import apply_active
 from gsa.chain.run_folder import RunFolder
 from gsa.errors import InputError
 from gsa.model.validation import check_symlinks
@@ -21,6 +22,7 @@ from gsa.signals import Stopped, handle_signals
 from gsa.training.distributed import process_group
 from gsa.training.level import tune_level
 from gsa.training.metadata import read_data, write_metadata
+from gsa.training.sharding import is_sharded, shard
 from gsa.training.trainer import Control
 from gsa.training.training_data import build_training_data
 
@@ -88,13 +90,14 @@ def _with_precision(recipe: Recipe, run: RunFolder) -> Recipe:
 def _tune(recipe: Recipe, run: RunFolder, chain: Chain | None, control: Control) -> Chain:
     """Tune the levels that the chain lacks."""
     finished = len(chain.links) if chain else 0
+    sharded = is_sharded(recipe, control.ranks)
     _, tokenizer = load_config(recipe.backbone)
     levels = {level.name: build_training_data(recipe, level, tokenizer) for level in recipe.levels[finished:]}
     if chain:
         logger.info("%s: %d of %d levels are tuned already", run.root, finished, len(recipe.levels))
-        loaded = load_chain(chain, recipe.backbone)
+        loaded = load_chain(chain, recipe.backbone, host=sharded)
     else:
-        loaded = load_base(recipe.backbone)
+        loaded = load_base(recipe.backbone, host=sharded)
         chain = Chain(run.root, loaded.identity)
     chain = replace(chain, recipe=_checksum(recipe))
     if control.ranks.is_main:
@@ -102,8 +105,15 @@ def _tune(recipe: Recipe, run: RunFolder, chain: Chain | None, control: Control)
         write_metadata(recipe, run, levels)
         chain.write()
     model = loaded.model
+    del loaded
     for number, level in enumerate(recipe.levels[finished:], finished + 1):
-        model, chain = tune_level(recipe, number, model, chain, levels.pop(level.name), control)
+        if sharded:  # a link cannot be applied to split weights, so later levels load them again
+            if model is None:
+                model = load_chain(chain, recipe.backbone, host=True).model
+            model = shard(model, recipe.backbone, control.ranks)
+        linked, chain = tune_level(recipe, number, model, chain, levels.pop(level.name), control)
+        model = None if sharded else apply_active(linked)
+        del linked  # what is split must go before it is loaded again
         if control.stop.signum:
             raise Stopped(control.stop.signum, f"level {number} {level.name} is finished and stored")
     return chain

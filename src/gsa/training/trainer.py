@@ -2,10 +2,12 @@
 
 transformers' Trainer runs the loop on Accelerate, with its integrations. What differs: a batch is the rows of
 one optimizer step, the loss is taken at answer tokens only, checkpoints are those of `checkpoint`, and NaN,
-infinity or a signal end the loop where nothing is lost. On several ranks each computes its share of a step's
-rows, and only rank 0 logs and stores.
+infinity or a signal end the loop where nothing is lost. A step reads numbers back from the device when it
+checks loss and gradients, and for the log. On several ranks each computes its share of a step's rows, and
+only rank 0 logs and stores.
 """
 
+import math
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -15,16 +17,17 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, SequentialSampler
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from gsa.chain.lora import adapter_tensors
 from gsa.errors import InputError
+from gsa.model.forward import RowFormat
 from gsa.model.llama import limit_activations, recompute
 from gsa.model.losses import Loss, Totals, loss_of
 from gsa.model.scoring import PackedBatch
 from gsa.recipes.schema import Level, Recipe
 from gsa.signals import Stop
+from gsa.training.batches import GPU_WORKERS, StepBatches, step_loader
 from gsa.training.checkpoint import (
     Checkpoints,
     check_finite,
@@ -33,7 +36,8 @@ from gsa.training.checkpoint import (
     load_weights,
     step_of,
 )
-from gsa.training.distributed import Ranks, share
+from gsa.training.distributed import Ranks
+from gsa.training.sharding import is_sharded
 from gsa.training.training_data import TrainingData
 from gsa.trie.packing import PackedRow
 
@@ -74,43 +78,59 @@ class ChainTrainer(Trainer):  # type: ignore[misc]
     session: Session
     activation_tokens: int
     """Tokens whose activations are kept; a longer row recomputes some layers. 0 where all are recomputed."""
+    step_loss: Tensor
+    """Of the step under way, on the device."""
 
-    def training_step(self, model: Any, inputs: list[PackedRow], *_: Any, **__: Any) -> Tensor:
+    def training_step(self, model: Any, inputs: list[PackedBatch], *_: Any, **__: Any) -> Tensor:
         """Return the mean loss over all targets of a step, after the backward passes of its rows.
 
         Rows are read one after another, so memory is that of the longest one; on several ranks each rank
-        reads its own, and the sums over all ranks are returned and left as gradients. Raises InputError with
-        the step and the examples if a loss is NaN or infinite.
+        reads its own, and the sums over all ranks are returned and left as gradients.
         """
         model.train()
-        totals = Totals.of(inputs)
-        step_loss = torch.zeros((), device=model.device)
-        for row in self._own_rows(inputs):
+        totals = Totals.of(self._rows)
+        self._seed_dropout()
+        self.step_loss = torch.zeros((), device=model.device)
+        own = self.train_dataset.row_count(self.state.global_step)
+        for number, batch in enumerate(inputs):
             if self.activation_tokens:
-                limit_activations(model, len(row.trie), self.activation_tokens)
+                limit_activations(model, len(batch), self.activation_tokens)
             with self.compute_loss_context_manager():
-                loss = self.loss(model, PackedBatch.from_row(row, model), totals)
+                loss = self.loss(model, batch.to(model.device), totals)
+                if number >= own:  # a filler
+                    loss = loss * 0.0
             self.accelerator.backward(loss)
-            step_loss += loss.detach()
-        self.session.control.ranks.sum_gradients(step_loss, model.parameters())
-        if not torch.isfinite(step_loss):
-            raise InputError(
-                f"{self.session.title} step {self.state.global_step + 1}: the loss is {step_loss.item()} on "
-                f"{_names(inputs)}: expected a finite number; try a lower learning rate"
-            )
-        return step_loss
+            self.step_loss += loss.detach()
+        self.session.control.ranks.sum_gradients(self.step_loss, model.parameters())
+        return self.step_loss
 
-    def _own_rows(self, rows: list[PackedRow]) -> list[PackedRow]:
-        """Return this rank's share of a step's rows.
+    def _clip_grad_norm(self, model: Any) -> Tensor:
+        """Clip the gradients, and return their norm before; the only check of a step.
 
-        On several ranks dropout is seeded for each step and rank, so that a resumed run repeats it.
+        Raises InputError with the step and the examples if the loss or the norm is NaN or infinite.
         """
+        norm = super()._clip_grad_norm(model)
+        loss, length = torch.stack([self.step_loss, norm.to(self.step_loss)]).tolist()
+        if not math.isfinite(loss + length):
+            what = "the gradient is not finite" if math.isfinite(loss) else f"the loss is {loss}"
+            raise InputError(
+                f"{self.session.title} step {self.state.global_step + 1}: {what} on {_names(self._rows)}: "
+                "expected finite numbers; try a lower learning rate"
+            )
+        return torch.tensor(length)
+
+    @property
+    def _rows(self) -> list[PackedRow]:
+        """The rows of the step under way, of all ranks."""
+        rows: list[PackedRow] = self.train_dataset.steps[self.state.global_step]
+        return rows
+
+    def _seed_dropout(self) -> None:
+        """Seed dropout for each step and rank if there are several, so that a resumed run repeats it."""
         ranks = self.session.control.ranks
-        if ranks.size == 1:
-            return rows
-        seed = f"{self.args.seed}/{self.session.title}/{self.state.global_step}/{ranks.rank}"
-        torch.manual_seed(zlib.crc32(seed.encode()))
-        return [rows[i] for i in share([len(row.trie) for row in rows], ranks.size)[ranks.rank]]
+        if ranks.size > 1:
+            seed = f"{self.args.seed}/{self.session.title}/{self.state.global_step}/{ranks.rank}"
+            torch.manual_seed(zlib.crc32(seed.encode()))
 
     def create_accelerator_and_postprocess(self) -> None:
         """Keep Accelerate from wrapping the model in DDP: `Ranks.sum_gradients` does what it would."""
@@ -118,9 +138,9 @@ class ChainTrainer(Trainer):  # type: ignore[misc]
         self.accelerator.prepare_model = partial(self.accelerator.prepare_model, evaluation_mode=True)
 
     def get_train_dataloader(self) -> Any:
-        """Return the steps in order; every rank gets all of them, where Accelerate would deal them out."""
-        sampler = SequentialSampler(self.train_dataset)
-        return DataLoader(self.train_dataset, sampler=sampler, collate_fn=_single)
+        """Return this rank's rows of the steps in order; Accelerate would deal the steps out."""
+        on_gpu = self.args.device.type == "cuda"
+        return step_loader(self.train_dataset, self.args.dataloader_num_workers, pin_memory=on_gpu)
 
     def _save_checkpoint(self, *_: Any, **__: Any) -> None:
         self.session.control.ranks.broadcast(
@@ -152,27 +172,15 @@ def _names(rows: Iterable[PackedRow]) -> str:
 
 
 class _StepCallback(TrainerCallback):  # type: ignore[misc]
-    """Reports each step, refuses gradients with NaN or infinity, and ends the loop early.
+    """Reports each step, and ends the loop early: after a signal, and after the level's `stop_step`."""
 
-    That is after a signal, and after the level's `stop_step`.
-    """
-
-    def __init__(self, session: Session, steps: list[list[PackedRow]], stop_step: int | None) -> None:
-        self.session, self.steps, self.stop_step = session, steps, stop_step
+    def __init__(self, session: Session, stop_step: int | None) -> None:
+        self.session, self.stop_step = session, stop_step
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         if logs and "loss" in logs and self.session.control.ranks.is_main:
             self.session.on_step(
                 {"step": state.global_step, **{k: logs[k] for k in ("loss", "grad_norm", "learning_rate")}}
-            )
-
-    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        gradients = (p.grad for p in kwargs["model"].parameters() if p.grad is not None)
-        if not all(torch.isfinite(gradient).all() for gradient in gradients):
-            raise InputError(
-                f"{self.session.title} step {state.global_step + 1}: the gradient is not finite on "
-                f"{_names(self.steps[state.global_step])}: expected finite numbers; "
-                "try a lower learning rate"
             )
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -189,6 +197,9 @@ def _arguments(
 ) -> TrainingArguments:
     """Return the Trainer's settings; plain Adam is AdamW without decay (section 5.3)."""
     training = recipe.training
+    workers = training.loader_workers
+    if workers is None:
+        workers = 0 if device.type == "cpu" else GPU_WORKERS
     arguments = TrainingArguments(
         output_dir=str(folder),
         max_steps=len(data.steps),
@@ -205,7 +216,7 @@ def _arguments(
         logging_nan_inf_filter=False,
         report_to=list(training.report_to) or "none",
         remove_unused_columns=False,
-        dataloader_pin_memory=False,
+        dataloader_num_workers=workers,
         disable_tqdm=True,
         seed=recipe.seed,
         use_cpu=device.type == "cpu",
@@ -235,8 +246,10 @@ def tune_link(model: Any, data: TrainingData, recipe: Recipe, level: Level, sess
     trainer = ChainTrainer(
         model=model,
         args=_arguments(data, recipe, level, session.checkpoints.folder, model.device),
-        train_dataset=data.steps,
-        callbacks=[_StepCallback(session, data.steps, level.stop_step), *session.control.callbacks],
+        train_dataset=StepBatches(
+            data.steps, ranks := session.control.ranks, RowFormat.of(model), is_sharded(recipe, ranks)
+        ),
+        callbacks=[_StepCallback(session, level.stop_step), *session.control.callbacks],
     )
     trainer.loss = loss_of(level)
     trainer.session = session
@@ -248,14 +261,15 @@ def tune_link(model: Any, data: TrainingData, recipe: Recipe, level: Level, sess
     session.control.stop.deferred = True
     try:
         trainer.train(resume_from_checkpoint=str(session.checkpoint) if session.checkpoint else None)
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        raise InputError(
+            f"{session.title} step {trainer.state.global_step + 1}: a process that builds rows was killed: "
+            "the same command resumes from the last checkpoint; see training.loader_workers"
+        ) from error
     finally:
         session.control.stop.deferred = False
     check_finite(adapter_tensors(model), f"{session.title} step {trainer.state.global_step}")
     model.eval()
     return int(trainer.state.global_step)
-
-
-def _single(batch: list[list[PackedRow]]) -> list[PackedRow]:
-    """Return the only step of a batch."""
-    (rows,) = batch
-    return rows

@@ -11,7 +11,7 @@ conversation with its answers) is served by the same rule.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -54,6 +54,13 @@ class Span:
     keys: int
     """Number of keys, ancestors first."""
 
+    def to(self, device: torch.device) -> "Span":
+        """Return the span with its tensors on a device."""
+        new, dropped = (
+            nodes if isinstance(nodes, slice) else nodes.to(device) for nodes in (self.new, self.dropped)
+        )
+        return replace(self, new=new, dropped=dropped, bias=self.bias.to(device))
+
 
 Spans = tuple[Span, ...]
 
@@ -76,9 +83,7 @@ def cuts(depth: Sequence[int] | np.ndarray[Any, Any]) -> list[int]:
     return bounds[::-1]
 
 
-def spans_of(
-    trie: TokenTrie, dtype: torch.dtype = torch.float32, device: str | torch.device = "cpu"
-) -> Spans:
+def spans_of(trie: TokenTrie, dtype: torch.dtype = torch.float32) -> Spans:
     """Return the spans of a trie; `dtype` is the one of the attention scores."""
     bounds = list(pairwise(cuts(trie.depth)))
     keys = [np.array([*trie.path(int(trie.parent[s])), *range(s, e)], dtype=np.int64) for s, e in bounds]
@@ -91,9 +96,10 @@ def spans_of(
         masked = int(np.logical_and.accumulate(visible.all(0)).sum())
         bias = torch.zeros(visible[:, masked:].shape, dtype=dtype)
         bias.masked_fill_(torch.from_numpy(~visible[:, masked:]), float("-inf"))
-        new, dropped = (_nodes(nodes[i:], device) for i in (common[number], shared))
-        bias = bias[:, None].to(device)
-        spans.append(Span(start, stop, common[number], new, shared, dropped, masked, bias, len(nodes)))
+        new, dropped = (_nodes(nodes[i:]) for i in (common[number], shared))
+        spans.append(
+            Span(start, stop, common[number], new, shared, dropped, masked, bias[:, None], len(nodes))
+        )
     return tuple(spans)
 
 
@@ -103,10 +109,10 @@ def _common_length(a: Array, b: Array) -> int:
     return int(np.logical_and.accumulate(a[:n] == b[:n]).sum())
 
 
-def _nodes(nodes: Array, device: str | torch.device) -> Nodes:
+def _nodes(nodes: Array) -> Nodes:
     if len(nodes) and nodes[-1] - nodes[0] + 1 == len(nodes):  # they are in rising order
         return slice(int(nodes[0]), int(nodes[-1]) + 1)
-    return torch.from_numpy(nodes).to(device)
+    return torch.from_numpy(nodes)
 
 
 class _TrieAttention(torch.autograd.Function):
