@@ -30,6 +30,7 @@ from sklearn.pipeline import make_pipeline
 
 import gsa
 from gsa.chain.run_folder import SHIPPED_NAME
+from gsa.chain.source import ModelSource
 from gsa.data.selection import sample_dialogues, sample_per_class
 from gsa.datasets.catalogue import get, load
 from gsa.experiments import embeddings
@@ -174,6 +175,7 @@ def measure(name: str, count: int, system: str, options: argparse.Namespace) -> 
     with tempfile.TemporaryDirectory() as folder:
         if system in ("gsa.tune", "recipe"):
             row["model"] = options.model
+            row["level"] = ModelSource.find(options.model).last_level
             if options.model == SHIPPED_NAME and name in LEVELS:
                 row["level"] = LEVELS[name]
                 export(Path(SHIPPED_NAME), "chain", Path(folder) / SHIPPED_NAME, LEVELS[name])
