@@ -27,7 +27,7 @@ from gsa.data.task import Task
 from gsa.data.types import Example
 from gsa.export.export import export
 from gsa.prediction.predictor import Predictor
-from gsa.recipes.datasets import load_split, task_of, tasks_of
+from gsa.recipes.datasets import load_split, task_of
 
 Asked = tuple[Task, Example]
 
@@ -49,7 +49,7 @@ def script(run: Path, kind: str, work: Path) -> Callable[..., list[float]]:
 def asked(run: Path, model: Predictor, count: int, skip: int) -> list[Asked]:
     """Return examples of every dataset of the run whose labels the predictor uses, in turn."""
     recipe, _ = RunFolder.find(run).read()
-    tasks = tasks_of(recipe)
+    tasks = model.tasks
     pools = []
     for source in recipe.datasets:
         task = next((t for t in tasks.values() if t.labels == task_of(source).labels), None)

@@ -114,8 +114,9 @@ def tune(
     `learning_rate`, `epochs` and `examples_per_step` are chosen for the number of texts where they are None.
     The share `held_out` of the texts, rounded to 1/2, 1/3, 1/4 and so on, is not trained on if that is 20
     texts or more: the epoch with the best weighted F1 on it is kept, and tuning ends after three without a
-    better one. `folds` of 2 or more tunes that many models more, for the scores of cross-validation. The
-    results are beside those of TF-IDF with logistic regression, and a warning says if they are lower.
+    better one. Fewer than 1,000 texts are all trained on in the end, unless `epochs` is given. `folds` of 2
+    or more tunes that many models more, for the scores of cross-validation. The results are beside those of
+    TF-IDF with logistic regression, and a warning says if they are lower.
     `progress` prints messages to standard error, unless the program configured logging. Raises InputError
     that names the text or label that is wrong.
     """

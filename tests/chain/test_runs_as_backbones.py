@@ -84,8 +84,12 @@ def test_a_run_has_the_tasks_of_the_runs_below(tuned: Path, tmp_path: Path) -> N
         "0": {"tone", "sentiment", "emotion", "sarcasm"},
     }.items():
         top = recipe("top", middle, revision, [DatasetConfig(task="tone", **own)])
-        tasks = replace(source, backbone=top.backbone, recipe=top).tasks()
+        model = replace(source, backbone=top.backbone, recipe=top)
+        tasks = model.tasks()
         assert set(tasks) == expected
+        assert next(iter(tasks)) == "tone", "its own come first"
+        assert model.tuned_names() == expected
+        assert "tone" not in model.tuned_names(level=0)
         labels = ("negative", "positive") if revision != "0" else ("negative", "neutral", "positive")
         assert tasks["sentiment"].labels == labels
         assert tasks["tone"].instruction == "Consider it."

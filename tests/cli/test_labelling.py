@@ -4,12 +4,14 @@ import io
 import json
 import logging
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from gsa.chain.chain import Chain
 from gsa.cli import labelling as module
 from gsa.cli.labelling import PredictOptions, file_of, label
 from gsa.data.task import EMOTION
@@ -244,3 +246,43 @@ def test_labels_that_no_level_was_tuned_on_are_reported(
     caplog.clear()
     label("sentiment", "Fine.", replace(options, labels=["positive", "negative"]))
     assert caplog.records == []
+
+
+def test_rows_with_instructions_and_labels_need_none_of_the_command(
+    options: PredictOptions, tmp_path: Path
+) -> None:
+    (tmp_path / "rows.csv").write_text(
+        'text,ask,choices\nGood food,How is it?,"good,bad"\nBad,Really?,"yes,no"\n'
+    )
+    read = ReadOptions("", Columns("text", instruction="ask", labels="choices"))
+    out = tmp_path / "out.jsonl"
+    label("mood", str(tmp_path / "rows.csv"), replace(options, read=read, output=out))
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert rows[0]["predicted"] in ("good", "bad")
+    assert rows[1]["predicted"] in ("yes", "no")
+
+
+def test_links_that_lead_to_one_another_are_refused(options: PredictOptions, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("text\nGood\n")
+    loop = tmp_path / "loop.csv"
+    loop.symlink_to(loop)
+    with pytest.raises(InputError, match="a symbolic link that leads to itself"):
+        label("sentiment", str(tmp_path / "in.csv"), replace(options, output=loop))
+
+
+def test_a_stream_that_is_not_jsonl_names_the_option(
+    options: PredictOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(b"Good.\nBad.\n")))
+    with pytest.raises(InputError, match="--format csv or txt reads a table, or a text a line"):
+        label("sentiment", "-", options)
+
+
+def test_a_run_without_a_finished_level_is_told(
+    tuned: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = Path(shutil.copytree(tuned, tmp_path / "run"))
+    replace(Chain.read(root), links=()).write()
+    label("sentiment", "Fine.", PredictOptions(model=str(root)))
+    assert "has no finished level yet: its labels are those of the untuned backbone" in caplog.text
+    assert "no level was tuned on the task 'sentiment'" in caplog.text

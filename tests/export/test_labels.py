@@ -1,6 +1,9 @@
 """labels.json: the tokens that the predictor itself reads, enough to score labels without this package."""
 
+import dataclasses
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,7 +11,10 @@ import torch
 from tiny import byte_tokenizer
 
 import gsa
+from gsa.chain.chain import Chain
 from gsa.chain.run_folder import RunFolder
+from gsa.chain.source import ModelSource
+from gsa.checksums import sha256
 from gsa.data.encoder import Encoder
 from gsa.data.layout import Layout
 from gsa.data.task import SARCASM, SENTIMENT, Task
@@ -16,7 +22,10 @@ from gsa.errors import InputError
 from gsa.export.export import export
 from gsa.export.labels import label_table
 from gsa.export.model_card import CONVERSATION
-from gsa.recipes.schema import Recipe
+from gsa.model import backbone as backbones
+from gsa.recipes.loader import load_recipe
+from gsa.recipes.schema import DatasetConfig
+from gsa.training.run import tune
 
 
 @pytest.mark.parametrize("name", ["sentiment", "emotion", "sarcasm"])
@@ -56,10 +65,10 @@ def test_tasks_that_the_layout_has_no_room_for_are_left_out() -> None:
 def test_a_level_has_the_tasks_of_its_levels(
     tuned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def of_level(recipe: Recipe, level: int | None = None) -> dict[str, Task]:
-        return {f"after-{level}": SENTIMENT}
+    def of_level(source: ModelSource, level: int | None = None) -> dict[str, Task]:
+        return {f"after-{level}": dataclasses.replace(SENTIMENT, name=f"after-{level}")}
 
-    monkeypatch.setattr("gsa.export.export.tasks_of", of_level)
+    monkeypatch.setattr(ModelSource, "tasks", of_level)
     export(tuned, "adapter", tmp_path / "one", level=1)
     assert list(json.loads((tmp_path / "one" / "labels.json").read_text())["tasks"]) == ["after-1"]
 
@@ -72,3 +81,53 @@ def test_every_export_has_the_table(folders: dict[str, Path], tuned: Path) -> No
         assert len(table["answers"]) == len(
             Encoder(model.tokenizer, model.layout, model.tasks[name]).task.labels
         )
+
+
+@pytest.fixture(scope="module")
+def on_a_run(tuned: Path, recipe_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of a task of its own, tuned on another run."""
+    folder = tmp_path_factory.mktemp("on-a-run")
+    (folder / "train.csv").write_text("text,label\n" + "Call me now!,urgent\nNo hurry.,calm\n" * 2)
+    recipe = load_recipe(recipe_file, ["name=urgency", f"backbone.name={tuned}"])
+    own = DatasetConfig(name="own", path=str(folder), task="urgency", instruction="How urgent is it?",
+                        labels=("urgent", "calm"))  # fmt: skip
+    level = recipe.levels[0].model_copy(update={"name": "own", "datasets": (own,)})
+    tune(recipe.model_copy(update={"levels": (level,)}), folder / "run")
+    return folder / "run"
+
+
+def test_exports_know_the_tasks_of_the_runs_below(on_a_run: Path, tuned: Path, tmp_path: Path) -> None:
+    below = gsa.load(tuned)
+    expected = {"urgency": gsa.load(on_a_run).tasks["urgency"], **below.tasks}
+    merged = gsa.load(export(on_a_run, "merged", tmp_path / "merged"))
+    assert merged.tasks == expected == gsa.load(on_a_run).tasks
+    assert next(iter(merged.tasks)) == "urgency", "its own come first"
+    assert merged.tuned == set(expected), "the run below was tuned on all three"
+    for kind in ("merged", "adapter"):
+        folder = tmp_path / kind if kind == "merged" else export(on_a_run, kind, tmp_path / kind)
+        assert list(json.loads((folder / "labels.json").read_text())["tasks"]) == list(expected)
+        assert "No level was tuned on this task" not in (folder / "README.md").read_text()
+    (tmp_path / "merged" / "tasks.json").write_text('{"tone": {"name": "tone"}}')
+    with pytest.raises(
+        InputError, match=r"tasks.json': tone.level: Field required: expected a file that gsa"
+    ):
+        gsa.load(tmp_path / "merged")
+    with pytest.raises(InputError, match="expected one of urgency, sentiment, emotion, sarcasm for a class"):
+        export(on_a_run, "classifier", tmp_path / "classifier", task="tone")
+
+
+def test_cards_and_predictions_mark_what_no_level_was_tuned_on(
+    on_a_run: Path, tiny_folder: Path, tmp_path: Path, run: Callable[..., tuple[int, str, str]]
+) -> None:
+    alone = Path(shutil.copytree(on_a_run, tmp_path / "alone"))
+    recipe = load_recipe(alone / "recipe.toml", [f"backbone.name={tiny_folder}"])
+    (alone / "recipe.toml").write_text(recipe.toml())
+    base = backbones.load_backbone(recipe.backbone).identity
+    dataclasses.replace(Chain.read(alone), recipe=sha256(alone / "recipe.toml"), base=base).write()
+    card = (export(alone, "adapter", tmp_path / "adapter") / "README.md").read_text()
+    assert card.count("No level was tuned on this task") == 3
+    assert "No level" not in card.split("## urgency")[1].split("\n## ")[0]
+    code, _, messages = run("predict", "sentiment", "Fine.", "--model", alone)
+    assert code == 0
+    assert "no level was tuned on the task 'sentiment': its labels are guesses" in messages
+    assert "no level" not in run("predict", "urgency", "Fine.", "--model", alone)[2]

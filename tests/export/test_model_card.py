@@ -27,7 +27,7 @@ from gsa.export.export import export
 from gsa.export.model_card import prompt
 from gsa.model import smollm2
 from gsa.model.hf_logging import quiet_libraries
-from gsa.recipes.datasets import tasks_of
+from gsa.recipes.datasets import tuned_tasks
 from gsa.recipes.loader import load_recipe
 
 KINDS = ("merged", "adapter", "gguf")
@@ -55,7 +55,7 @@ def test_the_cards_script_gives_the_predictors_labels(
 ) -> None:  # fmt: skip
     probabilities = by_card(folders[kind], monkeypatch, tmp_path)
     assert "positive" in capsys.readouterr().out
-    model, tasks = gsa.load(tuned), tasks_of(load_recipe(tuned / "recipe.toml"))
+    model, tasks = gsa.load(tuned), gsa.load(tuned).tasks
     checked = 0
     for name in ("sentiment", "emotion", "sarcasm"):
         task = tasks[name]
@@ -79,6 +79,7 @@ def test_cards_show_each_tasks_exact_prompt(folders: dict[str, Path], tuned: Pat
     for folder in folders.values():
         text = (folder / "README.md").read_text()
         assert "the most probable label of the list" in text
+        assert "collapsed to single spaces" in text
         for task in (SENTIMENT, EMOTION):
             assert f"```text\n{prompt(recipe, task)}\n```" in text
 
@@ -142,7 +143,7 @@ def test_cards_show_commands_with_the_exact_prompt(kind: str, folders: dict[str,
     )
     words = shlex.split(block)
     recipe = load_recipe(tuned / "recipe.toml")
-    expected = prompt(recipe, tasks_of(recipe)["sentiment"])
+    expected = prompt(recipe, tuned_tasks(recipe)["sentiment"])
     if kind == "gguf":
         assert words[words.index("-p") + 1] == expected
         assert words[words.index("--grammar") + 1] == 'root ::= " negative" | " neutral" | " positive"'
@@ -179,7 +180,7 @@ def test_the_card_of_an_adapter_runs_as_it_is_beside_its_base(
     probabilities = by_card(out, monkeypatch, tmp_path)
     assert "positive" in capsys.readouterr().out
     known = gsa.load(root).sentiment("It was fine.")
-    task = tasks_of(recipe)["sentiment"]
+    task = tuned_tasks(recipe)["sentiment"]
     text = recipe.layout.prompt(task, *_lone("It was fine."))
     assert probabilities(text, list(task.labels)) == pytest.approx(
         list(known.probabilities.values()), abs=1e-4

@@ -139,6 +139,24 @@ def test_a_predictor_reads_a_document_in_passages(plain: Predictor) -> None:
     assert (withheld.label, len(withheld.passages)) == (None, len(document.passages))
 
 
+def test_the_language_is_found_once_a_text(plain: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts: list[str] = []
+
+    def find(text: str) -> str:
+        texts.append(text)
+        return "de"
+
+    monkeypatch.setattr("gsa.prediction.documents.foreign_language", find)
+    monkeypatch.setattr("gsa.prediction.predictor.foreign_language", find)
+    long = " ".join([GOOD, BAD] * 8)
+    for document in (None, True):
+        texts.clear()
+        answer = plain.sentiment(long, document=document)
+        assert isinstance(answer, DocumentPrediction)
+        assert (texts, answer.language) == ([long], "de")
+        assert {passage.prediction.language for passage in answer.passages} == {"de"}
+
+
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
 def test_files_have_a_column_of_passages(kind: str, tmp_path: Path) -> None:
     source = tmp_path / "in.jsonl"

@@ -6,11 +6,11 @@ import pytest
 
 import gsa
 from gsa.chain import run_folder
+from gsa.chain.source import ModelSource
 from gsa.data.layout import Layout
 from gsa.data.task import EMOTION, SENTIMENT
 from gsa.errors import InputError
 from gsa.model.precision import PRECISIONS
-from gsa.recipes.datasets import tasks_of
 from gsa.recipes.loader import load_recipe, validate
 
 ROOT = Path(__file__).parents[2]
@@ -81,7 +81,8 @@ def test_sources_that_are_none(tmp_path: Path, tiny_folder: Path, tuned: Path) -
 
 def tasks(*datasets: str) -> dict[str, tuple[str, ...]]:
     levels = [{"name": "one", "datasets": list(datasets), "learning_rate": 1e-3}]
-    found = tasks_of(validate({"name": "x", "levels": levels}, "x"))
+    recipe = validate({"name": "x", "levels": levels}, "x")
+    found = ModelSource("x", recipe.backbone, recipe).tasks()
     return {name: task.labels for name, task in found.items()}
 
 

@@ -77,12 +77,28 @@ def test_overrides_reach_any_key_by_number_or_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("override", "limits"),
+    [
+        ("levels.*.datasets.*.limit=3", [[3, 3], [3]]),
+        ("levels.*.limit=3", [[3, 3], [3]]),
+        ("levels.SA.limit=3", [[3, 3], [0]]),
+        ("levels.*.datasets.0.limit=3", [[3, 10], [3]]),
+        ("levels.SA.datasets.sst2.limit=3", [[3, 10], [0]]),
+    ],
+)
+def test_overrides_reach_all_items_of_a_list(tmp_path: Path, override: str, limits: list[list[int]]) -> None:
+    recipe = load_recipe(written(tmp_path, GOOD), [override])
+    assert [[config.limit for config in level.datasets] for level in recipe.levels] == limits
+    assert load_recipe(written(tmp_path, GOOD), ["levels.*.epochs=7"]).levels[1].epochs == 7
+
+
+@pytest.mark.parametrize(
     ("override", "says"),
     [
         ("epochs", "expected key=value"),
         ("=3", "expected key=value"),
         ("levels.7.epochs=1", "found no '7'"),
-        ("levels.XX.epochs=1", "expected a number below 2 or one of ['SA', 'ERC']"),
+        ("levels.XX.epochs=1", "expected one of ['SA', 'ERC'], or * for all"),
         ("levels.7=1", "found no '7'"),
         ("name.x=1", "has no keys below it"),
         ("traning.max_row_tokens=128", "unknown key (did you mean 'training'?)"),

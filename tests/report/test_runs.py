@@ -239,3 +239,30 @@ def test_the_quick_run_that_is_shipped_is_whole():
     assert run.contradictions() == []
     assert all(run.predictions(3, name) for name in run.datasets)
     assert json.loads((root / "run.json").read_text())["data"]
+
+
+def test_results_on_further_datasets_belong_to_their_run(tmp_path):
+    run = write_run(tmp_path / "runs" / "a", "a", 0, {"SA": ["sst2"], "ERC": ["meld"]})
+    other = tmp_path / "runs" / "eval" / "a"
+    other.mkdir(parents=True)
+    (other / "recipe.toml").write_text(
+        (run / "recipe.toml").read_text() + '[evaluation]\ndatasets = ["emorynlp"]\n'
+    )
+    table = prediction_table("emorynlp", 0.6, 1)
+    PredictionStore(other).store(2, "emorynlp", "test", table)
+    results.add(other, result_rows("a", 0, 2, "emorynlp", table))
+    for folders in ([run, other], [other, run]):
+        (joined,) = read_runs(folders)
+        assert joined.root == run, "which has the log and what it was tuned on"
+        assert joined.datasets == ("sst2", "meld", "emorynlp")
+        assert joined.learned_at("emorynlp") is None
+        assert set(joined.sources) == {"sst2", "meld", "emorynlp"}
+        assert joined.predictions(2, "emorynlp").ids == tuple(table["id"])
+        assert joined.predictions(2, "meld") is not None
+        assert joined.contradictions() == []
+    (other / "predictions/level-2/emorynlp-test.parquet").write_bytes(b"damaged")
+    assert read_runs([run, other])[0].damaged_files() == ["predictions/level-2/emorynlp-test.parquet"]
+    row = results.read(run)[-1]
+    results.add(other, [Result(**{**vars(row), "value": row.value + 1})])
+    with pytest.raises(InputError, match="arm 'a' has seed 0 in"):
+        read_runs([run, other])

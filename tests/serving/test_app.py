@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from gsa.data.task import SENTIMENT
 from gsa.model.backbone import LoadedModel
+from gsa.prediction.documents import DocumentPrediction
 from gsa.prediction.predictor import Predictor
 from gsa.serving import schemas
 from gsa.serving.app import STATUSES, Service, make_service
@@ -31,12 +32,19 @@ def as_json(predictions: Any) -> Any:
     """Return Predictions as the server's JSON."""
     if isinstance(predictions, list):
         return [as_json(prediction) for prediction in predictions]
-    return {
+    answer = {
         "label": predictions.label,
         "probabilities": dict(predictions.probabilities),
         "truncated": {"turns": predictions.truncated.turns, "words": predictions.truncated.words},
         "language": predictions.language,
     }
+    if isinstance(predictions, DocumentPrediction):
+        answer["passages"] = [
+            {"start": passage.start, "text": passage.text, "label": passage.prediction.label,
+             "probabilities": dict(passage.prediction.probabilities)}
+            for passage in predictions.passages
+        ]  # fmt: skip
+    return answer
 
 
 @pytest.mark.parametrize(
@@ -73,6 +81,103 @@ def test_answers_are_those_of_python(
     found = answer.json()
     assert found.get("predictions", found) == as_json(same(predictor._predictor)), "to the last bit"
     assert len(predictor.calls) == 1
+
+
+LONG = "The cast is superb, and Dr. Ames steals every scene. The ending, at 3.5 hours, is a mess! " * 9
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "same", "calls"),
+    [
+        ("sentiment", {"text": LONG}, lambda m: m.sentiment(LONG), 2),
+        ("sentiment", {"texts": [*TEXTS, LONG]}, lambda m: m.sentiment([*TEXTS, LONG]), 2),
+        (
+            "sentiment",
+            {"texts": TEXTS[:2], "document": True},
+            lambda m: m.sentiment(TEXTS[:2], document=True),
+            1,
+        ),
+        ("sentiment", {"text": LONG, "document": False}, lambda m: m.sentiment(LONG, document=False), 1),
+        (
+            "classify",
+            {**OWN, "text": LONG},
+            lambda m: m.classify("urgency", LONG, OWN["labels"], OWN["instruction"]),
+            2,
+        ),
+        ("sentiment", {"texts": [], "document": True}, lambda m: [], 0),
+    ],
+)
+def test_long_texts_are_read_in_passages(
+    client: TestClient,
+    predictor: ControlledPredictor,
+    path: str,
+    body: Any,
+    same: Callable[[Predictor], Any],
+    calls: int,
+) -> None:
+    answer = client.post(f"/v1/{path}", json=body).json()
+    assert answer.get("predictions", answer) == as_json(same(predictor._predictor)), "to the last bit"
+    assert len(predictor.calls) == calls
+
+
+def test_documents_that_cannot_be_read_are_refused(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sarcasm = client.post("/v1/classify", json={"task": "sarcasm", "text": "Great.", "document": True})
+    assert (sarcasm.status_code, sarcasm.json()["error"]) == (
+        422, "task 'sarcasm': expected one of a single label that reads texts for documents",
+    )  # fmt: skip
+    many = client.post("/v1/sentiment", json={"texts": [LONG] * 12, "document": True})
+    assert many.status_code == 422
+    assert "labels to predict in one request: expected at most 40" in many.json()["error"]
+    aspects = {"text": LONG, "aspects": ["food"], "document": True}
+    assert "Extra inputs" in client.post("/v1/aspect", json=aspects).json()["error"]
+    monkeypatch.setattr("gsa.prediction.documents.find_spec", lambda name: None)
+    missing = client.post("/v1/sentiment", json={"text": "Fine.", "document": True})
+    assert "sentencex, which is not installed" in missing.json()["error"]
+    assert client.post("/v1/sentiment", json={"text": LONG}).json()["truncated"]["words"] > 0
+
+
+@pytest.mark.parametrize(
+    ("body", "inputs", "options"),
+    [
+        ({"text": TEXTS[1]}, TEXTS[1], {}),
+        ({"text": TEXTS[1], "label": "positive"}, TEXTS[1], {"label": "positive"}),
+        ({"turns": TALK, "task": "sarcasm"}, TALK, {"task": "sarcasm"}),
+        (
+            {"turns": TALK[1:], "task": "emotion", "label": "joy"},
+            TALK[1:],
+            {"task": "emotion", "label": "joy"},
+        ),
+    ],
+)
+def test_explanations_are_those_of_python(
+    client: TestClient, predictor: ControlledPredictor, body: Any, inputs: Any, options: Any
+) -> None:
+    answer = client.post("/v1/explain", json=body)
+    assert answer.status_code == 200, answer.text
+    explanation = predictor._predictor.explain(inputs, **options)
+    content = answer.json()
+    assert content["explained"] == explanation.label
+    assert (tuple(content["words"]), content["reach"]) == (explanation.words, explanation.reach)
+    assert content["effects"] == pytest.approx(explanation.effects, abs=1e-4)
+    assert content["label"] == explanation.prediction.label
+    assert content["probabilities"] == pytest.approx(dict(explanation.prediction.probabilities), abs=1e-5)
+
+
+def test_explanations_are_bounded(client: TestClient) -> None:
+    def error(**body: Any) -> tuple[int, str]:
+        answer = client.post("/v1/explain", json=body)
+        return answer.status_code, answer.json()["error"]
+
+    assert error(text="so " * 61) == (422, "text: expected at most 60 words to explain, found 61")
+    assert error(text="so " * 41)[1].startswith("found 41 labels to predict in one request")
+    assert error(text="Fine.", label="joy") == (
+        422, "label 'joy': expected one of ['negative', 'neutral', 'positive']",
+    )  # fmt: skip
+    assert "exactly one of text and turns, found none" in error()[1]
+    assert error(turns=TALK)[1].startswith("task 'sentiment' reads sentences")
+    assert error(text="")[1] == "text: expected a text, found an empty one"
 
 
 @pytest.mark.parametrize(
@@ -206,7 +311,7 @@ def test_logs_hold_no_text(client: TestClient) -> None:
 
 def test_the_openapi_describes_it_with_examples_that_work(client: TestClient) -> None:
     spec = client.get("/openapi.json").json()
-    assert len([path for path in spec["paths"] if path.startswith("/v1/")]) == 5
+    assert len([path for path in spec["paths"] if path.startswith("/v1/")]) == 6
     tried = 0
     for path, methods in spec["paths"].items():
         if "post" not in methods:
@@ -216,10 +321,53 @@ def test_the_openapi_describes_it_with_examples_that_work(client: TestClient) ->
             assert client.post(path, json=example).status_code == 200
             tried += 1
         assert set(map(str, STATUSES)) <= set(methods["post"]["responses"])
-    assert tried == 10
+    assert tried == 12
     text = json.dumps(spec)
     assert "securitySchemes" not in text
     assert '"default": null' not in text
+
+
+def test_only_named_origins_may_use_the_api_from_a_browser(predictor: ControlledPredictor) -> None:
+    service = make_service(predictor, Limits(), "s3cret", origins=["https://example.org"])
+    with TestClient(service.app) as client:
+        headers = {"origin": "https://example.org", "access-control-request-method": "POST",
+                   "access-control-request-headers": "authorization, content-type"}  # fmt: skip
+        asked = client.options("/v1/sentiment", headers=headers)
+        assert (asked.status_code, asked.headers["access-control-allow-origin"]) == (
+            200,
+            "https://example.org",
+        )
+        assert (
+            client.options("/v1/sentiment", headers={**headers, "origin": "https://evil.org"}).status_code
+            == 400
+        )
+        token = {"authorization": "Bearer s3cret", "origin": "https://example.org"}
+        answer = client.post("/v1/sentiment", json={"text": "a"}, headers=token)
+        assert answer.headers["access-control-allow-origin"] == "https://example.org"
+        assert "x-request-id" in answer.headers["access-control-expose-headers"]
+    with TestClient(make_service(predictor, Limits()).app) as client:
+        assert client.options("/v1/sentiment", headers=headers).status_code == 405
+        answer = client.post("/v1/sentiment", json={"text": "a"}, headers=headers)
+        assert "access-control-allow-origin" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ({"text": 5}, "body.text: Input should be a valid string, found 5"),
+        ({"texts": "a"}, 'body.texts: Input should be a valid list, found "a"'),
+        (
+            {"text": "a", "labels": ["a", {"b": 1}]},
+            "body.labels.1: Input should be a valid string, found an object of 1 keys",
+        ),
+        ({"text": "a", "lables": ["x"]}, "body.lables: Extra inputs are not permitted, found a list of 1"),
+        ({"text": "a" * 8001}, f'body.text: String should have at most 8000 characters, found "{"a" * 59}'),
+        ({"text": "a", "document": "yes"}, 'body.document: Input should be a valid boolean, found "yes"'),
+    ],
+)
+def test_refusals_name_key_and_value(client: TestClient, body: Any, says: str) -> None:
+    answer = client.post("/v1/sentiment", json=body)
+    assert (answer.status_code, answer.json()["error"]) == (422, says)
 
 
 def test_a_token_is_asked_for(predictor: ControlledPredictor) -> None:

@@ -14,6 +14,7 @@ from gsa.chain.chain import Chain
 from gsa.data.encoder import Encoder
 from gsa.errors import InputError
 from gsa.evaluation.sources import make_evaluator
+from gsa.recipes.automatic import settings_for
 from gsa.recipes.datasets import load_splits, task_of
 from gsa.recipes.loader import load_recipe
 from gsa.signals import Stopped
@@ -115,6 +116,22 @@ def test_epochs_are_compared_by_score_and_likelihood(tuned_model: TunedModel) ->
     assert tuned_model.held_out is not None
     assert score == pytest.approx(tuned_model.held_out.weighted_f1)
     assert likelihood < 0
+
+
+def test_below_a_thousand_texts_all_are_trained_on_in_the_end(
+    settings: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    automatic = {**settings, "epochs": None}
+    model = gsa.tune(TEXTS, LABELS, progress=False, **automatic)
+    assert len(load_splits(model.recipe.datasets[0])["train"]) == 120
+    assert model.recipe.levels[0].stop_step is None
+    assert model.recipe.levels[0].epochs == settings_for(120).epochs
+    assert model.held_out is not None
+    assert model.held_out.n == 24
+    monkeypatch.setattr(module, "REFIT_BELOW", 120)
+    model = gsa.tune(TEXTS, LABELS, progress=False, **automatic)
+    splits = load_splits(model.recipe.datasets[0])
+    assert (len(splits["train"]), len(splits["dev"])) == (96, 24)
 
 
 def test_few_texts_are_all_trained_on(settings: dict[str, object], caplog) -> None:

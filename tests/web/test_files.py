@@ -156,7 +156,7 @@ def test_rejected_rows_alone_can_be_stopped(
         ("a.csv", "", Columns(), "a.csv: expected a header and rows, found an empty file"),
         ("a.csv", "text,predicted\na,b\n", Columns(), "a column 'predicted' already: expected it under"),
         ("a.parquet", "no", Columns(), "a.parquet: expected a Parquet file, found an error"),
-        ("a.xlsx", "no", Columns(), "a.xlsx: expected a file that is not of Excel: save it as CSV"),
+        ("a.xlsx", "no", Columns(), "a.xlsx: expected a file that is not of Excel: save the sheet as CSV"),
         ("a.md", "no", Columns(), "'a.md': expected one of csv, tsv, jsonl, parquet, xlsx, txt, chat, found"),
     ],
 )  # fmt: skip

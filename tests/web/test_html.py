@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 import pytest
 
 from gsa.data.types import Prediction, Truncated, Utterance
+from gsa.prediction.documents import DocumentPrediction, Passage
 from gsa.prediction.explain import Explanation
 from gsa.web import html
 
@@ -66,6 +67,7 @@ def test_no_text_of_a_user_becomes_markup(text: str) -> None:
         html.conversation(turns, {text: [own, own]}),
         html.legend([text, "b"]),
         html.explanation(explained),
+        html.passages(DocumentPrediction(text, {text: 1.0}, passages=(Passage(text, 0, own),))),
     ):
         elements = Elements(markup)
         assert set(elements.tags) <= known

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from gsa.atomic_io import atomic_path
 from gsa.chain.chain import Link
@@ -19,16 +19,21 @@ from gsa.recipes.schema import Lora
 def fresh_link(model: Any, lora: Lora, seed: int) -> Any:
     """Return the model with a new link on its frozen weights: A is random Gaussian, B zero (no change yet).
 
-    Raises InputError for a target that names no layer of the model.
+    Raises InputError for a target that names no linear layer of the model.
     """
     with no_fetched_kernels():
         from peft import LoraConfig, get_peft_model  # slow to import, and only tuning needs it
 
-    names = [name for name, _ in model.named_modules()]
+    modules = dict(model.named_modules())
+    known = sorted({name.rpartition(".")[2] for name, m in modules.items() if isinstance(m, nn.Linear)})
     for target in lora.targets:
-        if not any(name == target or name.endswith(f".{target}") for name in names):
-            known = {name.rpartition(".")[2] for name in names if name.endswith("proj")}
-            raise InputError(f"lora.targets: this model has no layer '{target}'{suggest(target, known)}")
+        layers = [m for name, m in modules.items() if name == target or name.endswith(f".{target}")]
+        other = next((layer for layer in layers if not isinstance(layer, nn.Linear)), None)
+        if other or not layers:
+            found = f"this model has no layer '{target}'"
+            found = f"'{target}' is a layer of type {type(other).__name__}" if other else found
+            expected = f"linear layers, out of {', '.join(known)}" if known else "a model with linear layers"
+            raise InputError(f"lora.targets: {found}{suggest(target, known)}: expected {expected}")
     torch.manual_seed(seed)
     config = LoraConfig(
         r=lora.rank,

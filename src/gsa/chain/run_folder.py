@@ -71,6 +71,11 @@ class RunFolder:
         return self.root / "calibration.json"
 
     @property
+    def tasks_file(self) -> Path:
+        """Tasks of the runs below, JSON; only in a merged export of a run that was tuned on another."""
+        return self.root / "tasks.json"
+
+    @property
     def links_folder(self) -> Path:
         """One adapter folder per link."""
         return self.root / "links"

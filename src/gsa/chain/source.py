@@ -1,8 +1,10 @@
 """What a user names as a model: the shipped model, a run folder, a model folder or a Hugging Face id."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
 
 from gsa.chain.base import load_base, load_chain, resolve_base, with_precision
 from gsa.chain.calibration import Calibration
@@ -16,6 +18,9 @@ from gsa.recipes.datasets import tuned_tasks
 from gsa.recipes.loader import load_recipe
 from gsa.recipes.schema import Backbone, Recipe, Training
 
+TASK_TABLE = TypeAdapter(dict[str, Task])
+"""Tasks by name, as JSON."""
+
 
 @dataclass(frozen=True)
 class ModelSource:
@@ -28,6 +33,8 @@ class ModelSource:
     """Of a run or of a merged export; None for any other model, which reads the default layout."""
     chain: Chain | None = None
     """Of a run."""
+    tasks_below: Mapping[str, Task] = field(default_factory=dict)
+    """Of a merged export: those of the runs that its run was tuned on."""
 
     @classmethod
     def of_run(cls, root: Path) -> "ModelSource":
@@ -54,22 +61,38 @@ class ModelSource:
         exported = load_recipe(run.recipe_file) if run.recipe_file.is_file() else None
         backbone = exported.backbone if exported else Backbone()
         backbone = backbone.model_copy(update={"name": str(source), "revision": "main"})
-        return cls((folder.resolve() if folder.is_dir() else folder).name, backbone, exported)
+        name = (folder.resolve() if folder.is_dir() else folder).name
+        below = read_tasks(run.tasks_file) if run.tasks_file.is_file() else {}
+        return cls(name, backbone, exported, tasks_below=below)
 
     @property
     def layout(self) -> Layout:
         """The layout of its prompts."""
         return self.recipe.layout if self.recipe else Layout()
 
-    def tasks(self, level: int | None = None) -> Mapping[str, Task]:
-        """Return the tasks it was tuned on up to a level, those of runs below and the paper's, by name."""
-        if not self.recipe:
-            return TASKS
-        tasks = dict(TASKS)
-        for chain, links in resolve_base(self.backbone)[1]:
+    def tasks(self, level: int | None = None) -> dict[str, Task]:
+        """Return what it was tuned to do, by name, and the paper's tasks.
+
+        Those of its own recipe up to a level come first, then those of the runs below, then the rest.
+        """
+        own = tuned_tasks(self.recipe, level) if self.recipe else {}
+        below = self.all_tasks_below()
+        return {**own, **below, **TASKS} | below | own
+
+    def tuned_names(self, level: int | None = None) -> frozenset[str]:
+        """Return the names of the tasks that links up to a level, or the runs below, were tuned on."""
+        level = len(self.chain.links) if self.chain and level is None else level
+        own = tuned_tasks(self.recipe, level) if self.recipe and level != 0 else {}
+        return frozenset({*own, *self.all_tasks_below()})
+
+    def all_tasks_below(self) -> dict[str, Task]:
+        """Return the tasks of the runs that it was tuned on, those of the nearest first."""
+        tasks: dict[str, Task] = {}
+        for chain, links in reversed(resolve_base(self.backbone)[1]):
             if links != 0:
-                tasks |= tuned_tasks(load_recipe(RunFolder(chain.root).recipe_file), links)
-        return tasks | tuned_tasks(self.recipe, level)
+                below = tuned_tasks(load_recipe(RunFolder(chain.root).recipe_file), links)
+                tasks = {**tasks, **below} | tasks
+        return {**tasks, **self.tasks_below} | tasks
 
     def calibration(self, level: int | None = None) -> Calibration:
         """Return the calibration of a level; empty where none was fitted for it."""
@@ -117,3 +140,15 @@ def folder_of(source: str | Path | None) -> Path:
             "`gsa tune`, a model folder or a Hugging Face id instead, such as smollm2-135m (untuned)"
         )
     return RunFolder.shipped().root
+
+
+def read_tasks(file: Path) -> dict[str, Task]:
+    """Return the tasks of a merged export by name; raises InputError for a file that does not hold any."""
+    try:
+        return TASK_TABLE.validate_json(file.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise InputError(
+            f"'{file}': {where}: {first['msg']}: expected a file that gsa export wrote"
+        ) from None

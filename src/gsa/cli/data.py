@@ -54,7 +54,8 @@ def fetch(
 @data.command()
 def stats(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME...]", help="Default: all that are present.")
+        list[str] | None,
+        typer.Argument(metavar="[NAME...]", help="Names or folders; default: all that are present."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -68,7 +69,9 @@ def stats(
 
 @data.command()
 def overlaps(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Two datasets or more, or `all`.")],
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME...", help="Datasets or folders of your own, or `all`.")
+    ],
     out: Annotated[Path | None, typer.Option(help="File for the ids, as `gsa report` reads them.")] = None,
 ) -> None:
     """Count test texts that are in the training set of another dataset; five or more words, exact."""

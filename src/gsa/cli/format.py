@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from gsa.prediction.preview import PromptPreview
     from gsa.recipes.schema import Recipe
     from gsa.training.plan import Plan
+    from gsa.tuning.model import HeldOut
 
 
 def table(rows: Sequence[Sequence[str]], title: str = "") -> str:
@@ -102,6 +103,19 @@ def plan(recipe: "Recipe", plan: "Plan") -> str:
         *plan.notes,
     ]
     return "\n".join(lines)
+
+
+def fold_scores(scores: Sequence["HeldOut"]) -> str:
+    """Return the score of each fold beside the baseline's, and their means."""
+    rows = [["fold", "n", "weighted F1", "TF-IDF, logistic regression"]]
+    for number, score in enumerate(scores, start=1):
+        baseline = "" if score.baseline is None else f"{score.baseline:.1f}"
+        rows.append([str(number), str(score.n), f"{score.weighted_f1:.1f}", baseline])
+    known = [score.baseline for score in scores if score.baseline is not None]
+    mean = f"{sum(known) / len(known):.1f}" if len(known) == len(scores) else ""
+    total = sum(score.n for score in scores)
+    f1 = sum(score.weighted_f1 for score in scores) / len(scores)
+    return table([*rows, ["mean", str(total), f"{f1:.1f}", mean]])
 
 
 def predictions(rows: Sequence[Mapping[str, Any]]) -> str:

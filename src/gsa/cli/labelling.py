@@ -72,9 +72,14 @@ class PredictOptions:
             logger.info("precision %s", predictor.precision)
         in_rows = bool(self.read.columns.labels) and task not in predictor.tasks and not self.labels
         labels = PLACEHOLDERS if in_rows else self.labels
-        chosen = predictor.task(task, labels, self.instruction, self.context)
+        instruction = self.instruction
+        if self.read.columns.instruction and task not in predictor.tasks:
+            instruction = instruction or task  # each row has its own
+        chosen = predictor.task(task, labels, instruction, self.context)
         if in_rows:  # a row without a label list is rejected
             chosen = replace(chosen, labels=())
+        if chosen.name in predictor.tasks.keys() - predictor.tuned and not self.instruction:
+            logger.warning("no level was tuned on the task '%s': its labels are guesses", chosen.name)
         _check_labels(labels if self.labels else (), predictor)
         for label in self.only:
             if label not in chosen.labels and not self.read.columns.labels:
@@ -85,7 +90,7 @@ class PredictOptions:
 
 def _check_labels(labels: Sequence[str], predictor: Predictor) -> None:
     """Report labels that the model was not tuned on, and warn of those that may be misspelt."""
-    tuned = {label for task in predictor.tasks.values() for label in task.labels}
+    tuned = {label for name in predictor.tuned for label in predictor.tasks[name].labels}
     unknown = [name for label in labels if (name := label.strip()) not in tuned]
     for label in unknown:
         if near := suggest(label, tuned):

@@ -29,15 +29,21 @@ def serve(
         list[str] | None,
         typer.Option(help="Host name to answer to beside the loopback names; repeatable, * is any."),
     ] = None,
+    cors_origin: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ORIGIN", help="Web site whose scripts may use the API; repeatable, * is any."),
+    ] = None,
     page: Annotated[bool, typer.Option(help="Serve the web page at /; needs the extra `web`.")] = True,
     quiet: Quiet = False,
 ) -> None:
-    """Serve over HTTP until stopped: the web page, and /v1/sentiment, emotion, sarcasm, aspect, classify."""
+    """Serve over HTTP until stopped: the web page, and /v1/sentiment, emotion and so on."""
     from importlib.util import find_spec
 
     from gsa.serving import server
 
-    options = server.Options(model, level, precision, host, port, token_file, limit or [], allowed_host or [])
+    options = server.Options(
+        model, level, precision, host, port, token_file, limit or [], allowed_host or [], cors_origin or []
+    )
     server.serve(options, _make_page if page and find_spec("gradio") else None)
 
 

@@ -1,7 +1,7 @@
 """The commands on runs: tune, evaluate, calibrate; parse and call, nothing else."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +19,9 @@ from gsa.cli.options import (
 )
 from gsa.errors import InputError
 
+if TYPE_CHECKING:
+    from gsa.recipes.schema import Recipe
+
 
 def tune(
     recipe: RecipePath,
@@ -31,6 +34,9 @@ def tune(
     gpu: Annotated[
         str, typer.Option("--for", help="With --plan: a GPU, such as h200, instead of this CPU.")
     ] = "",
+    folds: Annotated[
+        int, typer.Option(min=0, help="Tune and score a run for each of K folds of your own data instead.")
+    ] = 0,
     quiet: Quiet = False,
 ) -> None:
     """Tune a chain from a recipe; the same command resumes an interrupted run."""
@@ -42,6 +48,8 @@ def tune(
     with process_group() as ranks:
         if gpu and not plan:
             raise InputError(f"--for '{gpu}': expected only with --plan")
+        if folds and ranks.size > 1:
+            raise InputError(f"--folds: expected one process, found {ranks.size}")
         resolved = load_recipe(recipe, changed, seed)
         check_folders(resolved)  # before anything that may take long
         if plan:
@@ -54,12 +62,23 @@ def tune(
         from gsa.training.run import summary
         from gsa.training.run import tune as run
 
-        root = out or Path("runs") / resolved.name
+        root = out or Path("runs") / (f"{resolved.name}-folds" if folds else resolved.name)
         if ranks.is_main and not quiet:
             print(summary(resolved))
+        if folds:
+            _cross_validate(resolved, root, folds)
+            return
         run(resolved, root)
         if ranks.is_main:
             print(f"the chain is in {root}; evaluate it with: gsa eval {root}")
+
+
+def _cross_validate(recipe: "Recipe", root: Path, folds: int) -> None:
+    from gsa.cli import format
+    from gsa.tuning.cross_validation import cross_validate
+
+    print(format.fold_scores(cross_validate(recipe, root, folds)))
+    print(f"the runs of the folds are in {root}")
 
 
 def evaluate(
@@ -97,10 +116,14 @@ def evaluate(
     from gsa.evaluation.results import to_json_lines
     from gsa.evaluation.sources import FolderTask, make_evaluator
     from gsa.experiments.baselines import warn_below_tfidf
+    from gsa.recipes.datasets import warn_of_own_data
 
     own = FolderTask(task, [label.strip() for label in labels.split(",")] if labels else [], instruction)
     evaluator, names = make_evaluator(model, dataset or [], out, precision, own)
     rows = evaluator.evaluate(level, names, split, limit, overwrite)
+    for name in names or evaluator.datasets:
+        if evaluator.datasets[name].path:
+            warn_of_own_data(evaluator.datasets[name])
     if evaluator.in_run and evaluator.model.recipe:
         warn_below_tfidf(evaluator.model.recipe, rows, split or evaluator.options.split)
     if as_json:

@@ -65,6 +65,11 @@ def get(name: str) -> Dataset:
         raise InputError(f"dataset: {expected}, found '{name}'{suggest(name, CATALOGUE)}") from None
 
 
+def is_own_folder(name: str) -> bool:
+    """Return whether a name is that of a user's folder; names of the catalogue come first."""
+    return name not in CATALOGUE and Path(name).is_dir()
+
+
 def missing_message(dataset: Dataset, root: Path) -> str:
     """Return a sentence about a dataset's missing files and how to get them, ``""`` if none is missing."""
     folder = dataset.locate(root)

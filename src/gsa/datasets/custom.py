@@ -49,11 +49,11 @@ def read_file(
 def read_folder(
     folder: Path,
     dataset: str,
-    labels: Sequence[str],
+    labels: Sequence[str] | None = None,
     columns: Columns | None = None,
     label_column: str = LABEL,
 ) -> Splits:
-    """Return the splits of a folder; one without a file is empty.
+    """Return the splits of a folder; one without a file is empty. `labels` None takes any.
 
     Raises InputError for two files of one split, for no train and no test file, and as `read_file` does.
     """

@@ -7,9 +7,11 @@ the test texts of another, with labels of other annotators or of another task.
 import re
 from collections.abc import Iterable, Sequence
 from itertools import permutations
+from pathlib import Path
 
 from gsa.data.types import Example
-from gsa.datasets.catalogue import CATALOGUE, data_root, get, load, missing_message
+from gsa.datasets.catalogue import CATALOGUE, data_root, get, is_own_folder, load, missing_message
+from gsa.datasets.custom import read_folder
 
 MIN_WORDS = 5
 """Shorter texts are ignored: they may be repeated by chance."""
@@ -32,16 +34,21 @@ def find_overlaps(names: Sequence[str]) -> tuple[Overlaps, dict[str, int]]:
     """Return the overlaps of every pair of datasets, and how many test texts of each are long enough.
 
     Default protocols are compared. A dataset with folds is tested on all of them, each against what is
-    trained on in that fold. Datasets of the same files, such as SST-2 and SST-3, are not compared. Raises
+    trained on in that fold. Datasets of the same files, such as SST-2 and SST-3, are not compared. Users'
+    folders are also compared with themselves. Raises
     InputError for an unknown dataset or missing files.
     """
-    folds = {name: get(name).folds for name in names}
-    splits = {name: [load(name, fold=fold) for fold in range(folds[name])] for name in names}
+    own = {name: read_folder(Path(name), name) for name in names if is_own_folder(name)}
+    folds = {name: 1 if name in own else get(name).folds for name in names}
+    splits = {
+        name: [own[name]] if name in own else [load(name, fold=fold) for fold in range(folds[name])]
+        for name in names
+    }
     test = {name: [long_texts(split["test"]) for split in splits[name]] for name in names}
     train = {name: [set(long_texts(split["train"]).values()) for split in splits[name]] for name in names}
     overlaps: Overlaps = {name: {} for name in names}
-    for tested, trained in permutations(names, 2):
-        if get(tested).files == get(trained).files:
+    for tested, trained in [*permutations(names, 2), *((name, name) for name in own)]:
+        if not {tested, trained} & own.keys() and get(tested).files == get(trained).files:
             continue
         ids: dict[str, None] = {}
         for fold, texts in enumerate(test[tested]):

@@ -98,10 +98,13 @@ def open_records(path: Path | None, options: ReadOptions, stream: BinaryIO | Non
     try:
         lines = LineReader(source, location, options.encoding)
         reader = TEXT[options.format](lines, options)
-    except InputError:
+    except InputError as error:
         if path:
             source.close()
-        raise
+            raise
+        if options.format != "jsonl":
+            raise
+        raise InputError(f"{error}; --format csv or txt reads a table, or a text a line") from None
     reader.options = replace(reader.options, encoding=lines.encoding)
     reader.size = path.stat().st_size if path else 0
     reader.position, reader.close = lines.position, lines.close

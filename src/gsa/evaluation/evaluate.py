@@ -117,14 +117,19 @@ class Evaluator:
             return [row for row in self._remove_stale_results() if row.split == split]
 
     def forgetting_matrix(self, rows: Sequence[Result]) -> list[list[str]]:
-        """Return the table of every dataset's main metric after every measured level, header first."""
+        """Return the table of every dataset's main metric after every measured level, header first.
+
+        Users' own data has its accuracy below.
+        """
         metrics = {name: metrics_of(config)[0] for name, config in self.datasets.items()}
         links = self.model.chain.links if self.model.chain else ()
         titles = {MAJORITY: "majority", 0: "untuned" if links else self.model.name}
         titles |= {number: f"after {link.name}" for number, link in enumerate(links, 1)}
         measured = {row.level for row in rows}
         titles = {level: title for level, title in titles.items() if level in measured}
-        return results.forgetting_matrix(rows, metrics, titles)
+        own = {name: "accuracy" for name, config in self.datasets.items() if config.path}
+        matrix = results.forgetting_matrix(rows, metrics, titles)
+        return [*matrix, *results.forgetting_matrix(rows, own, titles)[1:]]
 
     def sample_predictions(self, split: str, count: int) -> list[dict[str, Any]]:
         """Return `count` predictions of the last level per dataset with their texts, spread over it."""

@@ -71,7 +71,7 @@ def write(root: Path, rows: Iterable[Result]) -> None:
 
 def add(root: Path, rows: Sequence[Result]) -> None:
     """Store rows; each replaces an earlier row of the same run, level, dataset, split and metric."""
-    write(root, {_key(row): row for row in [*read(root), *rows]}.values())
+    write(root, {key(row): row for row in [*read(root), *rows]}.values())
 
 
 def read_rows(file: Path, parse: Callable[[dict[str, Any]], Row], remedy: str) -> list[Row]:
@@ -106,7 +106,8 @@ def _crc(content: dict[str, Any]) -> int:
     return zlib.crc32(json.dumps(content, sort_keys=True).encode())
 
 
-def _key(row: Result) -> tuple[object, ...]:
+def key(row: Result) -> tuple[object, ...]:
+    """Return what a row is a result of; of two rows of one key the later one holds."""
     return row.run, row.seed, row.level, row.dataset, row.split, row.metric
 
 

@@ -77,7 +77,7 @@ def warn_below_tfidf(recipe: Recipe, rows: Sequence[Result], split: str) -> None
         if len(data.train) > MAX_COMPARED or main[0].n != len(data.test):
             continue
         baseline = tfidf_score(data)
-        if baseline is not None and main[0].value < baseline:
+        if baseline is not None and round(main[0].value, 1) < round(baseline, 1):
             logger.warning(
                 "%s: %s %.1f is below the %.1f of TF-IDF with logistic regression (gsa baselines): more "
                 "epochs, or a higher or lower learning rate, may help",

@@ -12,7 +12,7 @@ with the labels' tokens.
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from gsa.chain.calibration import Calibration
 from gsa.chain.chain import Chain, Link
 from gsa.chain.link import CONFIG, PREFIX, WEIGHTS, LinkWeights
 from gsa.chain.run_folder import RunFolder
+from gsa.chain.source import TASK_TABLE, ModelSource
 from gsa.checksums import checksums, sha256
 from gsa.data.task import Task
 from gsa.errors import InputError, suggest
@@ -35,7 +36,6 @@ from gsa.export.model_card import CONVERSATION, Exported, card
 from gsa.model import smollm2
 from gsa.model.hf_logging import quiet_libraries
 from gsa.model.validation import check_adapter
-from gsa.recipes.datasets import tasks_of
 from gsa.recipes.schema import Recipe
 
 ABOUT = "GSA-135M.md"
@@ -63,7 +63,9 @@ def export(
         raise InputError(f"--task and --no-context: expected only with --format classifier, found '{kind}'")
     recipe, chain = RunFolder.find(root).read()
     chain.check_level(level)
-    chosen = _classifier_task(recipe, level, task, context) if kind == "classifier" else None
+    chosen = (
+        _classifier_task(_source(recipe, chain).tasks(level), task, context) if kind == "classifier" else None
+    )
     with atomic_path(out) as draft:
         draft.mkdir()
         if chosen:
@@ -80,6 +82,8 @@ def _merged(recipe: Recipe, chain: Chain, level: int | None, out: Path) -> None:
         loaded.model.save_pretrained(out)
         loaded.tokenizer.save_pretrained(out)
     RunFolder(out).recipe_file.write_text(recipe.toml(), encoding="utf-8")
+    if below := _source(recipe, chain).all_tasks_below():
+        RunFolder(out).tasks_file.write_bytes(TASK_TABLE.dump_json(below, indent=1))
     _readme(recipe, chain, level, "merged", loaded.tokenizer, out)
 
 
@@ -150,9 +154,12 @@ def _classifier(recipe: Recipe, chain: Chain, level: int | None, task: Task, out
     _readme(recipe, chain, level, "classifier", loaded.tokenizer, out, task)
 
 
-def _classifier_task(recipe: Recipe, level: int | None, name: str, context: bool) -> Task:
+def _source(recipe: Recipe, chain: Chain) -> ModelSource:
+    return ModelSource(recipe.name, recipe.backbone, recipe, chain)
+
+
+def _classifier_task(tasks: Mapping[str, Task], name: str, context: bool) -> Task:
     """Return the task of a classifier; raises InputError for one that reads more than a text."""
-    tasks = tasks_of(recipe, level)
     if name not in tasks:
         given = f"found '{name}'{suggest(name, tasks)}" if name else "found none"
         raise InputError(f"--task: expected one of {', '.join(tasks)} for a classifier, {given}")
@@ -214,6 +221,7 @@ def _readme(
     if _is_shipped(chain, level):
         about = ABOUT
         shutil.copyfile(RunFolder.shipped().root / "README.md", out / about)
+    source = _source(recipe, chain)
     below = base_name(recipe.backbone)
     exported = Exported(
         recipe=recipe,
@@ -225,11 +233,13 @@ def _readme(
         weights=weights,
         about=about,
         task=task,
+        tasks=source.tasks(level),
+        tuned=source.tuned_names(level),
     )
     (out / "README.md").write_text(card(exported, tokenizer), encoding="utf-8")
     if task:  # a classifier's own head has the labels
         return
-    table = label_table(tokenizer, recipe.layout, tasks_of(recipe, level), CONVERSATION)
+    table = label_table(tokenizer, recipe.layout, exported.tasks, CONVERSATION)
     (out / LABELS).write_text(json.dumps(table, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

@@ -6,8 +6,8 @@ as it is, without this package.
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from huggingface_hub import ModelCardData
 from gsa.data.encoder import Encoder
 from gsa.data.task import Task
 from gsa.data.types import Dialogue, Utterance
-from gsa.recipes.datasets import task_of, tasks_of
+from gsa.recipes.datasets import task_of
 from gsa.recipes.schema import Recipe
 
 TEMPLATE = Path(__file__).with_suffix(".md")
@@ -63,6 +63,10 @@ class Exported:
     """Files of weights and their checksums."""
     task: Task | None = None
     """That of a classifier."""
+    tasks: Mapping[str, Task] = field(default_factory=dict)
+    """What it can be asked, by name, what its own levels were tuned on first."""
+    tuned: Collection[str] = ()
+    """Names of the tasks that a level was tuned on."""
     about: str = ""
     """File with the shipped model's own card, where that is what was exported."""
 
@@ -70,7 +74,7 @@ class Exported:
 def card(export: Exported, tokenizer: Any) -> str:
     """Return the README of an export, whose script depends on how the tokenizer splits the labels."""
     recipe = export.recipe
-    tasks = tasks_of(recipe)
+    tasks = dict(export.tasks)
     if export.task:
         tasks = {export.task.name: replace(export.task, context=False)}
     task = next(iter(tasks.values()))

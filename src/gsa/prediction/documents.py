@@ -7,7 +7,7 @@ length, so they say how much of the document has which label.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.util import find_spec
 
 from gsa.data.task import Task
@@ -38,6 +38,14 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
+class PassageExample(Example):
+    """A passage of a document, to be labelled."""
+
+    language: str = ""
+    """Of the whole document, as `language.foreign_language` finds it."""
+
+
+@dataclass(frozen=True, slots=True)
 class DocumentPrediction(Prediction):
     """The label of a document: the most probable one of the passages' mean."""
 
@@ -61,21 +69,65 @@ def predict_texts(
     task_of = [tasks] * len(examples) if isinstance(tasks, Task) else list(tasks)
     if document:
         check_documents(task_of)
-        return _predict_documents(predict, examples, task_of, progress)
+        return _predict_plan(predict, DocumentPlan.of(examples, task_of), progress)
     predictions = predict(examples, tasks, progress)
-    if document is None and find_spec("sentencex"):
-        long = [
-            i
-            for i, (prediction, task) in enumerate(zip(predictions, task_of, strict=True))
-            if prediction.truncated.words and not task.context and not task.multilabel
-        ]
-        if long:
-            documents = _predict_documents(
-                predict, [examples[i] for i in long], [task_of[i] for i in long], None
-            )
-            for i, prediction in zip(long, documents, strict=True):
-                predictions[i] = prediction
+    if document is None and (long := too_long(predictions, task_of)):
+        languages = [predictions[i].language for i in long]
+        plan = DocumentPlan.of([examples[i] for i in long], [task_of[i] for i in long], languages)
+        for i, prediction in zip(long, _predict_plan(predict, plan), strict=True):
+            predictions[i] = prediction
     return predictions
+
+
+def too_long(predictions: Sequence[Prediction], tasks: Sequence[Task]) -> list[int]:
+    """Return which texts were too long to be read at once, of those that can be read in passages.
+
+    There are none without the extra `documents`.
+    """
+    if not find_spec("sentencex"):
+        return []
+    return [
+        i
+        for i, (prediction, task) in enumerate(zip(predictions, tasks, strict=True))
+        if prediction.truncated.words and not task.context and not task.multilabel
+    ]
+
+
+@dataclass(frozen=True)
+class DocumentPlan:
+    """The passages of several documents, and how their predictions are put together."""
+
+    passages: Sequence[Sequence[tuple[int, str]]]
+    """Of each document, with where they start."""
+    languages: Sequence[str]
+    """Of the documents."""
+    examples: Sequence[PassageExample]
+    """The passages of all documents, in order, to be labelled."""
+    tasks: Sequence[Task]
+    """Of the examples."""
+
+    @classmethod
+    def of(
+        cls, documents: Sequence[Example], tasks: Sequence[Task], languages: Sequence[str] = ()
+    ) -> "DocumentPlan":
+        """Return the passages of documents; `languages` are theirs where they are known already."""
+        texts = [document.utterance.text for document in documents]
+        languages = languages or [foreign_language(text) for text in texts]
+        passages = [passages_of(*pair) for pair in zip(texts, languages, strict=True)]
+        parts = [
+            (_passage_example(document, text, language), task)
+            for document, task, language, own in zip(documents, tasks, languages, passages, strict=True)
+            for _, text in own
+        ]
+        return cls(passages, languages, [part for part, _ in parts], [task for _, task in parts])
+
+    def combine(self, predictions: Iterable[Prediction]) -> list[DocumentPrediction]:
+        """Return the prediction of each document from those of all passages, in order."""
+        answers = iter(predictions)
+        return [
+            combine_passages([Passage(text, start, next(answers)) for start, text in passages], language)
+            for passages, language in zip(self.passages, self.languages, strict=True)
+        ]
 
 
 def check_documents(tasks: Iterable[Task]) -> None:
@@ -89,20 +141,17 @@ def check_documents(tasks: Iterable[Task]) -> None:
         raise InputError(MISSING)
 
 
-def passages_of(text: str) -> list[tuple[int, str]]:
+def passages_of(text: str, language: str = "") -> list[tuple[int, str]]:
     """Return where each passage of a text starts, and the passage without white space around it.
 
-    Raises InputError without the extra `documents`.
+    `language` is an ISO 639-1 code, whose rules say where sentences end; empty is English. Raises InputError
+    without the extra `documents`.
     """
     try:
         import sentencex
     except ImportError:
         raise InputError(MISSING) from None
-    pieces = [
-        piece
-        for sentence in sentencex.segment(foreign_language(text) or "en", text)
-        for piece in _cut(sentence)
-    ]
+    pieces = [piece for sentence in sentencex.segment(language or "en", text) for piece in _cut(sentence)]
     passages: list[tuple[int, str]] = []
     start, passage = 0, ""
     for piece in [*pieces, ""]:
@@ -124,26 +173,12 @@ def _cut(sentence: str) -> list[str]:
     return [*parts, sentence]
 
 
-def _predict_documents(
-    predict: Predict,
-    examples: Sequence[Example],
-    tasks: Sequence[Task],
-    progress: Callable[[int], None] | None,
+def _predict_plan(
+    predict: Predict, plan: DocumentPlan, progress: Callable[[int], None] | None = None
 ) -> list[Prediction]:
-    passages = [passages_of(example.utterance.text) for example in examples]
-    parts = [
-        (_with_text(example, text), task)
-        for example, task, own in zip(examples, tasks, passages, strict=True)
-        for _, text in own
-    ]
-    share = len(examples) / max(1, len(parts))
+    share = len(plan.passages) / max(1, len(plan.examples))
     done = (lambda count: progress(int(count * share))) if progress else None
-    answers = iter(predict([part for part, _ in parts], [task for _, task in parts], done))
-    predictions: list[Prediction] = []
-    for example, own in zip(examples, passages, strict=True):
-        read = tuple(Passage(text, start, next(answers)) for start, text in own)
-        predictions.append(combine_passages(read, foreign_language(example.utterance.text)))
-    return predictions
+    return list(plan.combine(predict(plan.examples, plan.tasks, done)))
 
 
 def combine_passages(passages: Sequence[Passage], language: str = "") -> DocumentPrediction:
@@ -162,6 +197,9 @@ def combine_passages(passages: Sequence[Passage], language: str = "") -> Documen
     )
 
 
-def _with_text(example: Example, text: str) -> Example:
-    turn = Utterance(text, example.utterance.speaker)
-    return replace(example, dialogue=Dialogue(example.dialogue.id, (turn,)), target=0)
+def _passage_example(document: Example, text: str, language: str) -> PassageExample:
+    turns = (Utterance(text, document.utterance.speaker),)
+    return PassageExample(
+        document.id, document.dataset, Dialogue(document.dialogue.id, turns), 0, aspect=document.aspect,
+        language=language,
+    )  # fmt: skip

@@ -1,11 +1,14 @@
 """Where a predictor comes from: the shipped model, a run folder, a model folder or a Hugging Face id."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
 from gsa.chain.source import ModelSource
 from gsa.model.backbone import LoadedModel
 from gsa.prediction.predictor import Predictor
+
+logger = logging.getLogger(__name__)
 
 
 def load(
@@ -21,6 +24,8 @@ def load(
     """
     model = ModelSource.find(source)
     model.check_level(level)
+    if model.chain and not model.chain.links and level is None:
+        logger.warning("'%s' has no finished level yet: its labels are those of the untuned backbone", source)
     return Predictor(*predictor_arguments(model.with_precision(precision, device), level, device))
 
 
@@ -28,7 +33,8 @@ def predictor_arguments(model: ModelSource, level: int | None = None, device: st
     """Load a model and return the arguments of its Predictor; raises InputError as `ModelSource.load`."""
     loaded = model.load(level, device, prediction=True)
     identity = identity_of(model, loaded, level)
-    return loaded, model.layout, model.tasks(level), model.max_row_tokens, identity, model.calibration(level)
+    calibration, tuned = model.calibration(level), model.tuned_names(level)
+    return loaded, model.layout, model.tasks(level), model.max_row_tokens, identity, calibration, tuned
 
 
 def identity_of(model: ModelSource, loaded: LoadedModel, level: int | None = None) -> dict[str, Any]:

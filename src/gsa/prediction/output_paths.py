@@ -19,8 +19,14 @@ def rejects_path(output: Path, rejects: Path | None) -> Path:
 
 
 def link_target(path: Path) -> Path:
-    """Return the file that a symbolic link leads to, which is written instead of it; `path` otherwise."""
-    return path.resolve() if path.is_symlink() else path
+    """Return the file that a symbolic link leads to, which is written instead of it; `path` otherwise.
+
+    Raises InputError for links that lead to one another.
+    """
+    try:
+        return path.resolve(strict=False) if path.is_symlink() else path
+    except (OSError, RuntimeError):  # RuntimeError before Python 3.13
+        raise InputError(f"'{path}': expected a file, found a symbolic link that leads to itself") from None
 
 
 def check_output_paths(

@@ -3,7 +3,7 @@
 Every method goes through `predict`, which packs examples of any tasks and dialogues into shared tries.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, overload
 
@@ -14,7 +14,7 @@ from gsa.data.task import ASPECT, EMOTION, SARCASM, SENTIMENT, TASKS, Task
 from gsa.data.types import Dialogue, Example, Prediction, confident
 from gsa.errors import InputError, suggest
 from gsa.model.backbone import LoadedModel
-from gsa.prediction.documents import predict_texts
+from gsa.prediction.documents import PassageExample, predict_texts
 from gsa.prediction.explain import Explanation, explain
 from gsa.prediction.inputs import (
     Turn,
@@ -43,11 +43,18 @@ class Predictor:
         max_row_tokens: int = MAX_ROW_TOKENS,
         identity: Mapping[str, Any] | None = None,
         calibration: Calibration | None = None,
+        tuned: Collection[str] | None = None,
     ) -> None:
-        """Wrap a loaded model; `gsa.load` does it for a run, a model folder or a Hugging Face id."""
+        """Wrap a loaded model; `gsa.load` does it for a run, a model folder or a Hugging Face id.
+
+        `tuned` are the names of the tasks that it was tuned on, None for all of `tasks`.
+        """
         self.layout = layout
         self.tasks = dict(tasks)
-        """What the model was tuned to do, by name, with the label lists that it was tuned on."""
+        """What it can be asked, by name: what it was tuned to do, its own levels' tasks first, with the label
+        lists that it was tuned on, and the paper's tasks."""
+        self.tuned = frozenset(tasks if tuned is None else tuned)
+        """Names of the tasks that a level was tuned on."""
         self.identity = dict(identity or {"base": loaded.identity, "precision": loaded.precision})
         """What predictions depend on; two predictors with equal identities give equal predictions."""
         self.precision = loaded.precision
@@ -62,7 +69,7 @@ class Predictor:
     def with_model(self, loaded: LoadedModel, calibration: Calibration | None = None) -> "Predictor":
         """Return a predictor with another model and its calibration, and this one's tasks and layout."""
         rows = self.pipeline.max_row_tokens
-        return Predictor(loaded, self.layout, self.tasks, rows, calibration=calibration)
+        return Predictor(loaded, self.layout, self.tasks, rows, calibration=calibration, tuned=self.tuned)
 
     @overload
     def sentiment(  # type: ignore[overload-overlap]  # a str is a sequence of str too
@@ -292,7 +299,7 @@ class Predictor:
         """
         predictions = self.pipeline.predict(examples, tasks, progress)
         return [
-            replace(prediction, language=foreign_language(example.utterance.text))
+            replace(prediction, language=_language(example))
             for prediction, example in zip(predictions, examples, strict=True)
         ]
 
@@ -306,3 +313,10 @@ class Predictor:
         for an empty text, and for one that is too long to be read in full.
         """
         return explain(self, dialogue(inputs, "text"), self.task(task), label, exact)
+
+
+def _language(example: Example) -> str:
+    """Return the language of an example's text, of a passage that of its document."""
+    if isinstance(example, PassageExample):
+        return example.language
+    return foreign_language(example.utterance.text)

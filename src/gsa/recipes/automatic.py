@@ -18,7 +18,7 @@ from gsa.recipes.schema import Recipe
 
 logger = logging.getLogger(__name__)
 AUTO = "auto"
-SEEN = 1200
+SEEN = 600
 """Examples that a level reads at least, over all epochs, where `MAX_EPOCHS` allow it."""
 MAX_EPOCHS = 15
 MIN_EPOCHS = {2_000: 3, 10_000: 2}

@@ -1,6 +1,8 @@
 """The datasets of a recipe: a DatasetConfig in; its task, metrics and examples out. Imports no torch."""
 
+import logging
 import zlib
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +13,12 @@ from gsa.data.types import Example
 from gsa.datasets.catalogue import get, load
 from gsa.datasets.custom import LABEL, read_folder
 from gsa.datasets.dataset import Splits
+from gsa.datasets.overlaps import normalized_words
 from gsa.datasets.records import Columns
 from gsa.errors import InputError
 from gsa.recipes.schema import DatasetConfig, Recipe
 
+logger = logging.getLogger(__name__)
 DEFAULT_METRICS = ("weighted_f1", "accuracy", "macro_f1")
 """Metrics of users' own data, the main one first."""
 NEGATIVES = 3
@@ -38,14 +42,6 @@ def task_of(config: DatasetConfig) -> Task:
     level = like.level if config.task in TASKS else NEW_TASK_LEVEL
     task = Task(config.task or config.name, level, config.instruction, context=context, about=about)
     return task.with_labels(*config.labels)
-
-
-def tasks_of(recipe: Recipe, level: int | None = None) -> dict[str, Task]:
-    """Return the tasks that a recipe tunes, and those of the paper that it does not, by name.
-
-    `level` is as for `tuned_tasks`. A run that serves as the backbone is not read.
-    """
-    return {**TASKS, **tuned_tasks(recipe, level)}
 
 
 def tuned_tasks(recipe: Recipe, level: int | None = None) -> dict[str, Task]:
@@ -94,6 +90,31 @@ def load_splits(config: DatasetConfig) -> Splits:
         folder = Path(config.path).expanduser()
         return read_folder(folder, config.name, config.labels, columns, config.label_column or LABEL)
     return load(config.name, config.protocol, config.fold)
+
+
+def warn_of_own_data(config: DatasetConfig) -> None:
+    """Warn of what makes scores on a user's own data meaningless: one class, or test texts in training."""
+    splits = load_splits(config)
+    counts = Counter(str(example.label) for example in splits["train"])
+    if len(counts) == 1:
+        logger.warning(
+            "dataset '%s': all %d training examples have the label '%s'",
+            config.name, counts.total(), *counts,
+        )  # fmt: skip
+    known = {_words(example) for example in splits["train"]}
+    for split in ("dev", "test"):
+        repeated = sum(_words(example) in known for example in splits[split])
+        if repeated:
+            logger.warning(
+                "dataset '%s': %d of %d examples of %s are in train as well",
+                config.name, repeated, len(splits[split]), split,
+            )  # fmt: skip
+
+
+def _words(example: Example) -> tuple[tuple[str, ...], ...]:
+    """Return the words of what an example is labelled by: its turns up to the target, and its aspect."""
+    turns = example.dialogue.turns[: example.target + 1]
+    return *(normalized_words(turn.text) for turn in turns), (example.aspect,)
 
 
 def load_split(config: DatasetConfig, split: str) -> list[Example]:

@@ -15,6 +15,8 @@ from gsa.errors import InputError, suggest
 from gsa.recipes import automatic
 from gsa.recipes.schema import Backbone, DatasetConfig, Evaluation, Level, Lora, Recipe, Training
 
+DATASET_KEYS = DatasetConfig.model_fields.keys() - Level.model_fields.keys()
+"""Keys that only datasets have."""
 STORED_RECIPE = "recipe.toml"
 """Name of the recipe in the folder of a run, of a baseline, or of a merged model."""
 
@@ -135,7 +137,10 @@ def parse_seeds(text: str) -> list[int]:
 
 
 def _override(document: dict[str, Any], override: str) -> None:
-    """Set one dotted key of a document; items of a list are addressed by number or name."""
+    """Set one dotted key of a document; items of a list are addressed by number or name.
+
+    ``*`` is all items. A key of datasets at a level is set in all datasets of the level.
+    """
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
         raise InputError(f"--set '{override}': expected key=value, such as levels.0.epochs=2")
@@ -143,19 +148,31 @@ def _override(document: dict[str, Any], override: str) -> None:
         value: Any = tomllib.loads(f"x = {text}")["x"]
     except tomllib.TOMLDecodeError:
         value = text
-    *parents, last = key.strip().split(".")
-    node: Any = document
-    for part in parents:
-        if isinstance(node, list):
-            node = node[_index(node, part, override)]
-        elif isinstance(node, dict):
-            node = node.setdefault(part, {})
-        if not isinstance(node, dict | list):
-            raise InputError(f"--set '{override}': '{part}' has no keys below it")
+    _set(document, key.strip().split("."), value, override)
+
+
+def _set(node: Any, path: Sequence[str], value: Any, override: str) -> None:
+    """Set the value at a path below a node of a document."""
+    part, *rest = path
     if isinstance(node, list):
-        node[_index(node, last, override)] = value
+        for index in range(len(node)) if part == "*" else [_index(node, part, override)]:
+            if not rest:
+                node[index] = value
+                continue
+            if isinstance(node[index], str):  # a dataset that is only named
+                node[index] = {"name": node[index]}
+            _set(node[index], rest, value, override)
+    elif not rest:
+        datasets = node.get("datasets")
+        if isinstance(datasets, list) and part in DATASET_KEYS:
+            _set(datasets, ["*", part], value, override)
+        else:
+            node[part] = value
     else:
-        node[last] = value
+        child = node.setdefault(part, {})
+        if not isinstance(child, dict | list):
+            raise InputError(f"--set '{override}': '{part}' has no keys below it")
+        _set(child, rest, value, override)
 
 
 def _index(items: list[Any], part: str, override: str) -> int:
@@ -165,9 +182,7 @@ def _index(items: list[Any], part: str, override: str) -> int:
         return names.index(part)
     if part.isdigit() and int(part) < len(items):
         return int(part)
-    raise InputError(
-        f"--set '{override}': found no '{part}': expected a number below {len(items)} or one of {names}"
-    )
+    raise InputError(f"--set '{override}': found no '{part}': expected one of {names}, or * for all")
 
 
 def _message(error: ValidationError) -> str:

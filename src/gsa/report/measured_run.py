@@ -35,6 +35,8 @@ class MeasuredRun:
     """None for rows without a recipe of their own, such as those of baselines."""
     folds: "tuple[MeasuredRun, ...]" = ()
     """The runs of several folds that this one combines, in order; empty for a run as it is on disk."""
+    further: tuple[Path, ...] = ()
+    """Further folders with rows of this run: where datasets were evaluated that it was not tuned on."""
     _cache: dict[tuple[int, str], Predictions | None] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -131,9 +133,12 @@ class MeasuredRun:
         """Return the names of prediction files that are not as they were stored."""
         if self.folds:
             return [name for run in self.folds for name in run.damaged_files()]
-        store = PredictionStore(self.root)
-        files = sorted(store.folder.glob(f"level-*/*-{self.split}.parquet"))
-        return [file.relative_to(self.root).as_posix() for file in files if not store.is_intact(file)]
+        names = []
+        for root in (self.root, *self.further):
+            store = PredictionStore(root)
+            files = sorted(store.folder.glob(f"level-*/*-{self.split}.parquet"))
+            names += [file.relative_to(root).as_posix() for file in files if not store.is_intact(file)]
+        return names
 
     def contradictions(self) -> list[str]:
         """Return which main rows of the last level differ from what the stored predictions give."""
@@ -157,7 +162,10 @@ class MeasuredRun:
     def _read(self, level: int, dataset: str) -> Predictions | None:
         if self.folds:
             return concatenate([run.predictions(level, dataset) for run in self.fold_runs(dataset)])
-        table = PredictionStore(self.root).load(level, dataset, self.split)
+        stored = (
+            PredictionStore(root).load(level, dataset, self.split) for root in (self.root, *self.further)
+        )
+        table = next((table for table in stored if table is not None), None)
         if table is None or not len(table):
             return None
         task = _task(dataset, self.sources.get(dataset), labels_of(table))

@@ -9,12 +9,12 @@ The folder is written to a temporary name and replaces an earlier report as a wh
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gsa.atomic_io import atomic_path, write_atomic
-from gsa.datasets.catalogue import data_root, get, missing_message
+from gsa.datasets.catalogue import CATALOGUE, data_root, get, missing_message
 from gsa.datasets.overlaps import Overlaps
 from gsa.errors import InputError
 from gsa.report import cases, comparison, curves, figures, tables
@@ -108,18 +108,34 @@ def write_pages(folder: Path, page: str, made: Sequence[Table]) -> None:
 
 
 def _add_tables(content: Content, arms: Arms, disagreements: Sequence[Disagreement], resamples: int) -> None:
-    """Add all tables that there are rows for."""
-    for table in (tables.table_1(), tables.table_2(), tables.table_3(arms), tables.table_4(arms)):
-        content.tables.append(table)
+    """Add all tables that there are rows for, those of users' own data first."""
+    measured = {name for runs in arms.values() for run in runs for name in run.datasets}
+    is_benchmark = bool(measured & {*BENCHMARK, *FEW_SHOT})
+    if not measured <= CATALOGUE.keys():
+        content.tables.append(comparison.scores(arms, resamples))
+    if is_benchmark:
+        for table in (tables.table_1(), tables.table_2(), tables.table_3(arms), tables.table_4(arms)):
+            content.tables.append(table)
     content.add_table(
         comparison.differences(arms, resamples),
         "Paired differences: they need two arms with a common seed and predictions of each.",
     )
-    content.tables.append(comparison.papers_test(arms))
+    if is_benchmark:
+        content.tables.append(comparison.papers_test(arms))
     for arm, runs in arms.items():
         if runs[0].recipe and runs[0].last > 1:
             content.tables.append(forgetting_table(arm, runs, resamples))
-    if not any(name in run.datasets for runs in arms.values() for run in runs for name in FEW_SHOT):
+    if is_benchmark:
+        _add_paper_tables(content, arms, disagreements, measured)
+    if measured <= CATALOGUE.keys():
+        content.tables.append(comparison.scores(arms, resamples))
+
+
+def _add_paper_tables(
+    content: Content, arms: Arms, disagreements: Sequence[Disagreement], measured: Collection[str]
+) -> None:
+    """Add the paper's tables 5 and 6, and its cases."""
+    if not any(name in measured for name in FEW_SHOT):
         content.absent.append("Table 5: no run has rows of TweetEval; only the paper's are shown.")
     content.tables.append(tables.table_5(arms))
     content.add_table(
@@ -130,7 +146,6 @@ def _add_tables(content: Content, arms: Arms, disagreements: Sequence[Disagreeme
         cases.paper_cases_table(arms),
         "The paper's two cases: no run has rows of cases.jsonl: gsa cases makes them.",
     )
-    content.tables.append(comparison.scores(arms, resamples))
 
 
 def _add_contamination(content: Content, arms: Arms, overlaps: Overlaps, resamples: int) -> None:
@@ -143,8 +158,9 @@ def _add_contamination(content: Content, arms: Arms, overlaps: Overlaps, resampl
 def missing(runs: Sequence[MeasuredRun]) -> list[str]:
     """Return a sentence for each dataset, prediction or row that is missing or inconsistent."""
     sentences = []
-    for name in BENCHMARK:
-        if not any(name in run.datasets for run in runs):
+    measured = {name for run in runs for name in run.datasets}
+    for name in BENCHMARK if measured & {*BENCHMARK, *FEW_SHOT} else ():
+        if name not in measured:
             present = not missing_message(get(name), data_root())
             how = get(name).manual_download or f"gsa data fetch {name}"
             why = (

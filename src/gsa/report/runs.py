@@ -20,7 +20,7 @@ from gsa.evaluation import results
 from gsa.evaluation.metrics import Answers, measure
 from gsa.evaluation.results import Result
 from gsa.recipes.loader import STORED_RECIPE, load_recipe
-from gsa.report.measured_run import MeasuredRun
+from gsa.report.measured_run import NOTE, MeasuredRun
 
 
 def read_runs(folders: Sequence[Path], split: str = "test") -> list[MeasuredRun]:
@@ -36,6 +36,9 @@ def read_runs(folders: Sequence[Path], split: str = "test") -> list[MeasuredRun]
                 name, _, suffix = run.arm.rpartition("-fold")
                 arm, fold = (name, int(suffix)) if name and suffix.isdecimal() else (run.arm, 0)
                 by_fold = runs.setdefault((arm, run.seed), {})
+                if fold in by_fold and (joined := _join(by_fold[fold], run)):
+                    by_fold[fold] = joined
+                    continue
                 if fold in by_fold:
                     which = f"seed {run.seed}" + (f", fold {fold}," if fold else "")
                     raise InputError(
@@ -52,6 +55,39 @@ def read_runs(folders: Sequence[Path], split: str = "test") -> list[MeasuredRun]
         for first, second in pairwise(members):
             _check_same_recipe(arm, first, second)
     return [_combine(arm, [by_fold[fold] for fold in sorted(by_fold)]) for (arm, _), by_fold in runs.items()]
+
+
+def _join(first: MeasuredRun, second: MeasuredRun) -> MeasuredRun | None:
+    """Return a run and further results of it in another folder as one; None if they are not of one run.
+
+    The run itself, which has what it was tuned with, is the folder that stays. Where both have a row, the
+    values must be equal.
+    """
+    if first.recipe is None or second.recipe is None or first.root.samefile(second.root):
+        return None
+    if not (first.root / NOTE).is_file():
+        first, second = second, first
+    recipe, others = first.recipe, second.recipe
+    if recipe is None or others is None or (second.root / NOTE).is_file():
+        return None
+    if recipe.model_copy(update={"evaluation": others.evaluation}) != others:
+        return None
+    values = {results.key(row): row.value for row in first.rows}
+    if any(values.get(results.key(row), row.value) != row.value for row in second.rows):
+        return None
+    tuned = {config.name for config in recipe.datasets}
+    datasets = tuple(
+        config
+        for config in {c.name: c for one in (others, recipe) for c in one.evaluated_datasets}.values()
+        if config.name not in tuned
+    )
+    evaluation = recipe.evaluation.model_copy(update={"datasets": datasets or None})
+    return replace(
+        first,
+        rows=(*first.rows, *(row for row in second.rows if results.key(row) not in values)),
+        recipe=recipe.model_copy(update={"evaluation": evaluation}),
+        further=(*first.further, second.root, *second.further),
+    )
 
 
 def _check_same_recipe(arm: str, first: MeasuredRun, second: MeasuredRun) -> None:

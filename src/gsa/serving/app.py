@@ -8,6 +8,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import fastapi
@@ -17,25 +18,42 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from fastapi.security import HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import ClientDisconnect
 
 from gsa import __version__
 from gsa.data.task import ASPECT, EMOTION, SARCASM, SENTIMENT
 from gsa.data.types import Prediction
 from gsa.errors import InputError
+from gsa.serving.answers import Answers
 from gsa.serving.limits import Limits
-from gsa.serving.middleware import CLIENT_LEFT, RequestMiddleware
+from gsa.serving.middleware import RequestMiddleware
 from gsa.serving.page import MountedPage, Page
 from gsa.serving.requests import Body, parse_request
-from gsa.serving.responses import ErrorResponse, LabelResponse, LabelsResponse, TurnLabelsResponse
+from gsa.serving.responses import (
+    ErrorResponse,
+    ExplanationResponse,
+    LabelResponse,
+    LabelsResponse,
+    TurnLabelsResponse,
+    explanation_as_json,
+)
 from gsa.serving.scheduler import (
+    QueryGroup,
     QueueFullError,
     Request,
     Scheduler,
     SchedulerClosedError,
     predict_groups,
 )
-from gsa.serving.schemas import AspectRequest, ClassifyRequest, ConversationRequest, SentenceRequest
+from gsa.serving.schemas import (
+    AspectRequest,
+    ClassifyRequest,
+    ConversationRequest,
+    ExplainRequest,
+    TextRequest,
+)
 from gsa.serving.telemetry import Metrics
 
 if TYPE_CHECKING:
@@ -45,13 +63,17 @@ MAX_MESSAGE = 300
 """Characters of the sentence about a request that is refused."""
 JOIN_TIMEOUT = 5.0
 """Seconds that the end of the application waits for the scheduler, after the server itself has waited."""
+MAX_VALUE = 60
+"""Characters of a value that is refused."""
+NAMED = {"missing", "value_error"}
+"""Types of validation errors whose messages need no value, or say what was found."""
 NOT_JSON = "body: expected JSON in UTF-8"
 NO_PAGE = (
     "no web page: it is off (--no-page), or the extra `web` is missing (pip install '.[web]' in a clone); "
     "the API is described at /openapi.json"
 )
 PATHS = {
-    "/", "/v1/sentiment", "/v1/emotion", "/v1/sarcasm", "/v1/aspect", "/v1/classify",
+    "/", "/v1/sentiment", "/v1/emotion", "/v1/sarcasm", "/v1/aspect", "/v1/classify", "/v1/explain",
     "/health", "/ready", "/metrics", "/docs", "/openapi.json",
 }  # fmt: skip
 STATUSES = {
@@ -94,11 +116,12 @@ def make_service(
     token: str = "",
     page: Page | None = None,
     hosts: Sequence[str] = ("*",),
+    origins: Sequence[str] = (),
 ) -> Service:
     """Return the application and its scheduler, which starts and ends with the application's lifespan.
 
     `token` is what clients must bring; empty lets everyone in. `page` is the web page at `/`. Requests whose
-    header Host is none of `hosts` get a 400.
+    header Host is none of `hosts` get a 400. `origins` are the web sites whose scripts may use the API.
     """
     limits = limits or Limits()
     predict = page.predict if page else lambda groups: predict_groups(predictor, groups)
@@ -126,6 +149,11 @@ def make_service(
     app.add_middleware(
         RequestMiddleware, limits=limits, metrics=metrics, paths=PATHS, token=token, page=mounted
     )
+    if origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=list(origins), allow_methods=["GET", "POST"],
+            allow_headers=["authorization", "content-type"], expose_headers=["retry-after", "x-request-id"],
+        )  # fmt: skip
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False)
     _add_error_handlers(app)
     # In the OpenAPI only: the middleware checks the token before a body is read.
@@ -139,18 +167,15 @@ def make_service(
 
 def _label_routes(predictor: "Predictor", limits: Limits, scheduler: Scheduler) -> APIRouter:
     router = APIRouter(responses=ERRORS, tags=["labels"])
+    answers = Answers(predictor, limits)
 
     async def answer(http: fastapi.Request, body: Body, task: str = "", every_turn: bool = False) -> Response:
         parsed = parse_request(predictor, limits, body, task, every_turn)
-        request = Request(parsed.groups, http.client.host if http.client else "")
-        http.scope["gsa.fields"] = {"queries": sum(map(len, parsed.groups))}
-        predictions = await _predict(http, scheduler, request)
-        if predictions is None:
-            return Response(status_code=CLIENT_LEFT)
+        predictions = await answers.label(parsed, partial(_predict, http, scheduler))
         return AsciiJSONResponse(parsed.json(predictions))
 
     @router.post("/sentiment", response_model=LabelResponse | LabelsResponse)
-    async def sentiment(http: fastapi.Request, body: SentenceRequest) -> Response:
+    async def sentiment(http: fastapi.Request, body: TextRequest) -> Response:
         """Polarity of a text, or of each of a list."""
         return await answer(http, body, SENTIMENT.name)
 
@@ -174,19 +199,34 @@ def _label_routes(predictor: "Predictor", limits: Limits, scheduler: Scheduler) 
         """Any task of the model, or one of your own; of a conversation the last turn is labelled."""
         return await answer(http, body)
 
+    @router.post("/explain", response_model=ExplanationResponse)
+    async def explain(http: fastapi.Request, body: ExplainRequest) -> Response:
+        """How much each word of a text, or of a conversation's last turn, moves its label."""
+        parsed = parse_request(predictor, limits, body)
+        explanation = await answers.explain(parsed, body.label, partial(_predict, http, scheduler))
+        return AsciiJSONResponse(explanation_as_json(explanation))
+
     return router
 
 
 async def _predict(
-    http: fastapi.Request, scheduler: Scheduler, request: Request
-) -> list[list[Prediction]] | None:
-    """Return a request's Predictions; None if the client leaves first, which takes it out of the queue."""
+    http: fastapi.Request, scheduler: Scheduler, groups: Sequence[QueryGroup]
+) -> list[list[Prediction]]:
+    """Return the Predictions of each group.
+
+    Raises ClientDisconnect if the client leaves first, which takes the groups out of the queue.
+    """
+    fields = http.scope.setdefault("gsa.fields", {"queries": 0})
+    fields["queries"] += sum(map(len, groups))
+    request = Request(groups, http.client.host if http.client else "")
     scheduler.submit(request)
-    answer: asyncio.Future[Any] = asyncio.wrap_future(request.future)
+    answer: asyncio.Future[list[list[Prediction]]] = asyncio.wrap_future(request.future)
     disconnect: asyncio.Future[Any] = asyncio.ensure_future(_wait_for_disconnect(http))
     try:
         await asyncio.wait({answer, disconnect}, return_when=asyncio.FIRST_COMPLETED)
-        return answer.result() if answer.done() else None
+        if not answer.done():
+            raise ClientDisconnect
+        return answer.result()
     finally:
         disconnect.cancel()
         answer.cancel()
@@ -224,6 +264,13 @@ async def _no_page() -> Response:
     return PlainTextResponse(f"{NO_PAGE}\n", 404)
 
 
+def _short(value: Any) -> str:
+    """Return a value of a request as JSON of at most `MAX_VALUE` characters."""
+    if isinstance(value, dict | list) and value:
+        return f"an object of {len(value):,} keys" if isinstance(value, dict) else f"a list of {len(value):,}"
+    return json.dumps(value)[:MAX_VALUE]
+
+
 def _add_error_handlers(app: FastAPI) -> None:
     """Answer every error with one sentence and the request's id."""
 
@@ -244,7 +291,10 @@ def _add_error_handlers(app: FastAPI) -> None:
             message = f"{NOT_JSON}: {first['ctx']['error']} at character {first['loc'][1]}"
             return respond(http, 400, message)
         where = ".".join(str(part) for part in first["loc"])
-        return respond(http, 422, f"{where}: {first['msg'].removeprefix('Value error, ')}")
+        problem = first["msg"].removeprefix("Value error, ")
+        if first["type"] not in NAMED:
+            problem += f", found {_short(first['input'])}"
+        return respond(http, 422, f"{where}: {problem}")
 
     @app.exception_handler(HTTPException)
     async def http_error(http: fastapi.Request, error: HTTPException) -> Response:

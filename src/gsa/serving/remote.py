@@ -125,7 +125,9 @@ class RemotePredictor(Predictor):
         _, tokenizer = load_config(source.backbone)
         loaded = LoadedModel(server, tokenizer, source.chain.base if source.chain else source.name)
         identity = identity_of(source, loaded, level)
-        super().__init__(loaded, source.layout, source.tasks(level), identity=identity)
+        super().__init__(
+            loaded, source.layout, source.tasks(level), identity=identity, tuned=source.tuned_names(level)
+        )
         self.pipeline = RemotePipeline(loaded, source, level, parallel)
 
 

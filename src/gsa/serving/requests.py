@@ -6,16 +6,25 @@ from typing import TYPE_CHECKING, Any
 
 from gsa.data.types import Prediction
 from gsa.errors import InputError
+from gsa.prediction.documents import check_documents
 from gsa.prediction.inputs import dialogue, example
 from gsa.serving.limits import Limits
 from gsa.serving.responses import as_json
 from gsa.serving.scheduler import QueryGroup
-from gsa.serving.schemas import AspectRequest, ClassifyRequest, ConversationRequest, SentenceRequest, Turn
+from gsa.serving.schemas import (
+    AspectRequest,
+    ClassifyRequest,
+    ConversationRequest,
+    ExplainRequest,
+    SentenceRequest,
+    TextRequest,
+    Turn,
+)
 
 if TYPE_CHECKING:
     from gsa.prediction.predictor import Predictor
 
-Body = SentenceRequest | ConversationRequest
+Body = SentenceRequest | ConversationRequest | ExplainRequest
 
 
 @dataclass(frozen=True)
@@ -28,6 +37,8 @@ class ParsedRequest:
     """Whether a list was given, so that a list is expected."""
     listed: bool
     """Whether an input has a list of labels, one for each turn or aspect, rather than one label."""
+    document: bool | None = False
+    """Whether texts are read in passages; None for those that are too long to be read at once."""
 
     def json(self, predictions: Sequence[Sequence[Prediction]]) -> dict[str, Any]:
         """Return the answer's body from the Predictions of each group."""
@@ -45,7 +56,7 @@ def parse_request(
     Raises InputError for what the predictor would refuse and for more than the queue may hold.
     """
     aspects = body.aspects if isinstance(body, AspectRequest) else []
-    if isinstance(body, ClassifyRequest):
+    if isinstance(body, ClassifyRequest | ExplainRequest):
         task = predictor.task(body.task, body.labels, body.instruction, body.context)
         if task.about and not task.multilabel:
             raise InputError(f"task '{task.name}' reads aspects: expected a request to /v1/aspect")
@@ -70,9 +81,17 @@ def parse_request(
         if aspects:
             examples = [replace(examples[0], aspect=aspect) for aspect in aspects]
         groups.append(QueryGroup(task, examples))
-    _check_size("labels to predict", sum(map(len, groups)), limits.waiting)
-    _check_size("bytes to read", sum(group.size for group in groups), limits.waiting_bytes)
-    return ParsedRequest(groups, many, every_turn or bool(aspects))
+    check_size(groups, limits)
+    document = body.document if isinstance(body, TextRequest) else False
+    if document:
+        check_documents(group.task for group in groups)
+    return ParsedRequest(groups, many, every_turn or bool(aspects), document)
+
+
+def check_size(groups: Sequence[QueryGroup], limits: Limits) -> None:
+    """Raise InputError for groups that are more than the queue may hold of one request."""
+    _check_count("labels to predict", sum(map(len, groups)), limits.waiting)
+    _check_count("bytes to read", sum(group.size for group in groups), limits.waiting_bytes)
 
 
 def _turns(item: Any) -> Any:
@@ -81,7 +100,7 @@ def _turns(item: Any) -> Any:
     return [turn.utterance() if isinstance(turn, Turn) else turn for turn in item]
 
 
-def _check_size(what: str, count: int, limit: int) -> None:
+def _check_count(what: str, count: int, limit: int) -> None:
     if count > limit:
         raise InputError(
             f"found {count:,} {what} in one request: expected at most {limit:,}; send it in parts"

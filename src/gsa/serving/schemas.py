@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from gsa.data.task import SENTIMENT
 from gsa.data.types import Utterance, is_blank, unreadable
 from gsa.datasets.cells import as_name
 
@@ -39,6 +40,11 @@ INPUTS = ("text", "texts", "turns", "conversations")
 
 def _drop_default(schema: dict[str, Any]) -> None:
     del schema["default"]
+
+
+def _absent(description: str) -> Any:
+    """Return a key that may be left out, but is never null."""
+    return Field(default=None, json_schema_extra=_drop_default, description=description)
 
 
 ABSENT: Any = Field(default=None, json_schema_extra=_drop_default)
@@ -163,6 +169,14 @@ class SentenceRequest(_Request):
     texts: Texts = ABSENT
 
 
+class TextRequest(SentenceRequest):
+    """A text, or many, that may be long."""
+
+    document: StrictBool = _absent(
+        "Read every text in passages; by default those that are too long to be read at once."
+    )
+
+
 class AspectRequest(SentenceRequest):
     """Aspects of a text, or of each of many; a text is read once for all of its aspects."""
 
@@ -194,7 +208,7 @@ class ConversationRequest(_Request):
     conversations: Conversations = ABSENT
 
 
-class ClassifyRequest(SentenceRequest, ConversationRequest):
+class ClassifyRequest(TextRequest, ConversationRequest):
     """A task of the model by its name, or one of your own with its instruction and labels.
 
     Exactly one of `text`, `texts`, `turns` and `conversations` is expected.
@@ -215,5 +229,22 @@ class ClassifyRequest(SentenceRequest, ConversationRequest):
     )
 
     task: Label
+    instruction: Instruction = ""
+    context: StrictBool = Field(default=False, description="Read the turns before the last one as well.")
+
+
+class ExplainRequest(_Request):
+    """A text, or a conversation whose last turn is explained, and the task: `text` or `turns`."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"text": TEXT}, {"task": "sarcasm", "turns": CONVERSATION, "label": "sarcastic"}]
+        }
+    )
+
+    text: Text = ABSENT
+    turns: Conversation = ABSENT
+    task: Label = SENTIMENT.name
+    label: Label = Field(default="", description="The label that is explained, the predicted one if empty.")
     instruction: Instruction = ""
     context: StrictBool = Field(default=False, description="Read the turns before the last one as well.")

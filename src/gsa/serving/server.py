@@ -5,6 +5,7 @@ import ipaddress
 import logging
 import math
 import os
+import re
 import socket
 from collections.abc import Sequence
 from contextlib import closing
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 REQUIRED = ("fastapi", "uvicorn", "prometheus_client")
 LOOPBACK = ("localhost", "127.0.0.1", "::1", "[::1]")
+ORIGIN = re.compile(r"https?://[^/?#@\s]+")
 TOKEN_VARIABLE = "GSA_TOKEN"
 """Environment variable of the token."""
 
@@ -40,6 +42,8 @@ class Options:
     """Each ``NAME=NUMBER``."""
     allowed_hosts: Sequence[str] = ()
     """Host names beside those of a loopback address; ``*`` is any."""
+    cors_origins: Sequence[str] = ()
+    """Web sites whose scripts may use the API, as ``https://HOST``; ``*`` is any."""
 
 
 def serve(options: Options, make_page: "PageFactory | None" = None) -> None:
@@ -56,6 +60,7 @@ def serve(options: Options, make_page: "PageFactory | None" = None) -> None:
             "pip install '.[server]' in a clone"
         )
     limits, token = Limits.parse(options.limits), read_token(options.token_file)
+    check_origins(options.cors_origins)
     with closing(bind(options.host, options.port)) as listener:
         from gsa.prediction.loading import load
 
@@ -143,8 +148,18 @@ def _run(
         log("no token: whoever reaches this address is answered", logging.WARNING, address=address)
     page = make_page(predictor, options.model, options.level) if make_page else None
     hosts = allowed_hosts(host, options.allowed_hosts)
-    service = make_service(predictor, limits, token, page, hosts)
+    service = make_service(predictor, limits, token, page, hosts, options.cors_origins)
     Server(service, limits.drain, announce).run(sockets=[listener])
+
+
+def check_origins(origins: Sequence[str]) -> None:
+    """Raise InputError for what is not the origin of a web site, as browsers name it."""
+    for origin in origins:
+        if origin != "*" and not ORIGIN.fullmatch(origin):
+            raise InputError(
+                f"--cors-origin '{origin}': expected a scheme, a host and perhaps a port, such as "
+                "https://example.org, or *"
+            )
 
 
 def allowed_hosts(address: str, more: Sequence[str]) -> list[str]:

@@ -4,15 +4,18 @@ import logging
 import platform
 import subprocess
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from gsa.atomic_io import write_atomic
+from gsa.chain.base import load_config
 from gsa.chain.run_folder import RunFolder
 from gsa.checksums import from_checked_json, to_checked_json
+from gsa.data.encoder import Encoder, Prompt
 from gsa.errors import InputError
+from gsa.recipes.datasets import task_of, training_examples
 from gsa.recipes.schema import Recipe
 from gsa.training.training_data import TrainingData
 
@@ -27,10 +30,7 @@ def write_metadata(recipe: Recipe, run: RunFolder, levels: Mapping[str, Training
     Raises InputError if data of a level under way changed.
     """
     data = {
-        f"{level}/{name}": {
-            "examples": len(prompts),
-            "crc32": zlib.crc32(repr([prompt.ids for prompt in prompts]).encode()),
-        }
+        f"{level}/{name}": _entry(prompts)
         for level, training_data in levels.items()
         for name, prompts in training_data.prompts.items()
     }
@@ -48,6 +48,33 @@ def write_metadata(recipe: Recipe, run: RunFolder, levels: Mapping[str, Training
         "data": {**before, **data},
     }
     write_atomic(run.metadata_file, to_checked_json(content))
+
+
+def warn_of_changed_data(recipe: Recipe, data: Mapping[str, Any]) -> None:
+    """Warn where users' own data is not what a finished level was tuned on; `data` is that of `read_data`."""
+    own = [(level, config) for level in recipe.levels for config in level.datasets if config.path]
+    tokenizer = load_config(recipe.backbone)[1] if own else None
+    for level, config in own:
+        before = data.get(f"{level.name}/{config.name}")
+        try:
+            examples = training_examples(config, recipe.seed)
+        except InputError:  # it need not be here any more
+            continue
+        prompts = Encoder(tokenizer, recipe.layout, task_of(config)).encode(examples)
+        if before and before != _entry(prompts):
+            logger.warning(
+                "the training data of '%s' changed since level %s was tuned on it: expected another --out to "
+                "tune on what it is now",
+                config.name, level.name,
+            )  # fmt: skip
+
+
+def _entry(prompts: Sequence[Prompt]) -> dict[str, int]:
+    """Return number and checksum of a dataset's examples."""
+    return {
+        "examples": len(prompts),
+        "crc32": zlib.crc32(repr([prompt.ids for prompt in prompts]).encode()),
+    }
 
 
 def read_data(run: RunFolder) -> dict[str, Any]:

@@ -16,12 +16,13 @@ from gsa.chain.lora import apply_active
 from gsa.chain.run_folder import RunFolder
 from gsa.errors import InputError
 from gsa.model.validation import check_symlinks
+from gsa.recipes.datasets import warn_of_own_data
 from gsa.recipes.loader import load_recipe
 from gsa.recipes.schema import Recipe
 from gsa.signals import Stopped, handle_signals
 from gsa.training.distributed import process_group
 from gsa.training.level import tune_level
-from gsa.training.metadata import read_data, write_metadata
+from gsa.training.metadata import read_data, warn_of_changed_data, write_metadata
 from gsa.training.sharding import is_sharded, shard
 from gsa.training.trainer import Control
 from gsa.training.training_data import build_training_data
@@ -101,6 +102,9 @@ def _tune(recipe: Recipe, run: RunFolder, chain: Chain | None, control: Control)
         chain = Chain(run.root, loaded.identity)
     chain = replace(chain, recipe=_checksum(recipe))
     if control.ranks.is_main:
+        for config in {c.name: c for level in recipe.levels[finished:] for c in level.datasets}.values():
+            if config.path:
+                warn_of_own_data(config)
         write_atomic(run.recipe_file, recipe.toml())
         write_metadata(recipe, run, levels)
         chain.write()
@@ -122,7 +126,7 @@ def _tune(recipe: Recipe, run: RunFolder, chain: Chain | None, control: Control)
 def _finished(recipe: Recipe, run: RunFolder, chain: Chain, log: str) -> Chain:
     """Return the chain of a run whose levels are all tuned, damaged files that can be made again repaired."""
     logger.info("%s: all %d levels are tuned already", run.root, len(chain.links))
-    read_data(run)  # reports damage
+    warn_of_changed_data(recipe, read_data(run))
     if log:
         _repair(run.log_file, log)
     remove_tree(run.checkpoints_folder)

@@ -57,7 +57,7 @@ class TunedModel(Predictor):
         self.task_name = source.recipe.datasets[0].task
         """The task that it was tuned on; `classify` takes it, or any other task."""
         self.held_out: HeldOut | None = None
-        """Scores on the held-out part by which the epoch was chosen; None if nothing was held out."""
+        """Scores on the held-out part, of a model that was not tuned on it; None if nothing was held out."""
         self.folds: tuple[HeldOut, ...] = ()
         """Scores of cross-validation, if they were requested: one a fold, of models tuned on the others."""
         self.run = root

@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,10 +23,11 @@ from gsa.errors import InputError
 from gsa.evaluation.metrics import answers_of, measure
 from gsa.experiments.baseline_systems import BaselineData, tfidf_score
 from gsa.model import smollm2
+from gsa.prediction.predictor import Predictor
 from gsa.progress import show_progress
 from gsa.recipes.datasets import load_splits, task_of
 from gsa.recipes.loader import resolve
-from gsa.recipes.schema import Recipe
+from gsa.recipes.schema import DatasetConfig, Recipe
 from gsa.signals import Stopped
 from gsa.training import run as training
 from gsa.tuning.early_stopping import EarlyStopping
@@ -36,6 +37,8 @@ from gsa.tuning.rows import LabelledRow, folds, label_names, labelled_rows, writ
 logger = logging.getLogger(__name__)
 MIN_HELD_OUT = 20
 """Fewer rows than this say too little about which epoch is best: all are trained on."""
+REFIT_BELOW = 1_000
+"""Of fewer rows than this, those that were held out are trained on in the end."""
 METRIC = "weighted_f1"
 SENTENCE = "semantic information of sentence"
 CONTEXT = "semantic and contextual information of the target utterance"
@@ -79,35 +82,49 @@ def tune(
 def tune_rows(rows: Sequence[LabelledRow], options: Options, test: Sequence[LabelledRow] = ()) -> TunedModel:
     """Return the model of a run in a temporary folder, which ends with the model unless it is saved.
 
-    Its score is that on `test`, or on the rows that were held out.
+    Its score is that on `test`, or on the rows that were held out. Fewer than `REFIT_BELOW` rows are all
+    trained on in the end, unless the number of epochs is given: those held out are too few to choose it well.
     """
+    is_held_out = _held_out(rows, options)
+    train = [row for row, is_out in zip(rows, is_held_out, strict=True) if not is_out]
+    dev = [row for row, is_out in zip(rows, is_held_out, strict=True) if is_out]
+    model = _tune_split({"train": train, "dev": dev, "test": test}, options)
+    if not dev or len(rows) >= REFIT_BELOW or options.epochs is not None:
+        return model
+    logger.info("tuning on all %d texts", len(rows))
+    refitted = _tune_split({"train": rows, "dev": (), "test": test}, options)
+    refitted.held_out = refitted.held_out or model.held_out
+    return refitted
+
+
+def _tune_split(splits: Mapping[str, Sequence[LabelledRow]], options: Options) -> TunedModel:
+    """Return the model of a run on the rows of `train`, scored on those of `test`, otherwise of `dev`."""
     folder = temporary_folder()
     try:
-        recipe = _tune_in(folder, rows, test, options)
+        recipe = _tune_in(folder, splits, options)
         model = TunedModel(folder)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    splits = load_splits(recipe.datasets[0])
-    examples = splits["test"] if test else splits["dev"]
-    if examples:
-        model.held_out = _compare(model, splits["train"], splits["dev"], examples)
+    examples = load_splits(recipe.datasets[0])
+    if scored := examples["test"] or examples["dev"]:
+        config = recipe.datasets[0]
+        model.held_out = compare(model, config, examples["train"], examples["dev"], scored)
     return model
 
 
-def _tune_in(
-    folder: Path, rows: Sequence[LabelledRow], test: Sequence[LabelledRow], options: Options
-) -> Recipe:
-    """Write the rows to `data/` and tune a run in `run/`; return its recipe."""
-    is_held_out = _held_out(rows, options)
-    train = [row for row, is_out in zip(rows, is_held_out, strict=True) if not is_out]
-    dev = [row for row, is_out in zip(rows, is_held_out, strict=True) if is_out]
+def _tune_in(folder: Path, splits: Mapping[str, Sequence[LabelledRow]], options: Options) -> Recipe:
+    """Write the rows to `data/` and tune a run in `run/`; return its recipe.
+
+    It ends at the epoch that is best on `dev`, if there is one.
+    """
     (folder / DATA).mkdir()
-    for split, members in {"train": train, "dev": dev, "test": test}.items():
+    for split, members in splits.items():
         if members:
             write_rows(members, folder / DATA / f"{split}.jsonl")
-    recipe = make_recipe([*rows, *test], options, folder / DATA)
-    stopping = _early_stopping(recipe) if dev else None
+    rows = [row for members in splits.values() for row in members]
+    recipe = make_recipe(rows, options, folder / DATA)
+    stopping = _early_stopping(recipe) if splits["dev"] else None
     training.tune(recipe, folder / "run", [stopping] if stopping else [])
     if stopping and stopping.is_early:
         recipe = with_stop(RunFolder(folder / "run").read()[0], stopping.best_step)
@@ -185,9 +202,15 @@ def with_stop(recipe: Recipe, step: int) -> Recipe:
     return recipe.model_copy(update={"levels": (level,)})
 
 
-def _compare(model: TunedModel, train: list[Example], dev: list[Example], examples: list[Example]) -> HeldOut:
-    """Return the score on examples beside that of the baseline; warn where it is lower."""
-    task = task_of(model.recipe.datasets[0])
+def compare(
+    model: Predictor,
+    config: DatasetConfig,
+    train: list[Example],
+    dev: list[Example],
+    examples: list[Example],
+) -> HeldOut:
+    """Return the score on examples of a dataset beside that of the baseline; warn where it is lower."""
+    task = task_of(config)
     predictions = model.predict(examples, task)
     probabilities = np.asarray([list(prediction.probabilities.values()) for prediction in predictions])
     answers = answers_of(task, [str(example.label) for example in examples], probabilities)

@@ -96,7 +96,10 @@ def _label(
     try:
         input_format = format_of(request.source)
         if input_format == "xlsx":  # read as a whole, and one cell far off fills memory
-            raise InputError(f"{request.source}: expected a file that is not of Excel: save it as CSV")
+            raise InputError(
+                f"{request.source}: expected a file that is not of Excel: save the sheet as CSV, or use gsa "
+                "predict"
+            )
         if is_gzip(request.source):  # a small one may hold gigabytes of blank lines
             raise InputError(f"{request.source}: expected a file that is not compressed, found gzip data")
         output_format = request.output_format or (input_format if input_format in FORMATS else "csv")

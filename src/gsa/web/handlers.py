@@ -8,6 +8,7 @@ import logging
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,11 +19,11 @@ from gsa.data.types import Prediction, Utterance
 from gsa.datasets.chat import parse_conversation
 from gsa.datasets.records import Columns
 from gsa.errors import InputError
-from gsa.prediction.explain import Explanation, plan_conversation
-from gsa.prediction.inputs import last_turn
+from gsa.prediction.explain import Explanation
+from gsa.serving.answers import Answers
 from gsa.serving.limits import Limits
 from gsa.serving.requests import Body, ParsedRequest, parse_request
-from gsa.serving.scheduler import QueryGroup, QueueFullError, Scheduler, SchedulerClosedError
+from gsa.serving.scheduler import QueueFullError, Scheduler, SchedulerClosedError
 from gsa.serving.schemas import (
     MAX_TURNS,
     AspectRequest,
@@ -38,8 +39,6 @@ from gsa.web.scheduler_client import predict
 if TYPE_CHECKING:
     from gsa.prediction.predictor import Predictor
 
-MAX_WORDS = 60
-"""Words of a text that is explained."""
 SAME_FORMAT = "same as the file"
 """Choice of the output's format."""
 
@@ -57,10 +56,15 @@ class Handlers:
     workspace: Path
     """Where files are labelled, of which Gradio takes a copy."""
 
+    @cached_property
+    def answers(self) -> Answers:
+        """How texts that need several calls of the model are answered."""
+        return Answers(self.predictor, self.limits)
+
     async def label_text(self, text: str, task: str, client: str) -> Prediction:
         """Return a text's Prediction."""
         parsed = self._parse(ClassifyRequest, task=task, text=text or "")
-        ((prediction,),) = await predict(self.scheduler, parsed.groups, client)
+        ((prediction,),) = await self.answers.label(parsed, partial(predict, self.scheduler, client=client))
         return prediction
 
     async def label_aspects(self, text: str, names: str, client: str) -> dict[str, Prediction]:
@@ -73,19 +77,9 @@ class Handlers:
         return dict(zip(aspects, predictions, strict=True))
 
     async def explain_text(self, text: str, task: str, client: str) -> Explanation:
-        """Return how much each word of a text moves its label.
-
-        Raises InputError for more than `MAX_WORDS` words.
-        """
+        """Return how much each word of a text moves its label; raises errors as `Answers.explain` does."""
         parsed = self._parse(ClassifyRequest, task=task, text=text or "")
-        ((group,), chosen) = parsed.groups, parsed.groups[0].task
-        conversation = group.examples[0].dialogue
-        if (count := len(conversation.turns[0].text.split())) > MAX_WORDS:
-            raise InputError(f"text: expected at most {MAX_WORDS} words to explain, found {count:,}")
-        plan, _ = await asyncio.to_thread(plan_conversation, self.predictor, conversation, chosen)
-        versions = [last_turn(conversation, chosen, version) for version in plan.versions]
-        answers = await predict(self.scheduler, [QueryGroup(chosen, [one]) for one in versions], client)
-        return plan.explanation([prediction for (prediction,) in answers])
+        return await self.answers.explain(parsed, "", partial(predict, self.scheduler, client=client))
 
     async def label_conversation(
         self, pasted: str, tasks: Sequence[str], client: str

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from gsa.data.task import EMOTION, SARCASM, SENTIMENT
 from gsa.data.types import Prediction, Utterance
+from gsa.prediction.documents import DocumentPrediction
 from gsa.prediction.explain import Explanation
 
 NAMED_COLORS = {*EMOTION.labels, *SENTIMENT.labels, *SARCASM.labels}
@@ -67,6 +68,20 @@ def conversation(turns: Sequence[Utterance], predictions: Mapping[str, Sequence[
             f"{note(f'{omitted:,} earlier turns not read') if omitted else ''}</li>"
         )
     return f'<ol class="gsa-conversation">{"".join(items)}</ol>'
+
+
+def passages(prediction: Prediction) -> str:
+    """Return a document's passages in the colors of their labels; nothing of a text that was read at once."""
+    if not isinstance(prediction, DocumentPrediction):
+        return ""
+    items = [
+        f'<li class="gsa-turn {_color_of(passage.prediction)}">'
+        f'<div class="gsa-head"><span class="gsa-chips">{_chip(passage.prediction)}</span></div>'
+        f'<p class="gsa-text" dir="auto">{escape(passage.text)}</p></li>'
+        for passage in prediction.passages
+    ]
+    summary = f"Too long to be read at once: read in {len(items)} passages, of which this is the mean."
+    return f'{note(summary)}<ol class="gsa-conversation">{"".join(items)}</ol>'
 
 
 def explanation(explained: Explanation) -> str:

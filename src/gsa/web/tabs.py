@@ -15,7 +15,7 @@ from gsa.datasets.record_files import FORMATS, STREAMED_SUFFIXES
 from gsa.serving.schemas import MAX_TEXT
 from gsa.web import examples
 from gsa.web.handlers import SAME_FORMAT, Handlers, error_message
-from gsa.web.html import conversation, escape, explanation, note
+from gsa.web.html import conversation, escape, explanation, note, passages
 from gsa.web.timeline import plot_update, timeline
 
 MAX_FILES = 2
@@ -49,7 +49,8 @@ def text_tab(handlers: Handlers) -> None:
 
     async def label(text: str, task: str, request: gr.Request) -> tuple[dict[str, float], str]:
         with _gradio_errors():
-            return _probabilities(await handlers.label_text(text, task, _client(request))), ""
+            prediction = await handlers.label_text(text, task, _client(request))
+            return _probabilities(prediction), passages(prediction)
 
     async def explain(text: str, task: str, request: gr.Request) -> tuple[dict[str, float], str]:
         with _gradio_errors():
