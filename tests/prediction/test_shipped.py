@@ -113,6 +113,26 @@ def test_its_card_has_the_scores_of_the_rows_on_disk() -> None:
     assert values == [float(row[3]) for row in table[: len(PAPER)]], "the front matter says the same"
 
 
+def test_bfloat16_is_as_good_as_its_page_says() -> None:
+    page = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
+    row = r"^\| ([^|]+) \| ([\d,]+) \| ([^|]+) \| ([\d.]+) \| ([\d.]+) \| (0\.\d{4}) \| ([\d.]+) \|$"
+    table = re.findall(row, page, re.M)
+    assert [cells[0] for cells in table] == list(PAPER)
+    for name, n, metric, *numbers in table:
+        task = task_of(DatasetConfig(name=DATASETS[name]))
+        answers = []
+        for folder in ("gsa-135m-generic", "gsa-135m-bfloat16"):
+            predictions = PredictionStore(ROOT / "results" / folder).load(5, DATASETS[name], "test")
+            assert predictions is not None
+            answers.append(to_answers(task, predictions))
+        scores = [measure(one, [METRICS[metric]])[METRICS[metric]][0] for one in answers]
+        p, q = (one.probabilities for one in answers)
+        same = 100 * (p.argmax(1) == q.argmax(1)).mean()
+        measured = [f"{scores[0]:.1f}", f"{scores[1]:.1f}", f"{abs(p - q).mean():.4f}", f"{same:.1f}"]
+        assert numbers == measured, name
+        assert int(n.replace(",", "")) == len(p), name
+
+
 def test_the_readme_has_the_scores_of_the_rows_on_disk() -> None:
     last = main_rows("gsa-135m-generic", 5)
     page = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
