@@ -127,11 +127,13 @@ def test_examples_of_one_dialogue_share_the_variant_and_order_does_not_matter() 
 
 def test_each_named_variant_has_its_own_share_and_mails_leave_conversations_as_they_are() -> None:
     lone = [sentence(f"Text {i} is here.", f"s{i}", "x", "neutral") for i in range(400)]
-    shares = {"capitals": 0.2, "no_final_mark": 0.3}
+    shares = {"upper_case": 0.2, "no_final_mark": 0.3}
     texts = [example.utterance.text for example in augment_examples(lone, shares, seed=1)]
     assert 55 <= sum(text.isupper() for text in texts) <= 105
     assert 90 <= sum(text.endswith("here") for text in texts) <= 150
     assert sum(text == example.utterance.text for text, example in zip(texts, lone, strict=True)) >= 150
     talk = [Example("b", "x", TALK, 1, "joy")]
     assert augment_examples(talk, {"mail": 1.0}, seed=1) == talk
-    assert all(turn.text.isupper() for turn in augment_examples(talk, {"capitals": 1.0}, 1)[0].dialogue.turns)
+    assert all(
+        turn.text.isupper() for turn in augment_examples(talk, {"upper_case": 1.0}, 1)[0].dialogue.turns
+    )

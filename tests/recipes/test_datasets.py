@@ -112,9 +112,12 @@ def test_training_examples_are_sampled_by_the_seed_and_the_dataset(own: DatasetC
 @pytest.mark.parametrize(
     ("augment", "message"),
     [
-        ({"capitols": 0.1}, "found 'capitols' .did you mean 'capitals'.*expected variants among capitals, "),
+        (
+            {"uper_case": 0.1},
+            "found 'uper_case' .did you mean 'upper_case'.*expected variants among upper_case, ",
+        ),
         ({"mail": 0.0}, "mail: found 0.0: expected a share above 0, at most 1"),
-        ({"mail": 0.6, "capitals": 0.5}, "the shares sum to 1.1: expected at most 1"),
+        ({"mail": 0.6, "upper_case": 0.5}, "the shares sum to 1.1: expected at most 1"),
     ],
 )
 def test_shares_of_variants_are_checked(augment: dict[str, float], message: str) -> None:

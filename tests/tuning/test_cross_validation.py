@@ -79,3 +79,16 @@ def test_what_has_no_folds_is_refused(recipe_file: Path, tmp_path: Path) -> None
     levels = [{"name": "SA", "learning_rate": 0.1, "datasets": [{"name": "sst2"}]}]
     with pytest.raises(InputError, match=r"expected one dataset with a path, without aspects.* found 0"):
         cross_validate(validate({"name": "x", "levels": levels}, "x"), tmp_path / "folds", 3)
+
+
+def test_every_level_on_the_same_data_leaves_the_fold_out(recipe_file: Path, tmp_path: Path) -> None:
+    again = RECIPE[RECIPE.index("[[levels]]") :].replace('"urgency"\nlearning', '"again"\nlearning')
+    text = recipe_file.read_text() + again.replace('path = "data"', 'path = "data"\nlimit = 20')
+    recipe_file.write_text(text.replace("epochs = 2", "epochs = 0.2"))
+    scores = cross_validate(load_recipe(recipe_file), tmp_path / "out", 2)
+    assert len(scores) == 2
+    for number in (1, 2):
+        recipe = load_recipe(tmp_path / "out" / f"fold{number}" / "recipe.toml")
+        assert [level.name for level in recipe.levels] == ["urgency", "again"]
+        paths = {config.path for level in recipe.levels for config in level.datasets}
+        assert paths == {str(tmp_path / "out" / "data" / f"fold{number}")}

@@ -101,3 +101,10 @@ def test_written_rows_are_read_as_a_dataset(tmp_path) -> None:
     assert [example.label for example in examples] == [*LABELS, "urgent", "can wait"]
     assert [example.utterance.text for example in examples] == [*TEXTS, chat[0], chat[2][1]]
     assert examples[-1].dialogue.turns == rows[-1].turns
+
+
+def test_labels_of_one_text_each_have_no_folds(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(InputError, match=r"expected a label that two texts or more have, .*found none"):
+        folds(labelled_rows(["a", "b", "c"], ["x", "y", "z"]), 2, 0)
+    assert len(folds(labelled_rows(["a", "b", "c", "d"], ["x", "x", "y", "y"]), 4, 0)) == 2
+    assert caplog.messages == ["2 folds instead of 4: no label has more texts"]

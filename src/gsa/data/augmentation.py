@@ -129,8 +129,8 @@ MAIL: Sequence[TextVariant] = (greeting, sign_off, sign_off, mail)
 
 
 NAMED: Mapping[str, TextVariant] = {
-    "capitals": upper,
-    "small_letters": lower,
+    "upper_case": upper,
+    "lower_case": lower,
     "title_case": title,
     "emphasis": emphasis,
     "no_final_mark": no_final_mark,
@@ -186,7 +186,7 @@ def augment(example: Example, rng: Random) -> Example:
     return replace(example, dialogue=augment_dialogue(example.dialogue, rng))
 
 
-def write_dialogue(dialogue: Dialogue, shares: Mapping[str, float], rng: Random) -> Dialogue:
+def restyle_dialogue(dialogue: Dialogue, shares: Mapping[str, float], rng: Random) -> Dialogue:
     """Return the dialogue written in one of the ways of `NAMED`, drawn by their shares (0 to 1), or as it is.
 
     Greetings and sign-offs leave a dialogue of several turns as it is.
@@ -217,7 +217,7 @@ def augment_examples(
         if key not in variants:
             rng = Random(f"{seed}/{key[0]}/{key[1]}")
             if isinstance(share, Mapping):
-                variants[key] = write_dialogue(example.dialogue, share, rng)
+                variants[key] = restyle_dialogue(example.dialogue, share, rng)
             else:
                 varied = rng.random() < share
                 variants[key] = augment_dialogue(example.dialogue, rng) if varied else example.dialogue

@@ -143,7 +143,7 @@ class DatasetConfig(_Section):
     augment: Annotated[StrictFloat, Field(gt=0, le=1)] | dict[str, StrictFloat] | None = None
     """Share of the training dialogues that are replaced by a variant with the same label: other case,
     punctuation, greetings and sign-offs, speakers' names (`gsa.data.augmentation`); or the share of each
-    variant by its name, such as ``{ capitals = 0.1, sign_off = 0.05 }``; left out is none."""
+    variant by its name, such as ``{ upper_case = 0.1, sign_off = 0.05 }``; left out is none."""
 
     @model_validator(mode="after")
     def _check_own_data(self) -> "DatasetConfig":

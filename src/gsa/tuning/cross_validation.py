@@ -74,9 +74,13 @@ def _row(examples: Sequence[Example]) -> LabelledRow:
 def _with_data(recipe: Recipe, config: DatasetConfig, data: Path, number: int) -> Recipe:
     """Return the recipe of a fold, whose data are files with the usual columns."""
     columns = dict.fromkeys(("text_column", "label_column", "speaker_column", "dialogue_column"), "")
-    own = config.model_copy(update={"path": str(data.resolve()), **columns})
-    levels = tuple(
-        level.model_copy(update={"datasets": tuple(own if one == config else one for one in level.datasets)})
-        for level in recipe.levels
-    )
-    return recipe.model_copy(update={"name": f"{recipe.name}-fold{number}", "levels": levels})
+
+    def moved(configs: tuple[DatasetConfig, ...]) -> tuple[DatasetConfig, ...]:
+        update = {"path": str(data.resolve()), **columns}
+        return tuple(one.model_copy(update=update) if one.name == config.name else one for one in configs)
+
+    levels = [level.model_copy(update={"datasets": moved(level.datasets)}) for level in recipe.levels]
+    further = recipe.evaluation.datasets
+    evaluation = recipe.evaluation.model_copy(update={"datasets": further and moved(further)})
+    update = {"name": f"{recipe.name}-fold{number}", "levels": tuple(levels), "evaluation": evaluation}
+    return Recipe.model_validate(recipe.model_copy(update=update).model_dump())

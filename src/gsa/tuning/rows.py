@@ -103,13 +103,18 @@ def _label(value: Any, where: str) -> str:
 def folds(rows: Sequence[LabelledRow], count: int, seed: int) -> list[np.ndarray]:
     """Return for each of `count` folds which rows are in it, about equally many of each label.
 
-    A row whose label no other row has is in no fold, so that it is always trained on. Raises InputError for
-    fewer rows than folds.
+    A row whose label no other row has is in no fold, so that it is always trained on. There are no more folds
+    than rows of the commonest label. Raises InputError for fewer rows than folds, and where each label is
+    that of one row.
     """
     if len(rows) < count:
         raise InputError(f"expected at least as many texts as folds, found {len(rows)} and {count}")
     labels = [row.label for row in rows]
     _, indices, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    if counts.max() < 2:
+        raise InputError("expected a label that two texts or more have, to hold some of them out, found none")
+    if counts.max() < count:
+        logger.warning("%d folds instead of %d: no label has more texts", counts.max(), count)
     is_alone = counts[indices] == 1
     fold_of = np.full(len(rows), -1)
     common = np.flatnonzero(~is_alone)

@@ -123,7 +123,7 @@ def _tune_in(folder: Path, splits: Mapping[str, Sequence[LabelledRow]], options:
         if members:
             write_rows(members, folder / DATA / f"{split}.jsonl")
     rows = [row for members in splits.values() for row in members]
-    recipe = make_recipe(rows, options, folder / DATA)
+    recipe = make_recipe(rows, options, folder / DATA, "test" if splits["test"] else "dev")
     stopping = _early_stopping(recipe) if splits["dev"] else None
     training.tune(recipe, folder / "run", [stopping] if stopping else [])
     if stopping and stopping.is_early:
@@ -132,10 +132,11 @@ def _tune_in(folder: Path, splits: Mapping[str, Sequence[LabelledRow]], options:
     return recipe
 
 
-def make_recipe(rows: Sequence[LabelledRow], options: Options, data: Path) -> Recipe:
+def make_recipe(rows: Sequence[LabelledRow], options: Options, data: Path, split: str) -> Recipe:
     """Return the recipe of one level on a folder of labelled rows; automatic values follow their number.
 
-    Its layout is that of `options.model`, which was tuned on prompts of that layout.
+    Its layout is that of `options.model`, which was tuned on prompts of that layout. `split` is the one that
+    `gsa eval` measures on.
     """
     task = options.task
     context = any(len(row.turns) > 1 for row in rows)
@@ -164,7 +165,7 @@ def make_recipe(rows: Sequence[LabelledRow], options: Options, data: Path) -> Re
         "layout": ModelSource.find(options.model).layout.model_dump(mode="json"),
         "training": training_keys,
         "levels": [level],
-        "evaluation": {"split": "dev"},
+        "evaluation": {"split": split},
     }
     return resolve(document, "gsa.tune")
 
