@@ -83,6 +83,32 @@ def test_each_row_is_in_the_output_once_though_the_driver_is_killed(
         assert float((ours[name] - known[name]).abs().max()) < 1e-5  # rounding: batches differ
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not find_spec("ray"), reason="needs Ray Data")
+def test_the_sentence_of_a_worker_is_that_of_the_command(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from gsa.cluster.session import ray_session\n"
+        "from gsa.errors import InputError\n"
+        "class Worker:\n"
+        "    def __call__(self, batch):\n"
+        "        raise InputError('the model of a worker is another one')\n"
+        "try:\n"
+        "    with ray_session(1):\n"
+        "        import ray\n"
+        "        pool = ray.data.ActorPoolStrategy(min_size=1, max_size=1)\n"
+        "        rows = ray.data.from_items([1]).materialize()\n"
+        "        rows = rows.map_batches(Worker, compute=pool, num_cpus=1)\n"
+        "        list(rows.iter_batches())\n"
+        "except InputError as error:\n"
+        "    print(repr(error))\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=150)
+    assert done.stdout.splitlines()[-1:] == ["InputError('the model of a worker is another one')"], (
+        done.stderr
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

@@ -40,12 +40,12 @@ def ray_session(workers: int) -> Iterator[None]:
         signal.signal(signal.SIGTERM, handler)  # Ray sets its own
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
-        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        context.raise_original_map_exception = True
+        logging.getLogger("ray.data").setLevel(logging.CRITICAL)
         yield
     except ray.exceptions.RayTaskError as error:
-        cause: BaseException | None = error
-        while cause is not None and type(cause) is not InputError:
-            cause = getattr(cause, "cause", None) or cause.__cause__
-        raise (InputError(str(cause)) if cause else error) from None
+        if isinstance(error.cause, InputError):
+            raise InputError(str(error.cause).split("\n")[0]) from None  # Ray adds lines of its own
+        raise
     finally:
         ray.shutdown()
