@@ -24,7 +24,7 @@ from gsa.prediction.predictor import Predictor
 from gsa.serving import server as module
 from gsa.serving.app import make_service
 from gsa.serving.limits import Limits
-from gsa.serving.server import Options, bind, check_probabilities, read_token, serve
+from gsa.serving.server import Options, bind, browser_origins, check_probabilities, read_token, serve
 from gsa.serving.shutdown import Server
 from gsa.serving.telemetry import configure_json_logging
 from serving import ControlledPredictor, listening, until
@@ -87,6 +87,33 @@ def test_a_model_whose_first_task_asks_about_an_aspect_is_served(tiny_predictor:
             LoadedModel(tiny_predictor.model, tiny_predictor.tokenizer, "tiny"), tiny_predictor.layout, tasks
         )
         check_probabilities(predictor)
+
+
+def test_origins_are_named_as_browsers_name_them() -> None:
+    asked = [
+        "https://Example.org",
+        "https://example.org:443",
+        "HTTP://example.org:80",
+        "http://[::1]:443",
+        "*",
+    ]
+    assert browser_origins(asked) == [
+        "https://example.org", "https://example.org", "http://example.org", "http://[::1]:443", "*",
+    ]  # fmt: skip
+    for bad in ("example.org", "https://example.org/", "ftp://example.org", "null"):
+        with pytest.raises(InputError, match=f"--cors-origin '{bad}': expected a scheme"):
+            serve(Options(cors_origins=[bad]))
+
+
+def test_a_site_that_is_named_with_capitals_may_use_the_api(
+    predictor: ControlledPredictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    monkeypatch.setattr("gsa.serving.app.make_service", lambda *given: found.append(given[-1]))
+    monkeypatch.setattr("gsa.serving.shutdown.Server", lambda *_: SimpleNamespace(run=lambda sockets: None))
+    monkeypatch.setattr("gsa.prediction.loading.load", lambda *_, **__: predictor)
+    serve(Options(port=0, cors_origins=["https://Example.org:443"]))
+    assert found == [["https://example.org"]]
 
 
 def test_limits_by_name() -> None:
