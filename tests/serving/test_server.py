@@ -12,6 +12,7 @@ from dataclasses import replace
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import httpx2
 import pytest
@@ -21,6 +22,7 @@ from gsa.data.task import EMOTION, EMOTIONS, SENTIMENT
 from gsa.errors import InputError
 from gsa.model.backbone import LoadedModel
 from gsa.prediction.predictor import Predictor
+from gsa.serving import answers
 from gsa.serving import server as module
 from gsa.serving.app import make_service
 from gsa.serving.limits import Limits
@@ -210,6 +212,30 @@ def test_a_client_that_leaves_is_given_up(serving, predictor: ControlledPredicto
     assert httpx2.post(f"{url}/v1/sentiment", json={"text": "b"}).status_code == 200
     texts = [example.utterance.text for call in predictor.calls for example in call]
     assert texts == ["a", "b"], "what the leaver asked was never computed"
+
+
+def test_an_explanation_whose_client_leaves_is_not_planned(serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan, go, planned = answers.plan_conversation, threading.Event(), []
+
+    def held(predictor: Any, conversation: Any, task: Any) -> Any:
+        planned.append(conversation.turns[-1].text)
+        assert go.wait(30)
+        return plan(predictor, conversation, task)
+
+    monkeypatch.setattr(answers, "plan_conversation", held)
+    (host, port), _ = serving
+    url = f"http://{host}:{port}"
+    with ThreadPool(1) as pool:
+        first = pool.apply_async(httpx2.post, (f"{url}/v1/explain",), {"json": {"text": "a"}, "timeout": 30})
+        until(lambda: planned)
+        with pytest.raises(httpx2.TimeoutException):
+            httpx2.post(f"{url}/v1/explain", json={"text": "left"}, timeout=0.3)
+        with httpx2.Client() as client:
+            until(lambda: 'status="499"' in client.get(f"{url}/metrics").text)
+        go.set()
+        assert first.get(20).status_code == 200
+    assert httpx2.post(f"{url}/v1/explain", json={"text": "b"}).status_code == 200
+    assert planned == ["a", "b"]
 
 
 @pytest.mark.usefixtures("default_signals")
