@@ -277,6 +277,30 @@ def test_threads_take_turns(plain: Predictor) -> None:
     assert found == expected
 
 
+def test_texts_are_encoded_while_the_model_is_busy(plain: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+    busy, go = threading.Event(), threading.Event()
+
+    def held(*given: Any) -> list[Prediction]:
+        busy.set()
+        assert go.wait(30)
+        return score(*given)
+
+    monkeypatch.setattr(module, "score", held)
+    model = threading.Thread(target=plain.sentiment, args=(TEXTS[0],))
+    model.start()
+    assert busy.wait(30)
+    encoding = threading.Thread(
+        target=plain.pipeline.encode, args=([example(SENTIMENT, dialogue("So."), 0)], SENTIMENT)
+    )
+    encoding.start()
+    encoding.join(10)
+    encoded = not encoding.is_alive()
+    go.set()
+    for thread in (model, encoding):
+        thread.join(30)
+    assert encoded
+
+
 def test_encoders_are_kept_but_not_forever(plain: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "ENCODERS", 2)
     plain.sentiment("Fine.")

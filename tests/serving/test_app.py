@@ -1,5 +1,6 @@
 """The routes: the Python API's answers, every refusal in one sentence, many clients in few calls."""
 
+import asyncio
 import io
 import json
 import threading
@@ -15,10 +16,12 @@ from pydantic import ValidationError
 from gsa.data.task import SENTIMENT
 from gsa.model.backbone import LoadedModel
 from gsa.prediction.documents import DocumentPrediction
+from gsa.prediction.explain import ExplanationPlan
 from gsa.prediction.predictor import Predictor
-from gsa.serving import schemas
+from gsa.serving import answers, schemas
 from gsa.serving.app import STATUSES, Service, make_service
 from gsa.serving.limits import Limits
+from gsa.serving.scheduler import QueueFullError
 from gsa.serving.server import allowed_hosts
 from gsa.serving.telemetry import configure_json_logging
 from serving import ControlledPredictor, until
@@ -138,6 +141,18 @@ def test_documents_that_cannot_be_read_are_refused(
     assert client.post("/v1/sentiment", json={"text": LONG}).json()["truncated"]["words"] > 0
 
 
+def test_long_texts_whose_passages_do_not_fit_keep_their_truncated_answers(
+    client: TestClient, predictor: ControlledPredictor
+) -> None:
+    texts = [TEXTS[0], *[LONG] * 12]
+    answer = client.post("/v1/sentiment", json={"texts": texts})
+    assert answer.status_code == 200
+    found = answer.json()["predictions"]
+    assert found == as_json(predictor._predictor.sentiment(texts, document=False)), "to the last bit"
+    assert found[1]["truncated"]["words"] > 0
+    assert len(predictor.calls) == 1
+
+
 @pytest.mark.parametrize(
     ("body", "inputs", "options"),
     [
@@ -178,6 +193,58 @@ def test_explanations_are_bounded(client: TestClient) -> None:
     assert "exactly one of text and turns, found none" in error()[1]
     assert error(turns=TALK)[1].startswith("task 'sentiment' reads sentences")
     assert error(text="")[1] == "text: expected a text, found an empty one"
+
+
+def test_explanations_that_wait_to_be_planned_are_bounded(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, go, planned = answers.plan_conversation, threading.Event(), []
+
+    def held(*given: Any) -> Any:
+        planned.append(given)
+        assert go.wait(30)
+        return plan(*given)
+
+    monkeypatch.setattr(answers, "plan_conversation", held)
+    with ThreadPoolExecutor(3) as pool:
+        asked = [pool.submit(client.post, "/v1/explain", json={"text": "Fine."}) for _ in range(3)]
+        until(lambda: any(answer.done() for answer in asked))
+        (full,) = [answer.result() for answer in asked if answer.done()]
+        assert (full.status_code, full.headers["retry-after"]) == (429, "1")
+        assert "too many requests are waiting" in full.json()["error"]
+        assert client.post("/v1/sentiment", json={"text": "Fine."}).status_code == 200
+        assert len(planned) == 1, "one at a time"
+        go.set()
+        assert sorted(answer.result().status_code for answer in asked) == [200, 200, 429]
+    assert client.post("/v1/explain", json={"text": "Fine."}).status_code == 200
+
+
+def test_explanations_of_all_clients_are_bounded_and_who_leaves_makes_room() -> None:
+    go, begun, plan = threading.Event(), threading.Event(), ExplanationPlan(("Fine.",), 0, 1.0)
+
+    def make() -> ExplanationPlan:
+        begun.set()
+        assert go.wait(30)
+        return plan
+
+    async def ask() -> None:
+        planner = answers.Planner()
+        waiting = [asyncio.ensure_future(planner.plan(make, f"client {i // 2}")) for i in range(8)]
+        await asyncio.to_thread(begun.wait, 30)
+        with pytest.raises(QueueFullError):
+            await planner.plan(make, "another")
+        for left in (waiting.pop(0), waiting.pop()):  # the first is planned to the end all the same
+            left.cancel()
+            await asyncio.wait([left])
+        waiting.append(asyncio.ensure_future(planner.plan(make, "another")))
+        await asyncio.sleep(0)
+        with pytest.raises(QueueFullError):
+            await planner.plan(make, "another")
+        go.set()
+        assert await asyncio.gather(*waiting) == [plan] * 7
+        await planner.plan(make, "another")
+
+    asyncio.run(ask())
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from dataclasses import replace
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import httpx2
 import pytest
@@ -21,10 +22,11 @@ from gsa.data.task import EMOTION, EMOTIONS, SENTIMENT
 from gsa.errors import InputError
 from gsa.model.backbone import LoadedModel
 from gsa.prediction.predictor import Predictor
+from gsa.serving import answers
 from gsa.serving import server as module
 from gsa.serving.app import make_service
 from gsa.serving.limits import Limits
-from gsa.serving.server import Options, bind, check_probabilities, read_token, serve
+from gsa.serving.server import Options, bind, browser_origins, check_probabilities, read_token, serve
 from gsa.serving.shutdown import Server
 from gsa.serving.telemetry import configure_json_logging
 from serving import ControlledPredictor, listening, until
@@ -87,6 +89,33 @@ def test_a_model_whose_first_task_asks_about_an_aspect_is_served(tiny_predictor:
             LoadedModel(tiny_predictor.model, tiny_predictor.tokenizer, "tiny"), tiny_predictor.layout, tasks
         )
         check_probabilities(predictor)
+
+
+def test_origins_are_named_as_browsers_name_them() -> None:
+    asked = [
+        "https://Example.org",
+        "https://example.org:443",
+        "HTTP://example.org:80",
+        "http://[::1]:443",
+        "*",
+    ]
+    assert browser_origins(asked) == [
+        "https://example.org", "https://example.org", "http://example.org", "http://[::1]:443", "*",
+    ]  # fmt: skip
+    for bad in ("example.org", "https://example.org/", "ftp://example.org", "null"):
+        with pytest.raises(InputError, match=f"--cors-origin '{bad}': expected a scheme"):
+            serve(Options(cors_origins=[bad]))
+
+
+def test_a_site_that_is_named_with_capitals_may_use_the_api(
+    predictor: ControlledPredictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    monkeypatch.setattr("gsa.serving.app.make_service", lambda *given: found.append(given[-1]))
+    monkeypatch.setattr("gsa.serving.shutdown.Server", lambda *_: SimpleNamespace(run=lambda sockets: None))
+    monkeypatch.setattr("gsa.prediction.loading.load", lambda *_, **__: predictor)
+    serve(Options(port=0, cors_origins=["https://Example.org:443"]))
+    assert found == [["https://example.org"]]
 
 
 def test_limits_by_name() -> None:
@@ -183,6 +212,30 @@ def test_a_client_that_leaves_is_given_up(serving, predictor: ControlledPredicto
     assert httpx2.post(f"{url}/v1/sentiment", json={"text": "b"}).status_code == 200
     texts = [example.utterance.text for call in predictor.calls for example in call]
     assert texts == ["a", "b"], "what the leaver asked was never computed"
+
+
+def test_an_explanation_whose_client_leaves_is_not_planned(serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan, go, planned = answers.plan_conversation, threading.Event(), []
+
+    def held(predictor: Any, conversation: Any, task: Any) -> Any:
+        planned.append(conversation.turns[-1].text)
+        assert go.wait(30)
+        return plan(predictor, conversation, task)
+
+    monkeypatch.setattr(answers, "plan_conversation", held)
+    (host, port), _ = serving
+    url = f"http://{host}:{port}"
+    with ThreadPool(1) as pool:
+        first = pool.apply_async(httpx2.post, (f"{url}/v1/explain",), {"json": {"text": "a"}, "timeout": 30})
+        until(lambda: planned)
+        with pytest.raises(httpx2.TimeoutException):
+            httpx2.post(f"{url}/v1/explain", json={"text": "left"}, timeout=0.3)
+        with httpx2.Client() as client:
+            until(lambda: 'status="499"' in client.get(f"{url}/metrics").text)
+        go.set()
+        assert first.get(20).status_code == 200
+    assert httpx2.post(f"{url}/v1/explain", json={"text": "b"}).status_code == 200
+    assert planned == ["a", "b"]
 
 
 @pytest.mark.usefixtures("default_signals")

@@ -29,7 +29,10 @@ ProgressCallback = Callable[[int], None]
 
 
 class Pipeline:
-    """A loaded model with its layout and calibration. Safe to use from several threads: they take turns."""
+    """A loaded model with its layout and calibration. Safe to use from several threads.
+
+    They take turns at encoding and, apart from that, at the model.
+    """
 
     def __init__(
         self,
@@ -43,7 +46,7 @@ class Pipeline:
         self.calibration = calibration or Calibration()
         self._encoders: dict[tuple[Any, ...], Encoder] = {}
         self._token_counts = TokenCountCache(loaded.tokenizer)
-        self._lock = Lock()
+        self._encoding, self._scoring = Lock(), Lock()
 
     def predict(
         self,
@@ -77,14 +80,15 @@ class Pipeline:
         task_of = [tasks] * len(examples) if isinstance(tasks, Task) else tasks
         prompts: list[Prompt] = []
         groups: list[tuple[Task, int]] = []
-        with self._lock:
+        with self._encoding:
             for _, pairs in groupby(zip(examples, task_of, strict=True), key=lambda pair: _key(pair[1])):
                 group = list(pairs)
                 task, members = group[0][1], [example for example, _ in group]
                 binary = yes_or_no_examples(members, task) if task.multilabel else members
                 prompts += self._encoder(task).encode(binary)
                 groups.append((task, len(binary)))
-            done = (lambda count: progress(count * len(examples) // len(prompts))) if progress else None
+        done = (lambda count: progress(count * len(examples) // len(prompts))) if progress else None
+        with self._scoring:
             answers = self._score(prompts, done)
         predictions: list[Prediction] = []
         for task, count in groups:
@@ -95,13 +99,13 @@ class Pipeline:
 
     def encode(self, examples: Sequence[Example], task: Task) -> list[Prompt]:
         """Return the prompts of examples of one task."""
-        with self._lock:
+        with self._encoding:
             return self._encoder(task).encode(examples)
 
     def predict_versions(self, prompts: Sequence[Prompt], task: Task) -> list[Prediction]:
         """Return the Prediction of each version of one prompt, laid out in one trie whatever its length."""
         same_group = [replace(prompt, example=prompts[0].example) for prompt in prompts]
-        with self._lock:
+        with self._scoring:
             return self.calibration.apply(task, self._score(same_group, None))
 
     def _score(self, prompts: Sequence[Prompt], progress: ProgressCallback | None) -> list[Prediction]:

@@ -6,10 +6,10 @@ In: a Predictor and Limits. Out: an ASGI application for uvicorn or a test's cli
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import fastapi
 from fastapi import APIRouter, Depends, FastAPI, Response
@@ -58,6 +58,8 @@ from gsa.serving.telemetry import Metrics
 
 if TYPE_CHECKING:
     from gsa.prediction.predictor import Predictor
+
+T = TypeVar("T")
 
 MAX_MESSAGE = 300
 """Characters of the sentence about a request that is refused."""
@@ -171,7 +173,7 @@ def _label_routes(predictor: "Predictor", limits: Limits, scheduler: Scheduler) 
 
     async def answer(http: fastapi.Request, body: Body, task: str = "", every_turn: bool = False) -> Response:
         parsed = parse_request(predictor, limits, body, task, every_turn)
-        predictions = await answers.label(parsed, partial(_predict, http, scheduler))
+        predictions = await _unless_left(http, answers.label(parsed, partial(_predict, http, scheduler)))
         return AsciiJSONResponse(parsed.json(predictions))
 
     @router.post("/sentiment", response_model=LabelResponse | LabelsResponse)
@@ -203,7 +205,9 @@ def _label_routes(predictor: "Predictor", limits: Limits, scheduler: Scheduler) 
     async def explain(http: fastapi.Request, body: ExplainRequest) -> Response:
         """How much each word of a text, or of a conversation's last turn, moves its label."""
         parsed = parse_request(predictor, limits, body)
-        explanation = await answers.explain(parsed, body.label, partial(_predict, http, scheduler))
+        explanation = await _unless_left(
+            http, answers.explain(parsed, body.label, partial(_predict, http, scheduler), _client(http))
+        )
         return AsciiJSONResponse(explanation_as_json(explanation))
 
     return router
@@ -212,15 +216,21 @@ def _label_routes(predictor: "Predictor", limits: Limits, scheduler: Scheduler) 
 async def _predict(
     http: fastapi.Request, scheduler: Scheduler, groups: Sequence[QueryGroup]
 ) -> list[list[Prediction]]:
-    """Return the Predictions of each group.
-
-    Raises ClientDisconnect if the client leaves first, which takes the groups out of the queue.
-    """
+    """Return the Predictions of each group; a cancellation takes the groups out of the queue."""
     fields = http.scope.setdefault("gsa.fields", {"queries": 0})
     fields["queries"] += sum(map(len, groups))
-    request = Request(groups, http.client.host if http.client else "")
+    request = Request(groups, _client(http))
     scheduler.submit(request)
-    answer: asyncio.Future[list[list[Prediction]]] = asyncio.wrap_future(request.future)
+    return await asyncio.wrap_future(request.future)
+
+
+def _client(http: fastapi.Request) -> str:
+    return http.client.host if http.client else ""
+
+
+async def _unless_left(http: fastapi.Request, work: Coroutine[Any, Any, T]) -> T:
+    """Return the result of some work; cancels it and raises ClientDisconnect if the client leaves first."""
+    answer = asyncio.ensure_future(work)
     disconnect: asyncio.Future[Any] = asyncio.ensure_future(_wait_for_disconnect(http))
     try:
         await asyncio.wait({answer, disconnect}, return_when=asyncio.FIRST_COMPLETED)

@@ -9,7 +9,7 @@ import re
 import socket
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,7 +60,7 @@ def serve(options: Options, make_page: "PageFactory | None" = None) -> None:
             "pip install '.[server]' in a clone"
         )
     limits, token = Limits.parse(options.limits), read_token(options.token_file)
-    check_origins(options.cors_origins)
+    options = replace(options, cors_origins=browser_origins(options.cors_origins))
     with closing(bind(options.host, options.port)) as listener:
         from gsa.prediction.loading import load
 
@@ -152,14 +152,21 @@ def _run(
     Server(service, limits.drain, announce).run(sockets=[listener])
 
 
-def check_origins(origins: Sequence[str]) -> None:
-    """Raise InputError for what is not the origin of a web site, as browsers name it."""
+def browser_origins(origins: Sequence[str]) -> list[str]:
+    """Return origins of web sites as browsers name them: in lower case, without the scheme's own port.
+
+    Raises InputError for what is not an origin.
+    """
+    names = []
     for origin in origins:
-        if origin != "*" and not ORIGIN.fullmatch(origin):
+        name = origin.lower()
+        if name != "*" and not ORIGIN.fullmatch(name):
             raise InputError(
                 f"--cors-origin '{origin}': expected a scheme, a host and perhaps a port, such as "
                 "https://example.org, or *"
             )
+        names.append(name.removesuffix(":443" if name.startswith("https:") else ":80"))
+    return names
 
 
 def allowed_hosts(address: str, more: Sequence[str]) -> list[str]:

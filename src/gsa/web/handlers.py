@@ -79,7 +79,8 @@ class Handlers:
     async def explain_text(self, text: str, task: str, client: str) -> Explanation:
         """Return how much each word of a text moves its label; raises errors as `Answers.explain` does."""
         parsed = self._parse(ClassifyRequest, task=task, text=text or "")
-        return await self.answers.explain(parsed, "", partial(predict, self.scheduler, client=client))
+        ask = partial(predict, self.scheduler, client=client)
+        return await self.answers.explain(parsed, "", ask, client)
 
     async def label_conversation(
         self, pasted: str, tasks: Sequence[str], client: str
