@@ -105,6 +105,18 @@ def test_two_conversations_in_lines_are_two_whatever_their_ids(tmp_path: Path) -
     assert [row["truncated_turns"] for row in values(part)] == [0, 1, 0, 1]
 
 
+def test_two_chats_are_two_conversations(tmp_path: Path) -> None:
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text("Ann: Hello there.\nBob: Hello.\n")
+    inputs, labeller = opened(tmp_path, id_column="id")
+    rows = rows_of(inputs)
+    assert len({row["key"] for row in rows}) == 2
+    assert len({row["id"] for row in rows}) == 4
+    labelled = values(label_block(labeller, inputs, [row["row"] for row in rows]))
+    turns = [(row["dialogue_id"], row["truncated_turns"]) for row in labelled]
+    assert turns == [("a.txt", 0), ("a.txt", 1), ("b.txt", 0), ("b.txt", 1)]
+
+
 def test_ids(folder: Path) -> None:
     (folder / "b.jsonl").write_text(
         '{"id": 3, "text": "x"}\n{"id": "", "text": "x"}\n{"id": [1], "text": "x"}\n'

@@ -134,7 +134,7 @@ print(bitsandbytes().__name__)
 
 def test_without_the_extra_it_is_one_sentence(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "bitsandbytes", None)
-    with pytest.raises(InputError, match=r"needs the extra 'quantize': pip install 'gsa-llm\[quantize\]'"):
+    with pytest.raises(InputError, match=r"needs the extra 'quantize': pip install '\.\[quantize\]'"):
         load_backbone(recipe.backbone)
 
 

@@ -1,8 +1,10 @@
 """What `gsa predict --ray` does: a folder of files in, one labelled Parquet file out."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
+from gsa.chain.run_folder import SHIPPED_NAME
 from gsa.cli.labelling import PredictOptions, summary
 from gsa.cluster import ray_data
 from gsa.cluster.blocks import find_files
@@ -28,6 +30,13 @@ def label_folder(
     check_installed()
     output_format = output_format_of(options.output)
     find_files(source)
+    name, model = options.output, options.model
+    # Absolute, as workers may run in other folders.
+    if model and model != SHIPPED_NAME and (folder := Path(model).expanduser()).is_dir():
+        model = str(folder.absolute())
+    source, output = source.absolute(), options.output.absolute()
+    rejects = options.rejects.absolute() if options.rejects else None
+    options = replace(options, model=model, device=ray_data.DEVICE)
     predictor, chosen = options.load(task)
     config = JobConfig(
         None, options.read, chosen, output_format, options.prefix, predictor.identity, options.only,
@@ -40,9 +49,7 @@ def label_folder(
     )  # fmt: skip
     del predictor  # the workers load their own
     started = time.monotonic()
-    counts = ray_data.label_files(
-        source, config, ray_options, options.output, options.rejects, options.overwrite
-    )
-    rejects = rejects_path(link_target(options.output), options.rejects)
+    counts = ray_data.label_files(source, config, ray_options, output, rejects, options.overwrite)
+    rejects = rejects_path(link_target(name), options.rejects)
     line = summary(counts, time.monotonic() - started, rejects)
-    return f"{options.output}: {line}", bool(counts.labelled) or not counts.rejected
+    return f"{name}: {line}", bool(counts.labelled) or not counts.rejected

@@ -64,10 +64,12 @@ class PredictOptions:
     rejects: Path | None = None
     overwrite: bool = False
     as_json: bool = False
+    device: str = ""
+    """Of the model; empty is the default one."""
 
     def load(self, task: str) -> tuple[Predictor, Task]:
         """Return the model, and the task with its labels; raises InputError for labels it does not have."""
-        predictor = load(self.model, self.level, precision=self.precision)
+        predictor = load(self.model, self.level, self.device, self.precision)
         if predictor.precision != "float32":
             logger.info("precision %s", predictor.precision)
         in_rows = bool(self.read.columns.labels) and task not in predictor.tasks and not self.labels

@@ -63,7 +63,9 @@ class InputFiles:
     def read(self, file: int) -> Iterator[dict[str, list[Any]]]:
         """Yield the rows of a file as columns: `key` and `id` are hashes, `row` is a pickled PlacedRow."""
         reader = open_records(*self.files[file])
-        placed = (PlacedRow(file, number, self._checked(file, row)) for number, row in enumerate(reader.rows))
+        name = self.name(file) if reader.is_dialogue else ""
+        rows = (self._checked(file, row, name) for row in reader.rows)
+        placed = (PlacedRow(file, number, row) for number, row in enumerate(rows))
         while batch := list(islice(placed, READ_ROWS)):
             yield {
                 "key": [stable_hash(self._key(one)) for one in batch],
@@ -71,8 +73,11 @@ class InputFiles:
                 "row": [pickle.dumps(one) for one in batch],
             }
 
-    def _checked(self, file: int, row: Row) -> Row:
-        """Return a row, or a Rejected if it has a column that the first file lacks, or no id."""
+    def _checked(self, file: int, row: Row, dialogue: str) -> Row:
+        """Return a row, or a Rejected if it has a column that the first file lacks, or no id.
+
+        `dialogue` is the id of a file that is one dialogue, empty for any other file.
+        """
         if isinstance(row, Rejected):
             return row
         if new := row.values.keys() - set(self.columns):
@@ -80,6 +85,8 @@ class InputFiles:
             return Rejected(row.row, reason, dict(row.values))
         if row.turn:  # of a dialogue in one line, which no other line continues
             row = replace(row, dialogue=f"{self.name(file)}, line {row.row}", turn=0)
+        elif dialogue:
+            row = replace(row, dialogue=dialogue, values={**row.values, "dialogue_id": dialogue})
         elif self.id_column:
             try:
                 missing = not name_cell(row.values, self.id_column)

@@ -27,6 +27,8 @@ from gsa.prediction.parts import PartStore, RowCounts
 from gsa.prediction.writers import Writer
 from gsa.progress import Progress
 
+DEVICE = "cpu"
+"""Of the models of the driver and the workers."""
 BLOCK_ROWS = 2000
 """Rows of a block on average: the most work that a kill loses of a worker."""
 MAX_PARTITIONS = 1000
@@ -61,17 +63,18 @@ def label_files(
 ) -> RowCounts:
     """Label the files of a folder, or one file, into one Parquet file; returns the counts.
 
-    Raises InputError without Ray, for an output in the folder, for ids that repeat, for files of different
-    columns, and as `label_file` does.
+    Raises InputError without Ray, for an output or rejects in the folder, for ids that repeat, for files of
+    different columns, and as `label_file` does.
     """
     check_installed()
     if config.output_format != "parquet":
-        raise InputError(f"--output '{output}': expected a name that ends in .parquet with --ray")
+        raise InputError(f"--output '{output.name}': expected a name that ends in .parquet with --ray")
     if config.document:
         check_documents([config.task])
     output, rejects = link_target(output), link_target(rejects) if rejects else None
-    if source.is_dir() and output.resolve().is_relative_to(source.resolve()):
-        raise InputError(f"'{output}' is in the folder of the input: expected another --output")
+    for path, option in ((output, "--output"), (rejects, "--rejects")):
+        if path and source.is_dir() and path.resolve().is_relative_to(source.resolve()):
+            raise InputError(f"'{path}' is in the folder of the input: expected another {option}")
     inputs, first = open_files(source, config.read, config.task.context, options.id_column)
     writer = Writer.for_task("parquet", first, config.task, config.prefix, config.document)
     for path, _ in inputs.files:
@@ -207,7 +210,7 @@ class _BlockLabeller:
 
     def _load(self) -> Labeller:
         options = self.options
-        predictor = load(options.model, options.level, precision=options.precision)
+        predictor = load(options.model, options.level, DEVICE, options.precision)
         if predictor.identity != self.config.identity:
             raise InputError(
                 f"the model of a worker on {os.uname().nodename} is another one: expected the same files"

@@ -29,7 +29,7 @@ def open_excel(path: Path, options: ReadOptions) -> RecordReader:
                               drop_empty_rows=False, drop_empty_cols=False, raise_if_empty=False)  # fmt: skip
     except ImportError:
         raise InputError(
-            f"{path}: Excel files need the extra 'excel': pip install 'gsa-llm[excel]'"
+            f"{path}: Excel files need the extra 'excel': pip install '.[excel]' in a clone"
         ) from None
     except Exception as error:  # the reader's own exceptions are not public
         raise InputError(f"{path}: expected an Excel file, found an error: {error}".splitlines()[0]) from None

@@ -60,7 +60,8 @@ def _chat(rows: Iterator[tuple[int, str]], lines: LineReader, options: ReadOptio
     options.columns.resolve(CHAT_COLUMNS, lines.location)
     names = ColumnNames("text", "speaker", "dialogue_id")
     parser, rows = RowParser(names), _first(rows, lines)
-    return RecordReader(CHAT_COLUMNS, _turns(rows, parser), names, options, has_dialogues=True)
+    turns = _turns(rows, parser)
+    return RecordReader(CHAT_COLUMNS, turns, names, options, has_dialogues=True, is_dialogue=True)
 
 
 def _turns(rows: Iterator[tuple[int, str]], parser: RowParser) -> Iterator[Row]:

@@ -154,6 +154,8 @@ class RecordReader:
     """Polars types of the columns, of Parquet only."""
     has_dialogues: bool = False
     """Whether rows belong to dialogues."""
+    is_dialogue: bool = False
+    """Whether the file is one dialogue, which no other file continues."""
 
     @property
     def fraction(self) -> float:

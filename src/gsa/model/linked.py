@@ -89,7 +89,7 @@ def bitsandbytes() -> Any:
             import bitsandbytes
     except ImportError:
         raise InputError(
-            "backbone.quantize needs the extra 'quantize': pip install 'gsa-llm[quantize]'"
+            "backbone.quantize needs the extra 'quantize': pip install '.[quantize]' in a clone"
         ) from None
     return bitsandbytes
 
