@@ -28,12 +28,13 @@ def fresh_link(model: Any, lora: Lora, seed: int) -> Any:
     known = sorted({name.rpartition(".")[2] for name, m in modules.items() if isinstance(m, nn.Linear)})
     for target in lora.targets:
         layers = [m for name, m in modules.items() if name == target or name.endswith(f".{target}")]
-        other = next((layer for layer in layers if not isinstance(layer, nn.Linear)), None)
-        if other or not layers:
-            found = f"this model has no layer '{target}'"
-            found = f"'{target}' is a layer of type {type(other).__name__}" if other else found
+        unfit = next((layer for layer in layers if not isinstance(layer, nn.Linear)), None)
+        if unfit or not layers:
+            problem = f"this model has no layer '{target}'"
+            if unfit:
+                problem = f"'{target}' is a layer of type {type(unfit).__name__}"
             expected = f"linear layers, out of {', '.join(known)}" if known else "a model with linear layers"
-            raise InputError(f"lora.targets: {found}{suggest(target, known)}: expected {expected}")
+            raise InputError(f"lora.targets: {problem}{suggest(target, known)}: expected {expected}")
     torch.manual_seed(seed)
     config = LoraConfig(
         r=lora.rank,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from gsa.data.types import Prediction
 from gsa.prediction.documents import DocumentPrediction, Passage
@@ -25,21 +25,18 @@ class PassageResponse(BaseModel):
     probabilities: dict[str, float]
 
 
+EXAMPLE: dict[str, JsonValue] = {
+    "label": "negative",
+    "probabilities": {"negative": 0.87, "neutral": 0.09, "positive": 0.04},
+    "truncated": {"turns": 0, "words": 0},
+    "language": "",
+}
+
+
 class LabelResponse(BaseModel):
     """The label of one text or turn."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "label": "negative",
-                    "probabilities": {"negative": 0.87, "neutral": 0.09, "positive": 0.04},
-                    "truncated": {"turns": 0, "words": 0},
-                    "language": "",
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
     label: str
     probabilities: dict[str, float] = Field(
@@ -74,10 +71,7 @@ class ExplanationResponse(LabelResponse):
         json_schema_extra={
             "examples": [
                 {
-                    "label": "negative",
-                    "probabilities": {"negative": 0.87, "neutral": 0.09, "positive": 0.04},
-                    "truncated": {"turns": 0, "words": 0},
-                    "language": "",
+                    **EXAMPLE,
                     "explained": "negative",
                     "words": ["Rude", "staff."],
                     "effects": [4.41, -0.17],

@@ -66,10 +66,10 @@ class FlexMask:
         block = torch.arange(len(by_block), device=device)
         earlier = block < block[:, None]
         start = block[:, None] * BLOCK
-        whole = earlier & (by_block.amin(1) >= start + BLOCK)
-        partial = (earlier & (by_block.amax(1) > start) & ~whole) | (block == block[:, None])
+        full = earlier & (by_block.amin(1) >= start + BLOCK)
+        partial = (earlier & (by_block.amax(1) > start) & ~full) | (block == block[:, None])
         return BlockMask.from_kv_blocks(
-            *_ordered(partial), *_ordered(whole), BLOCK_SIZE=BLOCK, mask_mod=_mask_mod(end)
+            *_ordered(partial), *_ordered(full), BLOCK_SIZE=BLOCK, mask_mod=_mask_mod(end)
         )
 
     def pin_memory(self) -> "FlexMask":
