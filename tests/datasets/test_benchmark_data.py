@@ -133,12 +133,12 @@ def test_tweets_are_decoded():
 
 def test_no_training_sentence_of_mams_is_tested_in_semeval2014():
     tested = {
-        mams.fingerprint(e.utterance.text)
+        parsing.fingerprint(e.utterance.text)
         for domain in ("restaurants", "laptops")
         for e in load(f"semeval2014-{domain}")["test"]
     }
     assert tested >= mams.IN_SEMEVAL2014
-    assert not tested & {mams.fingerprint(e.utterance.text) for e in load("mams")["train"]}
+    assert not tested & {parsing.fingerprint(e.utterance.text) for e in load("mams")["train"]}
 
 
 def test_every_aspect_is_in_its_sentence():

@@ -29,6 +29,7 @@ NAMES = [
     "goemotions-ekman",
     "mams",
     "mams-plain",
+    "meld-plain",
     "semeval2014-restaurants",
     "semeval2014-laptops",
     "sst3",
@@ -87,7 +88,7 @@ MAIN = {
     "mams": "accuracy",
     **dict.fromkeys(("sst3", "mosi3", "mosei3", "meld-sentiment", "emorynlp-sentiment"), "macro_f1"),
     "semeval2014-restaurants": "accuracy",
-    "mams-plain": "accuracy",
+    **dict.fromkeys(("mams-plain", "meld-plain"), "accuracy"),
     "semeval2014-laptops": "accuracy",
 }
 

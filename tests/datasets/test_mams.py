@@ -1,6 +1,6 @@
 import pytest
 
-from gsa.datasets import mams
+from gsa.datasets import mams, parsing
 from gsa.datasets.catalogue import load
 from gsa.errors import InputError
 
@@ -31,7 +31,7 @@ def test_plain_has_each_sentence_once_as_non_sarcastic(tiny):
 
 def test_a_training_sentence_of_semeval2014s_tests_is_left_out(tiny, root, monkeypatch):
     text = "our waiter brought the menu, and forgot the bill"
-    monkeypatch.setattr(mams, "IN_SEMEVAL2014", frozenset({mams.fingerprint(text)}))
+    monkeypatch.setattr(mams, "IN_SEMEVAL2014", frozenset({parsing.fingerprint(text)}))
     assert {e.dialogue.id for e in load("mams", root=root)["train"]} == {"train_1"}
 
 

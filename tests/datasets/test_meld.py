@@ -25,6 +25,18 @@ def test_an_older_copy_in_windows_1252_gives_the_same(root, tiny):
     assert load("meld", root=root) == load("meld", root=tiny)
 
 
+def test_plain_has_utterances_of_plain_emotions_that_mustardpp_does_not_test(root):
+    path = root / "meld" / "train_sent_emo.csv"
+    path.write_text(path.read_text().replace("Good morning.", "It's dry as a FISH!"))
+    splits = load("meld-plain", root=root)
+    assert [(e.id, e.label) for e in splits["train"]] == [
+        ("dia0_utt1", "non-sarcastic"),
+        ("dia2_utt1", "non-sarcastic"),
+    ]
+    turns = splits["train"][1].dialogue.turns
+    assert [turn.text for turn in turns] == ["It's dry as a FISH!", "Is it, though?"]
+
+
 def test_rows_in_another_order_give_the_same(root, tiny):
     path = root / "meld" / "train_sent_emo.csv"
     header, *rows = path.read_text().splitlines()

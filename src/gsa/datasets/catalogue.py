@@ -42,6 +42,7 @@ CATALOGUE: Mapping[str, Dataset] = {
         *goemotions.DATASETS,
         mams.DATASET,
         mams.DATASET_PLAIN,
+        meld.DATASET_PLAIN,
         *semeval2014.DATASETS,
         *three_class.DATASETS,
         *sampler.DATASETS,

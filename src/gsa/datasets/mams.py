@@ -14,8 +14,6 @@ Citation: Jiang et al., A Challenge Dataset and Effective Models for Aspect-Base
 EMNLP 2019.
 """
 
-import hashlib
-import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from dataclasses import replace
@@ -38,7 +36,11 @@ def read(folder: Path, protocol: str, fold: int) -> Splits:
         split: list(_examples(folder / f"{name}.xml", name))
         for split, name in (("train", "train"), ("dev", "val"), ("test", "test"))
     }
-    splits["train"] = [e for e in splits["train"] if fingerprint(e.utterance.text) not in IN_SEMEVAL2014]
+    splits["train"] = [
+        example
+        for example in splits["train"]
+        if parsing.fingerprint(example.utterance.text) not in IN_SEMEVAL2014
+    ]
     return splits
 
 
@@ -70,11 +72,6 @@ def _examples(path: Path, split: str) -> Iterator[Example]:
                 raise InputError(f"{location}: expected a 'term' of aspect {place}, found none")
             label = parsing.lookup(term.get("polarity", ""), LABELS, location)
             yield Example(f"{id}_{place}", NAME, dialogue, 0, label, aspect)
-
-
-def fingerprint(text: str) -> str:
-    """Return a short hash of a text's letters and digits, to compare texts by."""
-    return hashlib.sha256("".join(re.findall(r"[^\W_]", text.casefold())).encode()).hexdigest()[:16]
 
 
 IN_SEMEVAL2014 = frozenset(

@@ -8,19 +8,27 @@ and such a file is decoded as that as a whole.
 
 The examples are dialogues with every utterance a target, in the order of their utterance ids.
 
+`meld-plain` labels the utterances of some emotions non-sarcastic, unless MUStARD++ has the same words as a
+target. These labels are assumed, not annotated: the dataset teaches the sarcasm task what turns of plain
+conversations look like; it measures nothing by itself.
+
 Citation: Poria et al., MELD: A Multimodal Multi-Party Dataset for Emotion Recognition in Conversations,
 ACL 2019.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from gsa.data.task import EMOTION, SENTIMENT
-from gsa.datasets import parsing
+from gsa.data.task import EMOTION, SARCASM, SENTIMENT
+from gsa.datasets import mustardpp, parsing
 from gsa.datasets.dataset import DataFile, Dataset, Splits, github
 from gsa.errors import InputError
 
 NAME = "meld"
+PLAIN = "meld-plain"
+PLAIN_EMOTIONS = frozenset({"neutral", "joy", "sadness", "fear"})
+"""Emotions whose utterances `meld-plain` takes as non-sarcastic; sarcasm is most often anger or disgust."""
 COLUMNS = ("Utterance", "Speaker", "Dialogue_ID", "Utterance_ID")
 TASK = EMOTION.with_labels("neutral", "joy", "surprise", "anger", "sadness", "disgust", "fear")
 
@@ -32,6 +40,20 @@ def read(folder: Path, protocol: str, fold: int) -> Splits:
     return {
         split: parsing.build_examples(_turns(folder / f"{split}_sent_emo.csv", column, labels), NAME)
         for split in ("train", "dev", "test")
+    }
+
+
+def read_plain(folder: Path, protocol: str, fold: int) -> Splits:
+    """Return the utterances of plain emotions as non-sarcastic, without the targets of MUStARD++."""
+    sarcasm = mustardpp.read(folder.parent / mustardpp.NAME, "speaker-independent", 0)
+    targets = {parsing.fingerprint(e.utterance.text) for examples in sarcasm.values() for e in examples}
+    return {
+        split: [
+            replace(example, dataset=PLAIN, label="non-sarcastic")
+            for example in examples
+            if example.label in PLAIN_EMOTIONS and parsing.fingerprint(example.utterance.text) not in targets
+        ]
+        for split, examples in read(folder, "standard", fold).items()
     }
 
 
@@ -75,4 +97,15 @@ DATASET = Dataset(
     homepage="https://github.com/declare-lab/MELD",
     citation="Poria et al. 2019, MELD: A Multimodal Multi-Party Dataset for Emotion Recognition in "
     "Conversations, ACL",
+)
+DATASET_PLAIN = replace(
+    DATASET,
+    name=PLAIN,
+    title="MELD (plain utterances, taken as not sarcastic)",
+    task=SARCASM,
+    protocols=("standard",),
+    tasks={},
+    metrics=("accuracy", "macro_f1", "weighted_f1"),
+    read=read_plain,
+    requires=("mustardpp",),
 )

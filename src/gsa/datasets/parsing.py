@@ -9,6 +9,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -218,6 +219,11 @@ def unquoted(field: str) -> str:
     if len(field) > 1 and field.startswith('"') and field.endswith('"'):
         return field[1:-1].replace('""', '"')
     return field
+
+
+def fingerprint(text: str) -> str:
+    """Return a short hash of a text's letters and digits, to compare texts by."""
+    return hashlib.sha256("".join(re.findall(r"[^\W_]", text.casefold())).encode()).hexdigest()[:16]
 
 
 def stable_hash(word: str) -> int:
