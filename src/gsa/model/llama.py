@@ -124,10 +124,11 @@ def _layer(
     seen = _attend(layer, x, angles, spans)
     if kept is not None:
         x, seen = x[kept], seen[kept]
-    x = x + _through(layer.self_attn, ("o_proj",), seen)[0]
+    # Sums and strided copies of mixed precision are slow on CPU, so outputs are converted first.
+    x = x + _through(layer.self_attn, ("o_proj",), seen)[0].to(x.dtype)
     hidden = _norm(layer.post_attention_layernorm, x)
     hidden = gate(*_through(layer.mlp, ("gate_proj", "up_proj"), hidden))
-    return x + _through(layer.mlp, ("down_proj",), hidden)[0]
+    return x + _through(layer.mlp, ("down_proj",), hidden)[0].to(x.dtype)
 
 
 def _attend(layer: Any, x: Tensor, angles: tuple[Tensor, Tensor], spans: attention.Spans) -> Tensor:
@@ -138,8 +139,8 @@ def _attend(layer: Any, x: Tensor, angles: tuple[Tensor, Tensor], spans: attenti
     heads = k.shape[-1] // block.head_dim
     q = rotate(q, cos * block.scaling, sin * block.scaling, heads)
     k = rotate(k, cos, sin, heads)[:, :, 0]
-    v = v.view(len(v), heads, -1).transpose(0, 1)
-    out = attention.attend(q, k, v.to(q.dtype), spans)
+    values = v.to(q.dtype).view(len(v), heads, -1).transpose(0, 1)
+    out = attention.attend(q, k, values, spans)
     return out.transpose(0, 1).flatten(1).to(v.dtype)
 
 

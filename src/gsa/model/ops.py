@@ -208,7 +208,7 @@ class _Rotate(torch.autograd.Function):
         ctx.save_for_backward(cos, sin)
         ctx.shape, ctx.dtype = x.shape, x.dtype
         tokens, half = cos.shape
-        source = x.view(tokens, heads, -1, 2 * half).transpose(0, 1)
+        source = x.to(cos.dtype).view(tokens, heads, -1, 2 * half).transpose(0, 1)
         return _turn(source, cos, sin, torch.empty(source.shape, dtype=cos.dtype, device=x.device))
 
     @staticmethod
@@ -224,7 +224,6 @@ def _turn(x: Tensor, cos: Tensor, sin: Tensor, out: Tensor) -> Tensor:
     """Turn each pair (x_i, x_{i + half}) of (heads, tokens, group, size) by its token's angle, into `out`."""
     half = cos.shape[-1]
     cos, sin = cos[:, None], sin[:, None]
-    x = x.to(out.dtype)
     low, high = x[..., :half], x[..., half:]
     torch.mul(low, cos, out=out[..., :half]).addcmul_(high, sin, value=-1)
     torch.mul(high, cos, out=out[..., half:]).addcmul_(low, sin)
