@@ -7,8 +7,6 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from transformers import TrainerCallback
-
 from gsa.atomic_io import is_temporary, remove_tree, write_atomic
 from gsa.chain.base import load_base, load_chain, load_config, with_precision
 from gsa.chain.chain import Chain
@@ -21,6 +19,7 @@ from gsa.recipes.loader import load_recipe
 from gsa.recipes.schema import Recipe
 from gsa.signals import Stopped, handle_signals
 from gsa.training.distributed import process_group
+from gsa.training.hf_trainer import TrainerCallback
 from gsa.training.level import tune_level
 from gsa.training.metadata import read_data, warn_of_changed_data, write_metadata
 from gsa.training.sharding import is_sharded, shard

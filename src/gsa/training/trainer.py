@@ -17,7 +17,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from gsa.chain.lora import adapter_tensors
 from gsa.errors import InputError
@@ -37,6 +36,7 @@ from gsa.training.checkpoint import (
     step_of,
 )
 from gsa.training.distributed import Ranks
+from gsa.training.hf_trainer import Trainer, TrainerCallback, TrainingArguments
 from gsa.training.sharding import is_sharded
 from gsa.training.training_data import TrainingData
 from gsa.trie.packing import PackedRow

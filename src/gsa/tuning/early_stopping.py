@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from sklearn.metrics import f1_score
 from torch import Tensor
-from transformers import TrainerCallback
 
 from gsa.chain.lora import adapter_tensors
 from gsa.data.encoder import Prompt
 from gsa.model.scoring import score
+from gsa.training.hf_trainer import TrainerCallback
 
 logger = logging.getLogger(__name__)
 MIN_PROBABILITY = 1e-9
