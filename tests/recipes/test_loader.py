@@ -2,10 +2,13 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gsa.cli import main as cli
+from gsa.errors import InputError
+from gsa.recipes.loader import resolve
 
 GOOD = """
 name = "x"
@@ -176,3 +179,22 @@ def test_a_wrong_recipe_is_one_sentence_and_exit_code_2(
     assert "Traceback" not in err
     assert len(err) < 700, "one sentence"
     assert not (tmp_path / "run" / "chain.json").exists() or "targets" in new
+
+
+def test_a_name_may_have_another_protocol_if_the_test_examples_are_the_same() -> None:
+    def document(protocol: str) -> dict[str, Any]:
+        names = [{"name": "sst2"}, {"name": "sst2", "protocol": protocol}]
+        levels = [
+            {"name": f"L{i}", "datasets": [name], "learning_rate": 1e-3} for i, name in enumerate(names)
+        ]
+        return {"name": "x", "levels": levels}
+
+    recipe = resolve(document("phrases"), "recipe")
+    assert [level.datasets[0].protocol for level in recipe.levels] == ["", "phrases"]
+    assert [config.protocol for config in recipe.datasets] == [""]
+    with pytest.raises(InputError) as error:
+        resolve(document("three-class"), "recipe")
+    assert str(error.value) == (
+        "recipe: levels.1.datasets.0.protocol: dataset 'sst2': expected 'binary' again, the protocol of its "
+        "first use, found 'three-class', which has other test examples"
+    )

@@ -55,6 +55,8 @@ class Dataset:
     citation: str
     protocols: tuple[str, ...] = ("standard",)
     """Names of the ways to split or label it, the default first."""
+    train_protocols: tuple[str, ...] = ()
+    """Protocols that differ from the default in the train split alone."""
     folds: int = 1
     """Number of folds of the default protocol; any other protocol has one."""
     tasks: Mapping[str, Task] = field(default_factory=dict)
@@ -80,6 +82,14 @@ class Dataset:
             near = suggest(name, self.protocols)
             raise InputError(f"dataset '{self.name}': {expected} as its protocol, found '{name}'{near}")
         return name or self.protocols[0]
+
+    def tested_protocol(self, name: str = "") -> str:
+        """Return the protocol whose dev and test splits a protocol uses.
+
+        Raises InputError for a protocol that the dataset does not have.
+        """
+        protocol = self.resolve_protocol(name)
+        return self.protocols[0] if protocol in self.train_protocols else protocol
 
     def task_for(self, protocol: str = "") -> Task:
         """Return the task with the labels of a protocol; raises InputError for an unknown protocol."""

@@ -128,6 +128,7 @@ DATASET = Dataset(
     task=SENTIMENT.with_labels("negative", "positive"),
     tasks={"three-class": SENTIMENT},
     protocols=("binary", "three-class", "phrases"),
+    train_protocols=("phrases",),
     # The paper's accuracy weighted by class support equals plain accuracy.
     metrics=("accuracy", "weighted_f1", "macro_f1"),
     files=(

@@ -32,6 +32,7 @@ def _dataset(original: Dataset, protocol: str, name: str, title: str, *metrics: 
         task=SENTIMENT,
         tasks={},
         protocols=("standard",),
+        train_protocols=(),
         metrics=(*METRICS, *metrics),
         read=partial(read, original, protocol, name),
     )

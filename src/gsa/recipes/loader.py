@@ -88,7 +88,11 @@ def validate(document: dict[str, Any], location: str) -> Recipe:
 
 
 def _check_datasets(recipe: Recipe, location: str) -> None:
-    """Raise InputError for a dataset, protocol or fold that the catalogue does not have."""
+    """Raise InputError for a dataset, protocol or fold that the catalogue does not have.
+
+    Also for a name with several protocols, unless they differ in the train split alone.
+    """
+    tested: dict[str, str] = {}
     sections = {f"levels.{number}": level.datasets for number, level in enumerate(recipe.levels)}
     for section, datasets in {**sections, "evaluation": recipe.evaluation.datasets or ()}.items():
         for index, config in enumerate(datasets):
@@ -98,7 +102,12 @@ def _check_datasets(recipe: Recipe, location: str) -> None:
             with _errors_at(f"{key}.name"):
                 dataset = get(config.name)
             with _errors_at(f"{key}.protocol"):
-                dataset.resolve_protocol(config.protocol)
+                protocol = dataset.tested_protocol(config.protocol)
+                if tested.setdefault(config.name, protocol) != protocol:
+                    raise InputError(
+                        f"dataset '{config.name}': expected '{tested[config.name]}' again, the protocol of "
+                        f"its first use, found '{protocol}', which has other test examples"
+                    )
             with _errors_at(f"{key}.fold"):
                 dataset.check_fold(config.protocol, config.fold)
 

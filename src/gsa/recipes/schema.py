@@ -263,13 +263,13 @@ class Recipe(_Section):
     @model_validator(mode="after")
     def _check_datasets(self) -> "Recipe":
         first = {config.name: config for config in self.datasets}
-        keys = {"path", "protocol", "fold", *OWN_DATA}
+        keys = {"path", "fold", *OWN_DATA}  # the loader looks at protocols, with the catalogue
         for configs in (*(level.datasets for level in self.levels), self.evaluation.datasets or ()):
             for config in configs:
                 known = first.setdefault(config.name, config)
                 if config.model_dump(include=keys) != known.model_dump(include=keys):
                     raise ValueError(
-                        f"dataset '{config.name}' appears with different paths, labels, protocols or folds: "
+                        f"dataset '{config.name}' appears with different paths, labels or folds: "
                         "expected the same for every use of a name"
                     )
         pair = [first[name] for name in ("mustard", "mustardpp") if name in first]
