@@ -101,11 +101,22 @@ def test_backbones_that_are_not_there(tmp_path: Path) -> None:
         load_backbone(Backbone(name=str(tmp_path)))
     with pytest.raises(InputError, match="does not exist"):
         load_backbone(Backbone(name="./nowhere"))
-    with pytest.raises(InputError, match="backbone 'nobody/nothing' cannot be loaded"):
+    with pytest.raises(InputError, match="'nobody/nothing' cannot be loaded: no folder here, and "):
         load_config(Backbone(name="nobody/nothing"))
     (tmp_path / "model.safetensors").write_bytes(b"nonsense")
     with pytest.raises(InputError, match="cannot be read"):
         load_backbone(Backbone(name=str(tmp_path)))
+
+
+@pytest.mark.parametrize("name", ["runs/nowhere", "models/own/nowhere"])
+def test_a_folder_that_is_not_there_is_named_before_the_network_is_tried(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").mkdir()
+    monkeypatch.setattr("transformers.AutoConfig.from_pretrained", None)
+    with pytest.raises(InputError, match=f"backbone folder '{name}' does not exist"):
+        load_config(Backbone(name=name))
 
 
 def test_weights_are_hashed_once_and_not_for_the_tokenizer(

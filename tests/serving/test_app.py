@@ -476,7 +476,10 @@ def test_aspects_are_asked_with_the_models_only_task_about_them(predictor: Contr
     assert list(answer["predictions"][0]["probabilities"]) == ["poor", "fine"]
 
 
-def test_a_request_with_a_foreign_host_is_refused(predictor: ControlledPredictor) -> None:
+def test_a_request_with_a_foreign_host_is_refused(
+    predictor: ControlledPredictor, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "gsa.serving")
     service = make_service(predictor, hosts=allowed_hosts("127.0.0.1", ["gsa.example"]))
     with TestClient(service.app) as client:
         for host, status in {
@@ -484,5 +487,15 @@ def test_a_request_with_a_foreign_host_is_refused(predictor: ControlledPredictor
             "evil.example": 400, "127.0.0.1.evil.example": 400, "": 400,
         }.items():  # fmt: skip
             assert client.get("/health", headers={"host": host}).status_code == status, host
+        caplog.clear()
+        refused = client.post("/v1/sentiment", headers={"host": "evil.example"}, json={"text": "x"})
+    expected = "expected a name of this server (gsa serve --allowed-host NAME adds one)"
+    assert refused.json() == {
+        "error": f"host 'evil.example': {expected}",
+        "id": refused.headers["x-request-id"],
+    }
+    assert [(r.fields["status"], r.fields["host"]) for r in caplog.records if r.msg == "request"] == [
+        (400, "evil.example")
+    ]
     assert allowed_hosts("0.0.0.0", []) == ["*"]
     assert allowed_hosts("10.0.0.7", ["gsa.example"]) == ["gsa.example"]

@@ -222,8 +222,13 @@ def _folder(backbone: Backbone, weights: bool) -> Path | None:
             raise InputError(f"backbone folder '{folder}' holds no .safetensors file")
         check_model_folder(folder)
         return folder
-    if backbone.name.startswith((".", "/", "~")):
+    if backbone.name.startswith((".", "/", "~")) or len(folder.parts) > 2:
         raise InputError(f"backbone folder '{backbone.name}' does not exist")
+    if len(folder.parts) == 2 and folder.parent.is_dir():
+        raise InputError(
+            f"backbone folder '{backbone.name}' does not exist, although the folder '{folder.parent}' does: "
+            "expected a folder in it, or a Hugging Face id whose owner no folder here is named after"
+        )
     return None
 
 
@@ -251,4 +256,5 @@ def _readable(name: str) -> Iterator[None]:
         if memory_is_short(error):
             raise
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(f"backbone '{name}' cannot be loaded: {reason}") from None
+        missing = "" if name == smollm2.NAME or Path(name).expanduser().is_dir() else "no folder here, and "
+        raise InputError(f"backbone '{name}' cannot be loaded: {missing}{reason}") from None

@@ -19,7 +19,6 @@ from fastapi.security import HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect
 
 from gsa import __version__
@@ -149,14 +148,13 @@ def make_service(
         default_response_class=AsciiJSONResponse,
     )
     app.add_middleware(
-        RequestMiddleware, limits=limits, metrics=metrics, paths=PATHS, token=token, page=mounted
+        RequestMiddleware, limits=limits, metrics=metrics, paths=PATHS, token=token, page=mounted, hosts=hosts
     )
     if origins:
         app.add_middleware(
             CORSMiddleware, allow_origins=list(origins), allow_methods=["GET", "POST"],
             allow_headers=["authorization", "content-type"], expose_headers=["retry-after", "x-request-id"],
         )  # fmt: skip
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False)
     _add_error_handlers(app)
     # In the OpenAPI only: the middleware checks the token before a body is read.
     security = [Depends(HTTPBearer(auto_error=False))] if token else []

@@ -11,12 +11,13 @@ import hmac
 import logging
 import time
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from h11 import LocalProtocolError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -31,6 +32,8 @@ CLIENT_LEFT = 499
 """Status that is counted where the client left before its answer."""
 MALFORMED = 400
 """Status that is counted where the body breaks HTTP's rules."""
+MAX_HOST = 100
+"""Characters of a host name that is refused, as answers and the log show it."""
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 MAX_UPLOADS = 4
 """Files that may arrive at a time; each is held in memory until it is whole."""
@@ -48,8 +51,10 @@ class RequestMiddleware:
         paths: Collection[str],
         token: str = "",
         page: MountedPage | None = None,
+        hosts: Sequence[str] = ("*",),
     ) -> None:
-        """`paths` are those that may be logged; an empty token lets everyone in."""
+        """`paths` are those that may be logged; an empty token lets everyone in, a host ``*`` any name."""
+        self._trusted_host = TrustedHostMiddleware(_trust_host, list(hosts), www_redirect=False)
         self.app, self.limits, self.metrics, self.paths = app, limits, metrics, frozenset(paths)
         self.token, self.page = token.encode(), page
         self._uploads = 0
@@ -84,6 +89,7 @@ class RequestMiddleware:
                     await response(scope, receive, send_with_id)
 
         try:
+            await self._check_host(scope, receive)
             if page:
                 await page.app(scope, await self._admit_to_page(page, scope, receive), send_with_id)
             else:
@@ -99,6 +105,15 @@ class RequestMiddleware:
             await refuse(HTTPException(500, "the server failed; its log has more under this id"))
         finally:
             self._record(scope, "page" if page else "", status or CLIENT_LEFT, time.monotonic() - started)
+
+    async def _check_host(self, scope: Scope, receive: Receive) -> None:
+        """Raise HTTPException for a request to a host name that is not this server's."""
+        await self._trusted_host(scope, receive, _discard)
+        if not scope.get("gsa.trusted_host"):
+            host = Headers(scope=scope).get("host", "")[:MAX_HOST]
+            scope["gsa.fields"] = {"host": host}
+            expected = "expected a name of this server (gsa serve --allowed-host NAME adds one)"
+            raise HTTPException(400, f"host '{host}': {expected}")
 
     def _record(self, scope: Scope, path: str, status: int, seconds: float) -> None:
         """Count and log a request; `path` is what is shown instead of the request's own, if not empty."""
@@ -170,6 +185,15 @@ class RequestMiddleware:
             return messages.pop() if messages else await receive()
 
         return replay
+
+
+async def _trust_host(scope: Scope, receive: Receive, send: Send) -> None:
+    """Mark a request that Starlette's check of host names lets through."""
+    scope["gsa.trusted_host"] = True
+
+
+async def _discard(message: Message) -> None:
+    """Send nothing: the refusal of Starlette's check has no request id."""
 
 
 async def _read(receive: Receive, limit: int) -> bytes | None:
