@@ -1,8 +1,13 @@
 """Several ranks: the links of one process, one sentence for all, and what a death of one or all leaves."""
 
 import os
+import shutil
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -120,12 +125,36 @@ def test_a_killed_rank_ends_all_and_any_number_of_ranks_resumes(
     codes, said = Launch(work).end()
     assert codes == [-signal.SIGKILL if i in killed else 2 for i in (0, 1)], said
     assert said.count("gsa: ") == said.count(SENTENCE) == 2 - len(killed)
-    ranks = 1 if killed == (0,) else 2
-    codes, said = Launch(command("tune", short_file, "--out", tmp_path / "run"), ranks).end()
-    assert codes == [0] * ranks, said
-    assert "resuming from step 2 of 4; 1 later steps are repeated" in said
-    assert links(tmp_path / "run") == links(alone)
-    assert (tmp_path / "run" / "log.jsonl").read_text() == (alone / "log.jsonl").read_text()
+    for ranks in (1, 2):
+        root = shutil.copytree(tmp_path / "run", tmp_path / f"on-{ranks}")
+        codes, said = Launch(command("tune", short_file, "--out", root), ranks).end()
+        assert codes == [0] * ranks, said
+        assert "resuming from step 2 of 4; 1 later steps are repeated" in said
+        assert links(root) == links(alone)
+        assert (root / "log.jsonl").read_text() == (alone / "log.jsonl").read_text()
+
+
+@pytest.mark.slow
+def test_torchrun_interrupted_and_started_again_gives_the_links_of_one(
+    alone: Path, short_file: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "run"
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    start = partial(
+        subprocess.Popen, [*torchrun, "-m", "gsa", "tune", str(short_file), "--out", str(root)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    interrupted = start()
+    deadline = time.monotonic() + 120
+    while not (root / "log.jsonl").exists() and interrupted.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    interrupted.send_signal(signal.SIGINT)
+    _, said = interrupted.communicate(timeout=120)
+    assert "stopped by SIGINT" in said or interrupted.returncode == 0, said
+    again = start()
+    _, said = again.communicate(timeout=120)
+    assert again.returncode == 0, said
+    assert links(root) == links(alone)
 
 
 @pytest.mark.parametrize("signalled", [(0, 1), (1,)])
