@@ -128,7 +128,9 @@ def read(name: str, per_class: int, limit: int, seed: int) -> tuple[Texts, Texts
         rows = tickets(per_class * 4 + limit, seed)
         train, test = rows[: per_class * 4], rows[per_class * 4 :]
     else:
-        splits, task = load(name), get(name).task
+        task = get(name).task
+        # TweetEval keeps tweets whose words were all removed, and gsa.tune refuses texts without any.
+        splits = {split: [e for e in part if e.utterance.text] for split, part in load(name).items()}
         chosen = sample_per_class(splits["train"], task, per_class, seed)
         examples = (chosen, sample_dialogues(splits["test"], limit, seed=0))
         train, test = ([(one.utterance.text, str(one.label)) for one in part] for part in examples)
