@@ -61,3 +61,18 @@ def test_control_tokens_in_a_text_are_text_and_a_final_end_token_is_dropped(toke
     (ids,) = tokenize(tokenizer, ["<eos>"])
     assert tokenizer.eos_token_id not in ids
     assert tokenizer.decode(ids) == "<eos>"
+
+
+class FreshNumbers:
+    """A tokenizer that gives every text the same large id, a number object of its own each time."""
+
+    eos_token_id = 0
+
+    def __call__(self, texts, split_special_tokens):
+        return {"input_ids": [[int("40000")] for _ in texts]}
+
+
+def test_equal_token_ids_are_one_object():
+    (first,), (second,) = tokenize(FreshNumbers(), ["one", "two"])
+    assert first == 40_000
+    assert first is second

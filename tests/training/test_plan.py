@@ -3,18 +3,14 @@
 from pathlib import Path
 
 import pytest
-import torch
-from tiny import tiny_llama
 from transformers import PreTrainedTokenizerFast
 
-from gsa.chain.lora import fresh_link
 from gsa.cli import format as terminal
 from gsa.errors import InputError
 from gsa.recipes.loader import load_recipe
-from gsa.recipes.schema import Backbone, Lora, Recipe
+from gsa.recipes.schema import Backbone, Recipe
 from gsa.training import plan as planning
 from gsa.training.training_data import build_training_data
-from gsa.trie.masks import AdditiveMask
 
 
 def test_a_plan_counts_what_tuning_reads(recipe_file: Path, tokenizer: PreTrainedTokenizerFast) -> None:
@@ -104,7 +100,8 @@ def test_a_plan_knows_split_and_4_bit_weights(recipe_file: Path) -> None:
     assert "are divided by the number of processes" in split.notes[0]
     packed = planning.make_plan(load_recipe(recipe_file, ["backbone.quantize=nf4"]), "h200")
     linear = 2 * (4 * 32 * 32 - 2 * 32 * 16 + 3 * 32 * 48)  # k and v have half the heads; norms are few
-    assert plain.memory - packed.memory == pytest.approx(linear * (4 - 0.516), rel=0.02)
+    links = 4 * sum(level.trainable for level in packed.levels[:-1])  # merged into float32, beside 4 bits
+    assert plain.memory - packed.memory + links == pytest.approx(linear * (4 - 0.516), rel=0.02)
 
 
 def test_a_gpu_that_is_too_small_is_told(
@@ -116,38 +113,3 @@ def test_a_gpu_that_is_too_small_is_told(
     changes = ["backbone.precision=bfloat16", "training.recompute=true"]
     fits = planning.make_plan(large_recipe(recipe_file, changes), "rtx4090")
     assert not any("less than this needs" in note for note in fits.notes)
-
-
-@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("targets", [("q_proj", "v_proj"), ("q_proj", "k_proj", "v_proj", "o_proj")])
-def test_the_activations_of_a_plan_for_a_gpu_are_those_that_autograd_keeps(
-    precision: torch.dtype, targets: tuple[str, ...]
-) -> None:
-    """Counted on CPU in transformers' own forward pass, the one that a GPU would run."""
-    model = tiny_llama(
-        hidden_size=128, intermediate_size=352, num_hidden_layers=4, num_attention_heads=2,
-        num_key_value_heads=2, head_dim=64, attn_implementation="sdpa",
-    ).to(precision).requires_grad_(False)  # fmt: skip
-    linked = fresh_link(model, Lora(rank=2, targets=targets), 0).train()
-    weights = {p.untyped_storage().data_ptr() for p in linked.parameters()}
-    kept: dict[int, int] = {}
-
-    def keep(tensor: torch.Tensor) -> torch.Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in weights:
-            kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    tokens = 256
-    inputs = {
-        "input_ids": torch.arange(tokens)[None] % 100,
-        "position_ids": torch.arange(tokens)[None],
-        "attention_mask": AdditiveMask(torch.full((tokens,), tokens), precision).to(torch.device("cpu")),
-        "logits_to_keep": torch.tensor([tokens - 1]),
-    }
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        linked(**inputs, use_cache=False)
-    assert sum(size >= tokens**2 * precision.itemsize for size in kept.values()) >= 1
-    numbers = (sum(kept.values()) / precision.itemsize - tokens**2) / tokens / 4
-    planned = planning.layer_activations(model.config, len(targets), precision.itemsize, on_gpu=True)
-    assert numbers == pytest.approx(planned, rel=0.05)

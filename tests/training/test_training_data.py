@@ -1,11 +1,14 @@
 """Training data of a level: rows of all epochs in a seeded order, steps, and weights of the examples."""
 
+import gc
 import tomllib
 from collections import Counter
 
 import pytest
 from transformers import PreTrainedTokenizerFast
 
+from gsa.data.types import Example
+from gsa.datasets.catalogue import clear_cache, load
 from gsa.recipes.schema import Recipe
 from gsa.training.training_data import build_training_data
 from gsa.trie.packing import group
@@ -40,6 +43,22 @@ def test_a_part_of_an_epoch_is_a_part_of_its_rows(tokenizer: PreTrainedTokenizer
     )
     sliver = recipe(epochs=0.0001)
     assert len(build_training_data(sliver, sliver.levels[0], tokenizer).rows) == 1
+
+
+def count_examples() -> int:
+    """Return how many examples of the sampler's emotions are in memory."""
+    gc.collect()
+    return sum(type(o) is Example and o.dataset == "sampler-emotion" for o in gc.get_objects())
+
+
+def test_examples_that_are_not_sampled_do_not_stay_in_memory(tokenizer: PreTrainedTokenizerFast) -> None:
+    few = recipe(datasets=[{"name": "sampler-emotion", "limit": 8}])
+    clear_cache()
+    before = count_examples()
+    load("sampler-emotion")
+    assert count_examples() > before + 449
+    data = build_training_data(few, few.levels[0], tokenizer)
+    assert count_examples() <= before + len(data.prompts["sampler-emotion"])
 
 
 @pytest.mark.parametrize("examples", [8, 20])

@@ -9,6 +9,8 @@ from gsa.data.types import Dialogue, Utterance
 
 TokenIds = tuple[int, ...]
 
+_NUMBERS: dict[int, int] = {}
+"""The object of each token id that was met, at most the vocabulary."""
 MAX_BYTES = 2**22
 """Bytes of cached lines after which the cache is emptied, so that an endless stream takes constant memory."""
 ENTRY_BYTES = 100
@@ -22,11 +24,13 @@ LINE_OVERHEAD = 2
 def tokenize(tokenizer: Any, texts: list[str]) -> list[TokenIds]:
     """Return the token ids of each text without a final end-of-text token.
 
-    Control tokens are not recognised in a text: whatever a user writes is read as text.
+    Control tokens are not recognised in a text: whatever a user writes is read as text. Equal ids are one
+    Python object, which takes 8 bytes in a tuple instead of 40.
     """
     encoded = tokenizer(texts, split_special_tokens=True)["input_ids"]
     eos = tokenizer.eos_token_id
-    return [tuple(ids[:-1] if ids and ids[-1] == eos else ids) for ids in encoded]
+    texts_ids = (ids[:-1] if ids and ids[-1] == eos else ids for ids in encoded)
+    return [tuple(map(_NUMBERS.setdefault, ids, ids)) for ids in texts_ids]
 
 
 class TurnTokenCounts:

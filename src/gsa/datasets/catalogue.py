@@ -109,6 +109,11 @@ def _load(name: str, protocol: str, fold: int, root: Path, fingerprint: object) 
     return dataset.read(dataset.locate(root), protocol, fold)
 
 
+def clear_cache() -> None:
+    """Let go of the datasets that were read, all splits of the last 16; the next `load` reads them again."""
+    _load.cache_clear()
+
+
 def _fingerprint(dataset: Dataset, root: Path) -> tuple[tuple[str, int, int], ...]:
     """Return path, size and time of every file, so that a replaced file is read again."""
     files = []

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig
 
-from gsa.chain.base import load_config
+from gsa.chain.base import load_config, resolve_base
 from gsa.chain.lora import fresh_link
 from gsa.datasets.catalogue import data_root, get, missing_message
 from gsa.errors import InputError
@@ -21,18 +21,13 @@ from gsa.model.backbone import refuse_unsuitable
 from gsa.model.ops import linear
 from gsa.model.precision import resolve_precision
 from gsa.recipes.schema import Backbone, Level, Lora, Recipe, Training
-from gsa.training import gpus
+from gsa.training import gpus, memory
 from gsa.training.gpus import Gpu, find_gpu
 from gsa.training.training_data import TrainingData, build_training_data, token_count
-from gsa.trie.masks import FLEX_NODES
 from gsa.trie.packing import branches, group, pack
 
 REPEATED_WARNING = 0.25
 """Share of tokens computed again beyond which a plan warns."""
-NF4_BYTES = (4 + 8 / 64 + 32 / 64 / 256) / 8
-"""Bytes of a weight in 4 bits: a scale of 8 bits for 64 of them, and one of 32 bits for 256 scales."""
-LOGITS_KEPT = 4
-"""Float32 tensors of logits in memory when the backward pass begins: themselves and their gradients."""
 EFFICIENCY = 0.65
 """Share of the matrix-product peak that a tuning step reaches on CPU, as measured (docs/performance.md)."""
 
@@ -66,7 +61,7 @@ class Plan:
     parameters: int
     """Of the backbone."""
     memory: float
-    """Estimated peak, bytes: weights, links with optimizer state, one row's activations."""
+    """Estimated peak, bytes, of the process or of the GPU (`training.memory`)."""
     gflops: float
     """Speed of matrix products, GFLOP/s: this machine's in float32, or what is published of a GPU."""
     device: str
@@ -96,7 +91,7 @@ def make_plan(recipe: Recipe, gpu: str = "") -> Plan:
     # Forward and backward through frozen weights: two products each of 2 operations per weight.
     operations = 6 if recipe.training.recompute else 4
     weights_per_second = gflops * 1e9 * (gpus.EFFICIENCY if device else EFFICIENCY) / operations
-    levels, longest, predicting = [], 0, 0
+    levels, rows, prompts = [], [], []
     for full_level, link in zip(recipe.levels, links, strict=True):
         level = _available(full_level, notes)
         data = build_training_data(recipe, level, tokenizer)
@@ -104,24 +99,35 @@ def make_plan(recipe: Recipe, gpu: str = "") -> Plan:
         seconds = (body + link) * data.tokens / weights_per_second
         counts = {name: len(prompts) for name, prompts in data.prompts.items()}
         levels.append(LevelPlan(level.name, counts, flat, data.tokens, len(data.steps), link, seconds))
-        longest = max(longest, *(len(row.trie) for row in data.rows))
-        predicting = max(predicting, *(len(set(row.predicted[0].tolist())) for row in data.rows))
+        rows += data.rows
+        prompts += [prompt for encoded in data.prompts.values() for prompt in encoded]
         notes += _repetition_notes(data, level, recipe.training)
-    itemsize: int = getattr(torch, precision).itemsize
-    weights = parameters * itemsize
-    if recipe.backbone.quantize:
-        weights += body * (NF4_BYTES - itemsize)
-    memory = weights + _memory(recipe, config, max(links), longest, itemsize, device is not None)
-    memory += 4.0 * LOGITS_KEPT * predicting * int(config.vocab_size)
+    sizes = memory.Sizes(
+        parameters=parameters,
+        body=body,
+        links=tuple(links),
+        earlier=_earlier_links(recipe.backbone),
+        prompts=len(prompts),
+        prompt_tokens=sum(len(prompt.ids) for prompt in prompts),
+        nodes=token_count(rows),
+        longest=max(len(row.trie) for row in rows),
+        deepest=max(int(row.trie.depth.max()) + 1 for row in rows),
+        predicting=max(len(set(row.predicted[0].tolist())) for row in rows),
+    )
+    dtype = getattr(torch, precision)
+    if device:
+        peak = memory.gpu_memory(recipe, config, sizes, dtype.itemsize)
+    else:
+        peak = memory.cpu_memory(recipe, config, sizes, dtype)
     if recipe.training.fsdp:
+        weights = memory.weight_bytes(recipe, sizes, dtype.itemsize)
         share = (
             f"the weights, {weights / 2**30:.1f} GiB of the memory, are divided by the number of processes"
         )
         notes.append(f"training.fsdp: {share}, up to the largest layer and the embeddings")
     if device:
-        memory += gpus.CONTEXT
-        notes += _gpu_notes(device, gpu, memory)
-    return Plan(tuple(levels), parameters, memory, gflops, gpu or "this CPU", tuple(notes))
+        notes += _gpu_notes(device, gpu, peak)
+    return Plan(tuple(levels), parameters, peak, gflops, gpu or "this CPU", tuple(notes))
 
 
 def _gpu_notes(gpu: Gpu, name: str, memory: float) -> list[str]:
@@ -143,6 +149,13 @@ def _trainable(model: Any, lora: Lora) -> int:
     return count
 
 
+def _earlier_links(backbone: Backbone) -> int:
+    """Return the number of parameters of the links on a backbone that is a run, 0 for a model."""
+    _, runs = resolve_base(backbone)
+    links = [link for chain, level in runs for link in chain.link_weights(level)]
+    return sum(a.numel() + b.numel() for link in links for a, b in link.pairs.values())
+
+
 def _repetition_notes(data: TrainingData, level: Level, training: Training) -> list[str]:
     """Return a note where much of an epoch is computed again because conversations are cut."""
     groups = [part for prompts in data.prompts.values() for part in group(prompts)]
@@ -157,31 +170,6 @@ def _repetition_notes(data: TrainingData, level: Level, training: Training) -> l
         f"level '{level.name}': {repeated:.0%} of its tokens are computed twice or more, because "
         f"conversations are cut: expected a larger training.max_row_tokens than {training.max_row_tokens}"
     ]
-
-
-def _memory(recipe: Recipe, config: Any, link: int, longest: int, itemsize: int, on_gpu: bool) -> float:
-    """Return the estimated peak in bytes beside the weights: a link with its optimizer state, and the
-    activations of the longest row.
-    """
-    layers, hidden = int(config.num_hidden_layers), int(config.hidden_size)
-    layer = layer_activations(config, len(recipe.lora.targets), itemsize, on_gpu)
-    recomputed = longest * (layers * hidden + layer)
-    kept = min(longest, recipe.training.activation_tokens) * layers * layer
-    activations = recomputed if recipe.training.recompute else max(kept, recomputed)
-    mask = longest**2 if on_gpu and longest < FLEX_NODES else 0  # one, which all layers share
-    return 16.0 * link + (activations + mask) * itemsize
-
-
-def layer_activations(config: Any, targets: int, itemsize: int, on_gpu: bool = False) -> int:
-    """Return how many numbers of `itemsize` bytes a layer keeps a token for its gradients.
-
-    On CPU those of `llama.logits`, for a GPU those of transformers' Llama. Beside bfloat16 weights norms and
-    the inputs of the links' `targets` are float32.
-    """
-    hidden, inner = int(config.hidden_size), int(config.intermediate_size)
-    if not on_gpu:
-        return 10 * hidden + 4 * inner
-    return (7 if itemsize == 4 else 8 + 2 * targets) * hidden + 3 * inner
 
 
 def _available(level: Level, notes: list[str]) -> Level:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from gsa.data.encoder import Encoder, Prompt
+from gsa.datasets.catalogue import clear_cache
 from gsa.recipes.datasets import task_of, training_examples
 from gsa.recipes.schema import Level, Recipe
 from gsa.trie.packing import Group, PackedRow, group, pack, steps_of
@@ -56,6 +57,7 @@ def build_training_data(recipe: Recipe, level: Level, tokenizer: Any) -> Trainin
     for source in level.datasets:
         encoder = Encoder(tokenizer, recipe.layout, task_of(source))
         encoded = encoder.encode(training_examples(source, recipe.seed))
+        clear_cache()  # what was not sampled would stay in memory as long as the level is tuned
         power = level.balance_of(source)
         prompts[source.name] = balanced(encoded, power) if power else encoded
     rng = np.random.default_rng(zlib.crc32(f"{recipe.seed}/{level.name}".encode()))
