@@ -1,8 +1,5 @@
 """The pieces of a layer: the numbers and gradients of the plain torch expressions."""
 
-import subprocess
-import sys
-
 import pytest
 import torch
 from torch.nn import functional
@@ -113,30 +110,3 @@ def test_rotation_is_that_of_transformers_by_key_value_head():
     assert found.is_contiguous()
     assert torch.allclose(found, expected.view(heads, group, tokens, size).transpose(1, 2))
     assert torch.autograd.gradcheck(lambda x: rotate(x, cos, sin, heads), (x,))
-
-
-PRODUCTS = """
-import ctypes, sys
-from gsa.model.ops import linear
-import torch
-
-class Info(ctypes.Structure):
-    _fields_ = [(str(i), ctypes.c_size_t) for i in range(10)]
-
-info = ctypes.CDLL(None).mallinfo2
-info.restype = Info
-x, weight = torch.randn(700, 64), torch.randn(64, 64)
-used = []
-for start in (10, 160, 460):
-    for length in range(start, start + 150):
-        linear(x[:length], weight)
-    used.append(getattr(info(), "7"))  # bytes in use
-print(used[2] - used[0])
-"""
-
-
-@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="needs oneDNN")
-def test_what_is_kept_for_products_of_many_lengths_is_bounded():
-    """Without the bound, 300 more lengths keep 84 MB."""
-    done = subprocess.run([sys.executable, "-c", PRODUCTS], capture_output=True, text=True, check=True)
-    assert int(done.stdout) < 10e6

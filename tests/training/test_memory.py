@@ -1,5 +1,7 @@
 """The memory that a plan names: counted as autograd keeps it, and as a process takes it."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -117,3 +119,32 @@ def test_a_long_row_keeps_the_activations_that_the_recipe_allows() -> None:
     assert planned(replace(SIZES, longest=1024), activation_tokens=512) < row
     assert planned(replace(SIZES, longest=1024), recompute=True) < row
     assert planned(replace(SIZES, longest=2048), activation_tokens=1024) < 1.1 * row
+
+
+PRODUCTS = """
+import ctypes, sys
+from gsa.model.ops import linear
+from gsa.training.memory import limit_cached_products
+import torch
+
+class Info(ctypes.Structure):
+    _fields_ = [(str(i), ctypes.c_size_t) for i in range(10)]
+
+info = ctypes.CDLL(None).mallinfo2
+info.restype = Info
+limit_cached_products()
+x, weight = torch.randn(700, 64), torch.randn(64, 64)
+used = []
+for start in (10, 160, 460):
+    for length in range(start, start + 150):
+        linear(x[:length], weight)
+    used.append(getattr(info(), "7"))  # bytes in use
+print(used[2] - used[0])
+"""
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="needs oneDNN")
+def test_what_is_kept_for_products_of_many_lengths_is_bounded() -> None:
+    """Without the bound, 300 more lengths keep 84 MB."""
+    done = subprocess.run([sys.executable, "-c", PRODUCTS], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 10e6

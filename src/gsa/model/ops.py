@@ -8,7 +8,6 @@ Where frozen weights are bfloat16, products read bfloat16 and sum in float32, an
 the weights. Normalisation and rotation compute in float32.
 """
 
-import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,14 +16,6 @@ from torch import Tensor
 
 PIECE = 4096
 """Rows of a 16-bit weight that are widened to float32 at a time."""
-CACHED_PRODUCTS = 128
-"""How many shapes of products torch and oneDNN keep what they prepared for; a row has about 50 at most.
-
-Each takes some 0.3 MB, and rows have hundreds of lengths: the libraries' own limit of 1,024 a cache is a
-gigabyte. Both read the limit from the environment at their first product; a user's own is left alone.
-"""
-for _variable in ("LRU_CACHE_CAPACITY", "ONEDNN_PRIMITIVE_CACHE_CAPACITY"):
-    os.environ.setdefault(_variable, str(CACHED_PRODUCTS))
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

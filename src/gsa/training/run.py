@@ -21,6 +21,7 @@ from gsa.signals import Stopped, handle_signals
 from gsa.training.distributed import process_group
 from gsa.training.hf_trainer import TrainerCallback
 from gsa.training.level import tune_level
+from gsa.training.memory import limit_cached_products
 from gsa.training.metadata import read_data, warn_of_changed_data, write_metadata
 from gsa.training.sharding import is_sharded, shard
 from gsa.training.trainer import Control
@@ -56,6 +57,7 @@ def tune(recipe: Recipe, root: Path, callbacks: Sequence[TrainerCallback] = ()) 
 
     Started by torchrun, the processes share the rows of each step (see `distributed`); all return the chain.
     """
+    limit_cached_products()
     run = RunFolder(root)
     with process_group() as ranks, handle_signals() as stop, ExitStack() as lock:
         recipe, chain, log = ranks.broadcast(lambda: _open(recipe, run, lock))
