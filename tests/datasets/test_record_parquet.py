@@ -87,7 +87,7 @@ def test_rows_come_in_slices_of_bounded_size(tmp_path: Path, monkeypatch: pytest
     texts = [f"{number:04} {'x' * number}" for number in range(2000)]
     pl.DataFrame({"text": texts}).write_parquet(path, row_group_size=700, data_page_size=5000)
     heights: list[int] = []
-    frame_rows = record_parquet.frame_rows
+    frame_rows = record_tables.frame_rows
 
     def counted(frame: pl.DataFrame) -> object:
         heights.append(frame.height)
