@@ -65,6 +65,16 @@ def test_changed_training_data_is_told(recipe: Callable[..., Path], run: Run) ->
     code, _, messages = run("tune", file, "--out", "run")
     assert code == 0
     assert "the training data of 'own' changed since level L was tuned on it" in messages
+    recipe("Fair,one\nBad,two\n" * 4, "Good,one\nBad,two\n")
+    code, _, messages = run("eval", "run")
+    assert code == 0
+    assert "the training data of 'own' changed since level L was tuned on it" in messages
+    longer = file.read_text() + file.read_text()[file.read_text().index("[[levels]]") :].replace('"L"', '"M"')
+    file.write_text(longer)
+    code, _, messages = run("tune", file, "--out", "run")
+    assert code == 0, messages
+    assert "the training data of 'own' changed since level L was tuned on it" in messages
+    assert "since level M" not in messages
     (Path("data") / "train.csv").unlink()
     (Path("data") / "test.csv").write_text("text,label\nGood,one\n")
     assert "Traceback" not in run("tune", file, "--out", "run")[2]

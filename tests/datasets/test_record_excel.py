@@ -3,6 +3,7 @@
 import io
 import sys
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,31 @@ def test_an_excel_sheet_is_read_with_every_value_as_a_text(tmp_path: Path) -> No
     assert isinstance(last, Record)
     assert (last.row, last.text, last.speaker) == (5, "naïve 好", "")
     assert reader.fraction == 1.0
+
+
+def test_a_workbook_that_unpacks_to_more_than_it_says_is_refused(tmp_path: Path) -> None:
+    """A reader that trusts the compressed data rather than the sizes would fill memory."""
+    path, size = tmp_path / "in.xlsx", 10**6
+    excel(path, [["text"], ["fine"]])
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/more.xml", b" " * size)
+    assert [row.row for row in opened(path).rows] == [2]
+    content, lie = path.read_bytes(), 1000
+    for name, offset in (
+        (b"PK\x03\x04", 22),
+        (b"PK\x01\x02", 24),
+    ):  # in the file's own header and the directory
+        start = content.rindex(name) + offset
+        fields = lie.to_bytes(4, "little")
+        content = content[:start] + fields + content[start + 4 :]
+        start -= 8
+        content = content[:start] + zlib.crc32(b" " * lie).to_bytes(4, "little") + content[start + 4 :]
+    path.write_bytes(content)
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+        assert len(archive.read("xl/more.xml")) == lie
+    with pytest.raises(InputError, match=r"found damage in 'xl/more\.xml'"):
+        opened(path)
 
 
 def test_an_excel_file_that_is_none_or_would_fill_memory_is_refused(

@@ -123,3 +123,55 @@ def test_rejected_lines_of_gzip_keep_their_number(tmp_path: Path) -> None:
     path.write_bytes(gzip.compress(b'{"text": "a"}\nbad\n'))
     rejected = [row for row in opened(path).rows if isinstance(row, Rejected)]
     assert [(row.row, row.found) for row in rejected] == [(2, "bad")]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize(
+    ("name", "head", "blank", "last"),
+    [
+        ("in.jsonl", "", "\n", '{"text": "last"}\n'),
+        ("in.jsonl", '{"text": "a"}\n', " \t\r\n", '{"text": "last"}'),
+        ("in.csv", "", "\r\n", "text\nlast\n"),
+        ("in.csv", 'text\n"a\n\n\nb"\n', "\n", "last\n"),
+        ("in.txt", "", "  \n", "last\n"),
+        ("in.txt", "a\n", "\n", "  last"),
+    ],
+)
+def test_blank_lines_are_counted_a_block_at_a_time(
+    name: str,
+    head: str,
+    blank: str,
+    last: str,
+    encoding: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reads = 0
+    read = record_lines.LineReader._read
+
+    def counted(reader: record_lines.LineReader) -> bytes:
+        nonlocal reads
+        reads += 1
+        return read(reader)
+
+    monkeypatch.setattr(record_lines.LineReader, "_read", counted)
+    for path, pack in ((tmp_path / name, bytes), (tmp_path / f"{name}.gz", gzip.compress)):
+        path.write_bytes(pack((head + blank * 10**5 + last).encode(encoding)))
+        reads = 0
+        rows = [row for row in opened(path).rows if isinstance(row, Record)]
+        assert rows[-1].text == "last"
+        assert rows[-1].row == head.count("\n") + 10**5 + last.count("\n", 0, last.index("last")) + 1
+        assert len(rows) == 1 + bool(head)
+        assert reads < 1000
+
+
+def test_an_endless_stretch_of_blank_lines_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(record_lines, "MAX_BLANK_BYTES", 10**6)
+    path = tmp_path / "in.csv.gz"
+    path.write_bytes(gzip.compress(b"text\nfine\n" + b"\n" * 10**6 + b"last\n"))
+    assert texts(opened(path)) == ["fine", "last"]
+    path.write_bytes(gzip.compress(b"text\nfine\n" + b"\n" * (10**6 + 2) + b"last\n"))
+    with pytest.raises(InputError, match=r"line 3: expected at most 1,000,000 bytes of blank lines in a row"):
+        texts(opened(path))

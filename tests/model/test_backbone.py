@@ -26,9 +26,9 @@ from gsa.model.backbone import (
     load_backbone,
     load_config,
     precision_of,
-    refuse_unsuitable,
 )
 from gsa.model.forward import check_exact, row_logits, trie_inputs
+from gsa.model.validation import refuse_unsuitable
 from gsa.trie import attention, masks
 from gsa.trie.trie import TokenTrie
 
@@ -79,9 +79,27 @@ def test_models_that_cannot_share_are_refused() -> None:
         refuse_unsuitable(sliding, "m")
     with pytest.raises(InputError, match="alibi"):
         refuse_unsuitable(PretrainedConfig(alibi=True), "m")
-    with pytest.raises(InputError, match="sliding window of 8"):
+    with pytest.raises(InputError, match="sliding window of 8 tokens: expected at least 64"):
         refuse_unsuitable(MistralConfig(sliding_window=8), "m")
     refuse_unsuitable(MistralConfig(sliding_window=None), "m")
+
+
+def test_a_window_and_positions_hold_the_longest_prompt() -> None:
+    for config in (
+        MistralConfig(sliding_window=1024),
+        PretrainedConfig(layer_types=["sliding_attention", "full_attention"], sliding_window=1024),
+        PretrainedConfig(layer_types=["full_attention"], sliding_window=16),
+        PretrainedConfig(use_sliding_window=False, sliding_window=16),
+        PretrainedConfig(max_position_embeddings=1024),
+    ):
+        refuse_unsuitable(config, "m", 1024)
+    for config in (
+        MistralConfig(sliding_window=1023),
+        PretrainedConfig(layer_types=["sliding_attention", "full_attention"], sliding_window=1023),
+        PretrainedConfig(max_position_embeddings=1023),
+    ):
+        with pytest.raises(InputError, match=r"of 1023 tokens: expected at least 1024.*max_tokens = 1023"):
+            refuse_unsuitable(config, "m", 1024)
 
 
 def test_a_model_that_ignores_positions_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:

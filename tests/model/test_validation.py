@@ -19,8 +19,7 @@ from gsa.chain.run_folder import RunFolder
 from gsa.checksums import checksums, from_checked_json, to_checked_json
 from gsa.errors import InputError
 from gsa.evaluation.evaluate import Evaluator
-from gsa.model.backbone import refuse_unsuitable
-from gsa.model.validation import check_adapter, tensor_shapes
+from gsa.model.validation import check_adapter, refuse_unsuitable, tensor_shapes
 from gsa.recipes.loader import load_recipe
 from gsa.recipes.schema import Backbone
 from gsa.training.run import tune

@@ -100,10 +100,41 @@ def test_a_link_is_followed(tmp_path: Path) -> None:
     assert read(target).height == 3
     with pytest.raises(InputError, match=r"real\.csv' exists already"):
         label_file(make_job(source, "csv"), link)
-    link.unlink()
-    link.symlink_to(source)
-    with pytest.raises(InputError, match="is the input"):
-        label_file(make_job(source, "csv"), link, overwrite=True)
+
+
+@pytest.mark.parametrize("kind", ["name", "symbolic link", "hard link", "link to a link"])
+def test_the_input_is_never_written(kind: str, tmp_path: Path) -> None:
+    source, other = csv(tmp_path, 3), tmp_path / "other.csv"
+    content = source.read_text()
+    if kind == "hard link":
+        other.hardlink_to(source)
+    elif kind == "name":
+        (tmp_path / "folder").mkdir()
+        other = tmp_path / "folder" / ".." / source.name
+    else:
+        first = source if kind == "symbolic link" else tmp_path / "first.csv"
+        if first != source:
+            first.symlink_to(source)
+        other.symlink_to(first)
+    for overwrite in (False, True):
+        with pytest.raises(InputError, match="is the input" if overwrite else "exists already"):
+            label_file(make_job(source, "csv"), other, overwrite=overwrite)
+        with pytest.raises(InputError, match="is the input" if overwrite else "exists already"):
+            label_file(make_job(source, "csv"), tmp_path / "out.csv", other, overwrite=overwrite)
+    assert source.read_text() == content
+    assert not list(tmp_path.glob("*.parts"))
+
+
+@pytest.mark.parametrize("rows", [8, 10])
+def test_an_input_that_grew_or_shrank_before_a_resume_is_refused(rows: int, tmp_path: Path) -> None:
+    source, out = csv(tmp_path, 9), tmp_path / "out.csv"
+    with pytest.raises(KeyboardInterrupt):
+        label_file(make_job(source, "csv", Fake(most=5)), out, size=4)
+    csv(tmp_path, rows)
+    with pytest.raises(InputError, match=r"parts of another job \(its input differs\)"):
+        label_file(make_job(source, "csv"), out, size=4)
+    assert not out.exists()
+    assert label_file(make_job(source, "csv"), out, overwrite=True, size=4).labelled == rows
 
 
 @pytest.mark.parametrize("change", ["grown", "shrunk", "replaced"])

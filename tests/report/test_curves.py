@@ -59,3 +59,23 @@ def test_scores_stand_over_the_examples_seen(arms, tmp_path, drawn):
             values.append(100 * np.mean(answers.predicted[:50] == answers.gold[:50]))
         assert found == pytest.approx(np.mean(values))
     assert (high - low) / 2 == pytest.approx(np.std(values, ddof=1)), "of the last level"
+
+
+def test_labels_stay_on_the_figure_whole(arms, tmp_path, drawn):
+    one = arms["progressive"][:1]
+    long = {"progressive with a much longer name, of four levels and replay, second attempt": one}
+    assert curves.learning_curves(long, tmp_path / "a.png")
+    assert curves.scores_by_examples(long, tmp_path / "b.png")
+    for figure in drawn:
+        figure.draw_without_rendering()
+        labels = [*figure.texts, *(axes.title for axes in figure.axes)]
+        labels += [
+            text for axes in figure.axes if axes.get_legend() for text in axes.get_legend().get_texts()
+        ]
+        assert any("\n" in label.get_text() for label in labels)
+        for label in labels:
+            box = label.get_window_extent()
+            assert 0 <= box.x0 <= box.x1 <= figure.bbox.x1, label.get_text()
+            assert 0 <= box.y0 <= box.y1 <= figure.bbox.y1, label.get_text()
+    (label,) = [text for text in drawn[0].texts if "loss" in text.get_text()]
+    assert label.get_text().replace("\n", " ") == "loss of the level, running mean over a tenth of its steps"

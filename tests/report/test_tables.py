@@ -3,15 +3,29 @@
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from study import ERC_ONLY, write_run
 
+from gsa.evaluation import results
+from gsa.report import comparison
+from gsa.report.forgetting import forgetting_table
 from gsa.report.paper import BENCHMARK, FEW_SHOT
 from gsa.report.runs import by_arm, read_runs
 from gsa.report.significance import mean_sd
-from gsa.report.tables import Table, format_mean, table_1, table_2, table_3, table_5
+from gsa.report.tables import (
+    Table,
+    format_mean,
+    level_datasets,
+    table_1,
+    table_2,
+    table_3,
+    table_4,
+    table_5,
+    title_of,
+)
 
 FIXTURES = Path(__file__).parents[1] / "datasets" / "fixtures"
 
@@ -121,3 +135,39 @@ def test_table_5_merges_a_familys_arms(tmp_path):
 def test_rows_are_as_long_as_the_header(make, arms):
     table = make(arms)
     assert {len(row) for row in table.rows} == {len(table.header)}
+
+
+def test_a_fourth_dataset_of_a_level_is_in_every_table(tmp_path):
+    """More conversations, tuned and measured like the others."""
+    levels = {"SA": ["sst2"], "ERC": ["meld", "emorynlp", "sampler-emotion"], "SD": ["mustard"]}
+    for seed in range(2):
+        write_run(tmp_path / f"four-s{seed}", "four", seed, levels, 0.8)
+        write_run(tmp_path / f"three-s{seed}", "three", seed, {**levels, "ERC": ["meld", "emorynlp"]}, 0.6)
+    arms = by_arm(read_runs([tmp_path]))
+    assert level_datasets(arms)["ERC"] == ("iemocap", "meld", "emorynlp", "sampler-emotion")
+    title = title_of("sampler-emotion")
+    for table in (table_3(arms), table_4(arms)):
+        column = table.header.index(title)
+        cells = {row[0]: row[column] for row in table.rows}
+        assert "±" in cells["four"]
+        assert cells["three"] == ""
+        assert {len(row) for row in table.rows} == {len(table.header)}
+    assert any(row[0] == title and row[-1] for row in forgetting_table("four", arms["four"], 10).rows)
+    assert any("sampler-emotion" in row for row in comparison.scores(arms, 10).rows)
+    only = {"ERC": ["meld", "sampler-emotion"]}
+    for seed in range(2):
+        write_run(tmp_path / f"only-s{seed}", "only", seed, only, 0.5)
+    lines = comparison.differences(by_arm(read_runs([tmp_path])), 10).rows
+    shared = [row[1] for row in lines if row[0] == "four - only"]
+    assert shared == ["MELD", title, "average ERC"]
+
+
+def test_a_majority_of_other_examples_says_so(tmp_path):
+    root = write_run(tmp_path / "a", "a", 0, {"SA": ["sst2", "mosi"]})
+    rows = [row for row in results.read(root) if row.level == 0]
+    results.add(
+        root, [replace(row, level=results.MAJORITY, n=row.n + 7 * (row.dataset == "mosi")) for row in rows]
+    )
+    (row,) = [row for row in table_3(by_arm(read_runs([root]))).rows if row[0] == "majority"]
+    assert not row[5].endswith(")")
+    assert "(n=" in row[6]

@@ -87,12 +87,47 @@ def test_a_batch_is_bounded_but_never_empty() -> None:
     queue = RequestQueue()
     queue.add(long)
     queue.add(request_of("x", client="b"))
-    assert [len(group) for _, group in queue.take(2, 9999)] == [3]
+    assert [texts_of(queue.take(2, 9999)) for _ in range(3)] == ["one x", "two", ""]
+    queue.add(request_of("x", client="b"))
     queue.add(long := request_of("y" * 50, "z"))
     assert texts_of(queue.take(99, 10)) == "x"
     assert texts_of(queue.take(99, 10)) == "y" * 50
     assert queue.load() == (1, 1 + sum(len(label) + 1 for label in SENTIMENT.labels))
     assert QueryGroup(SENTIMENT, []).size == 0
+
+
+def test_a_long_conversation_is_split_by_turns_and_by_bytes() -> None:
+    group = group_of(dialogue(["word " * 400] * 100), EMOTION)
+    first, rest = group.split(32, 10**9)
+    assert (len(first), len(rest or ())) == (32, 68)
+    assert first.examples[0].dialogue is group.examples[0].dialogue, "each turn keeps its context"
+    first, rest = group.split(1000, 40_000)
+    assert first.size <= 40_000 < group.size
+    assert [*first.examples, *(rest.examples if rest else ())] == list(group.examples)
+    assert len(group.split(1, 1)[0]) == 1
+    assert group_of(dialogue(["a", "b"]), EMOTION).split(2, 9999)[1] is None
+    several = group_of(dialogue(["one"]), EMOTIONS)
+    assert several.split(5, 9999) == (several, None), "the labels of a text are asked together"
+
+
+@pytest.mark.parametrize("same_client", [False, True])
+def test_a_text_beside_a_long_conversation_waits_for_one_batch_at_most(
+    same_client: bool, model: Model
+) -> None:
+    turns = [f"turn {number}" for number in range(100)]
+    scheduler = started(model, batch=16)
+    scheduler.submit(long := Request([group_of(dialogue(turns), EMOTION)], "a"))
+    assert model.busy.wait(5)
+    scheduler.submit(text := request_of("text", client="a" if same_client else "b"))
+    calls: list[int] = []
+    text.future.add_done_callback(lambda _: calls.extend(model.calls))
+    model.go.set()
+    assert [prediction.label for prediction in long.future.result(5)[0]] == turns
+    assert text.future.result(5)[0][0].label == "text"
+    assert calls[0] == 16, "the batch in which it came"
+    assert len(calls) == 2, "it is in the next one"
+    assert max(model.calls) <= 16
+    assert sum(model.calls) == 101
 
 
 def test_every_label_of_a_multi_label_task_is_a_query() -> None:

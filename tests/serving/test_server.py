@@ -1,5 +1,6 @@
 """`gsa serve` as a process and as its parts: what it checks, how it listens, how it stops."""
 
+import asyncio
 import io
 import json
 import os
@@ -8,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+from contextlib import ExitStack
 from dataclasses import replace
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
@@ -26,6 +28,7 @@ from gsa.serving import answers
 from gsa.serving import server as module
 from gsa.serving.app import make_service
 from gsa.serving.limits import Limits
+from gsa.serving.requests import client_of
 from gsa.serving.server import Options, bind, browser_origins, check_probabilities, read_token, serve
 from gsa.serving.shutdown import Server
 from gsa.serving.telemetry import configure_json_logging
@@ -192,6 +195,61 @@ def test_what_waits_longer_than_a_stop_does_is_503(predictor: ControlledPredicto
             answer = pending.get(20)
             assert (answer.status_code, answer.json()["error"]) == (503, "the server is stopping")
         predictor.go.set()
+
+
+def test_200_connections_that_send_nothing_or_half_a_head_hold_up_nobody(
+    predictor: ControlledPredictor,
+) -> None:
+    service = make_service(predictor, Limits())
+    with listening(service, head_seconds=0.5) as ((host, port), _), ExitStack() as stack:
+        idle = [stack.enter_context(socket.create_connection((host, port))) for _ in range(200)]
+        for number, connection in enumerate(idle):
+            connection.sendall(b"POST /v1/sentiment HTTP/1.1\r\nhost: x\r\n"[: number % 40])
+        url = f"http://{host}:{port}"
+        assert httpx2.post(f"{url}/v1/sentiment", json={"text": "a"}).status_code == 200
+        for connection in idle:
+            connection.settimeout(20)
+            assert connection.recv(10) == b"", "closed"
+
+
+def test_a_connection_that_is_kept_waits_for_each_head_anew(predictor: ControlledPredictor) -> None:
+    request = b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n"
+    with (
+        listening(make_service(predictor, Limits()), head_seconds=0.5) as (address, _),
+        socket.create_connection(address, timeout=20) as connection,
+    ):
+        for _ in range(2):
+            connection.sendall(request)
+            answer = b""
+            while not answer.endswith(b"}"):
+                answer += connection.recv(10_000)
+            assert answer.startswith(b"HTTP/1.1 200")
+        connection.sendall(request[:-1])
+        assert connection.recv(10) == b"", "the third head never came whole"
+
+
+def test_an_address_that_a_client_invents_gives_it_no_second_share(predictor: ControlledPredictor) -> None:
+    """Only a proxy on this machine is believed, and of its header the address that it added itself."""
+    seen: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(client_of(scope["client"][0]))
+
+    service = make_service(predictor, Limits())
+    config = Server(replace(service, app=app), 1, lambda: None).config  # type: ignore[arg-type]
+    config.load()
+    for address in ("203.0.113.9", "127.0.0.1"):
+        headers = [(b"x-forwarded-for", b"198.51.100.1, 198.51.100.2")]
+        scope = {"type": "http", "client": (address, 1), "scheme": "http", "headers": headers}
+        asyncio.run(config.loaded_app(scope, None, None))  # type: ignore[arg-type]
+    assert seen == ["203.0.113.9", "198.51.100.2"]
+
+
+def test_the_addresses_of_one_subscriber_are_one_client() -> None:
+    assert client_of("2001:db8:1:2::1") == client_of("2001:db8:1:2:ffff::") == "2001:db8:1:2::/64"
+    assert client_of("2001:db8:1:3::1") != client_of("2001:db8:1:2::1")
+    assert client_of("::ffff:192.0.2.1") == client_of("192.0.2.1") == "192.0.2.1"
+    assert client_of("testclient") == "testclient"
 
 
 def test_a_client_that_leaves_is_given_up(serving, predictor: ControlledPredictor) -> None:

@@ -45,7 +45,7 @@ class ControlledPredictor:
 
 @contextmanager
 def listening(
-    service: Service, drain: float = 10, end: Callable[[], None] = lambda: None
+    service: Service, drain: float = 10, end: Callable[[], None] = lambda: None, head_seconds: float = 60
 ) -> Iterator[tuple[tuple[str, int], Server]]:
     """Run a server on a socket of its own, in a thread; yields its address and the server.
 
@@ -53,7 +53,7 @@ def listening(
     """
     is_listening = threading.Event()
     with bind("127.0.0.1", 0) as listener:
-        server = Server(service, drain, is_listening.set)
+        server = Server(service, drain, is_listening.set, head_seconds)
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
         try:

@@ -16,25 +16,41 @@ from gsa.model.hf_logging import no_fetched_kernels, quiet_libraries
 from gsa.recipes.schema import Lora
 
 
+def check_targets(model: Any, lora: Lora) -> None:
+    """Raise InputError for a target that names no linear layer of the model.
+
+    The output head is none of them where its weights are those of the embeddings as well.
+    """
+    modules = dict(model.named_modules())
+    head = model.get_output_embeddings() if model.config.tie_word_embeddings else None
+    linear = {name: m for name, m in modules.items() if isinstance(m, nn.Linear) and m is not head}
+    known = sorted({name.rpartition(".")[2] for name in linear})
+    for target in lora.targets:
+        layers = {name: m for name, m in modules.items() if name == target or name.endswith(f".{target}")}
+        unfit = next((layer for name, layer in layers.items() if name not in linear), None)
+        if layers and unfit is None:
+            continue
+        problem = f"this model has no layer '{target}'"
+        if unfit is not None:
+            problem = f"'{target}' is a layer of type {type(unfit).__name__}"
+            problem += ", whose weights are the embeddings'" if unfit is head else ""
+        expected = (
+            f"linear layers, out of {', '.join(known)}"
+            if known
+            else ("a model with linear layers (torch.nn.Linear), which this one lacks")
+        )
+        raise InputError(f"lora.targets: {problem}{suggest(target, known)}: expected {expected}")
+
+
 def fresh_link(model: Any, lora: Lora, seed: int) -> Any:
     """Return the model with a new link on its frozen weights: A is random Gaussian, B zero (no change yet).
 
-    Raises InputError for a target that names no linear layer of the model.
+    Raises InputError as `check_targets` does.
     """
     with no_fetched_kernels():
         from peft import LoraConfig, get_peft_model  # slow to import, and only tuning needs it
 
-    modules = dict(model.named_modules())
-    known = sorted({name.rpartition(".")[2] for name, m in modules.items() if isinstance(m, nn.Linear)})
-    for target in lora.targets:
-        layers = [m for name, m in modules.items() if name == target or name.endswith(f".{target}")]
-        unfit = next((layer for layer in layers if not isinstance(layer, nn.Linear)), None)
-        if unfit or not layers:
-            problem = f"this model has no layer '{target}'"
-            if unfit:
-                problem = f"'{target}' is a layer of type {type(unfit).__name__}"
-            expected = f"linear layers, out of {', '.join(known)}" if known else "a model with linear layers"
-            raise InputError(f"lora.targets: {problem}{suggest(target, known)}: expected {expected}")
+    check_targets(model, lora)
     torch.manual_seed(seed)
     config = LoraConfig(
         r=lora.rank,

@@ -18,6 +18,7 @@ from gsa.data.token_counts import TokenCountCache
 from gsa.data.types import Example, Prediction
 from gsa.model.backbone import LoadedModel
 from gsa.model.scoring import score
+from gsa.model.validation import refuse_unsuitable
 from gsa.trie.packing import MAX_ROW_TOKENS
 
 CHUNK = 1024
@@ -41,7 +42,13 @@ class Pipeline:
         max_row_tokens: int = MAX_ROW_TOKENS,
         calibration: Calibration | None = None,
     ) -> None:
-        """`max_row_tokens` bounds the memory of a forward pass."""
+        """`max_row_tokens` bounds the memory of a forward pass.
+
+        Raises InputError for a model whose window or positions are shorter than the layout's prompts.
+        """
+        config = getattr(loaded.model, "config", None)  # the model of a server has none
+        if config:
+            refuse_unsuitable(config, config.model_type, layout.max_tokens)
         self.loaded, self.layout, self.max_row_tokens = loaded, layout, max_row_tokens
         self.calibration = calibration or Calibration()
         self._encoders: dict[tuple[Any, ...], Encoder] = {}

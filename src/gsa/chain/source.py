@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from gsa.chain.base import load_base, load_chain, resolve_base, with_precision
+from gsa.chain.base import load_base, load_chain, load_config, resolve_base, with_precision
 from gsa.chain.calibration import Calibration
 from gsa.chain.chain import Chain
 from gsa.chain.run_folder import SHIPPED_NAME, RunFolder
@@ -14,6 +15,7 @@ from gsa.data.layout import Layout
 from gsa.data.task import TASKS, Task
 from gsa.errors import InputError
 from gsa.model.backbone import LoadedModel
+from gsa.model.validation import SMALLEST_WINDOW, longest_prompt
 from gsa.recipes.datasets import tuned_tasks
 from gsa.recipes.loader import load_recipe
 from gsa.recipes.schema import Backbone, Recipe, Training
@@ -30,7 +32,7 @@ class ModelSource:
     """Of the run's recipe, or the last part of the path or id."""
     backbone: Backbone
     recipe: Recipe | None = None
-    """Of a run or of a merged export; None for any other model, which reads the default layout."""
+    """Of a run or of a merged export; None for any other model, which reads the default layout if it can."""
     chain: Chain | None = None
     """Of a run."""
     tasks_below: Mapping[str, Task] = field(default_factory=dict)
@@ -65,10 +67,15 @@ class ModelSource:
         below = read_tasks(run.tasks_file) if run.tasks_file.is_file() else {}
         return cls(name, backbone, exported, tasks_below=below)
 
-    @property
+    @cached_property
     def layout(self) -> Layout:
-        """The layout of its prompts."""
-        return self.recipe.layout if self.recipe else Layout()
+        """The layout of its prompts; without a recipe the default, with prompts that the model can read."""
+        if self.recipe:
+            return self.recipe.layout
+        default, longest = Layout(), longest_prompt(load_config(self.backbone)[0])
+        if not longest:
+            return default
+        return Layout(max_tokens=min(default.max_tokens, max(longest, SMALLEST_WINDOW)))
 
     def tasks(self, level: int | None = None) -> dict[str, Task]:
         """Return what it was tuned to do, by name, and the paper's tasks.

@@ -112,11 +112,13 @@ def evaluate(
     quiet: Quiet = False,
 ) -> None:
     """Evaluate any model: scores, the forgetting matrix, predictions stored as Parquet."""
+    from gsa.chain.run_folder import RunFolder
     from gsa.cli import format
     from gsa.evaluation.results import to_json_lines
     from gsa.evaluation.sources import FolderTask, make_evaluator
     from gsa.experiments.baselines import warn_below_tfidf
     from gsa.recipes.datasets import warn_of_own_data
+    from gsa.training.metadata import read_data, warn_of_changed_data
 
     own = FolderTask(task, [label.strip() for label in labels.split(",")] if labels else [], instruction)
     evaluator, names = make_evaluator(model, dataset or [], out, precision, own)
@@ -125,6 +127,7 @@ def evaluate(
         if evaluator.datasets[name].path:
             warn_of_own_data(evaluator.datasets[name])
     if evaluator.in_run and evaluator.model.recipe:
+        warn_of_changed_data(evaluator.model.recipe, read_data(RunFolder(evaluator.root)))
         warn_below_tfidf(evaluator.model.recipe, rows, split or evaluator.options.split)
     if as_json:
         print(to_json_lines(rows))

@@ -92,6 +92,11 @@ class Encoder:
             a != b and common_prefix_length(a, b) == len(a) for a in answers for b in answers
         )
         """Whether answers are closed by the end-of-text token."""
+        if self.ends and self._eos is None:
+            raise InputError(
+                f"task '{task.name}': expected a tokenizer with an end-of-text token, which closes answers "
+                "where one label begins with another, or where layout.end says so; found none"
+            )
         if len(set(answers)) < len(answers) or not all(answers):
             raise InputError(
                 f"task '{task.name}': two of the labels {list(task.labels)} have the same tokens"

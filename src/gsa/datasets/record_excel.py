@@ -4,7 +4,7 @@ import re
 import zipfile
 from pathlib import Path
 
-from gsa.datasets.record_tables import frame_reader, resolve_header
+from gsa.datasets.record_tables import frame_reader, frame_rows, resolve_header
 from gsa.datasets.records import ReadOptions, RecordReader
 from gsa.errors import InputError
 
@@ -33,13 +33,12 @@ def open_excel(path: Path, options: ReadOptions) -> RecordReader:
         ) from None
     except Exception as error:  # the reader's own exceptions are not public
         raise InputError(f"{path}: expected an Excel file, found an error: {error}".splitlines()[0]) from None
-    cells = frame.iter_rows()
-    header = [re.sub(r"\s+", " ", name or "").strip() for name in next(cells, ())]
+    header = [re.sub(r"\s+", " ", name or "").strip() for name in frame.row(0)] if frame.height else []
     if not header:
         raise InputError(f"{path}: expected a header and rows, found an empty sheet")
     header, names = resolve_header(header, options.columns, str(path))
-    rows = (dict(zip(header, values, strict=True)) for values in cells)
-    return frame_reader(rows, frame.height - 1, header, names, options, 2, {})
+    frame.columns = header
+    return frame_reader(frame_rows(frame[1:]), frame.height - 1, header, names, options, 2, {})
 
 
 def _check_workbook(path: Path) -> None:
@@ -52,7 +51,7 @@ def _check_workbook(path: Path) -> None:
                     f"{path}: expected an Excel file of at most {MAX_WORKBOOK:,} bytes unpacked, found "
                     f"{size:,}: save it as CSV"
                 )
-            damaged = archive.testzip()  # the sizes above are what the archive says of itself
+            damaged = next((info.filename for info in archive.infolist() if not _is_whole(archive, info)), "")
             for name in archive.namelist() if not damaged else []:
                 if SHEET.fullmatch(name) and (cells := _cells(archive, name)) > MAX_CELLS:
                     raise InputError(
@@ -63,6 +62,21 @@ def _check_workbook(path: Path) -> None:
         raise InputError(f"{path}: expected an Excel file (.xlsx), found an error: {error}") from None
     if damaged:
         raise InputError(f"{path}: expected a whole Excel file, found damage in '{damaged}'")
+
+
+def _is_whole(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bool:
+    """Return whether a file unpacks to what the archive says of it, and to no more bytes than it says."""
+    size, left = info.file_size, info.file_size
+    info.file_size += 1  # beyond which zipfile reads nothing, whatever there is
+    try:
+        with archive.open(info) as file:
+            while block := file.read(2**20):
+                left -= len(block)
+    except zipfile.BadZipFile:  # its checksum differs
+        return False
+    finally:
+        info.file_size = size
+    return not left
 
 
 def _cells(archive: zipfile.ZipFile, sheet: str) -> int:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from gsa.datasets import record_excel, record_json, record_tables, record_texts
+from gsa.datasets import record_excel, record_json, record_parquet, record_tables, record_texts
 from gsa.datasets.record_lines import LineReader, find_encoding
 from gsa.datasets.records import ReadOptions, RecordReader
 from gsa.errors import InputError, suggest
@@ -26,7 +26,7 @@ STREAMED_SUFFIXES = (*FORMATS, *SUFFIXES, "txt")
 """Suffixes of files that are read in constant memory."""
 INPUT_SUFFIXES = (*STREAMED_SUFFIXES, "gz", "xlsx")
 """Suffixes of files that are read; `.gz` stands behind that of a text format."""
-BINARY = {"parquet": record_tables.open_parquet, "xlsx": record_excel.open_excel}
+BINARY = {"parquet": record_parquet.open_parquet, "xlsx": record_excel.open_excel}
 TEXT = {
     "csv": record_tables.open_csv,
     "tsv": record_tables.open_csv,

@@ -68,6 +68,7 @@ def _items(lines: LineReader, text: str | None) -> Iterator[Rejected | _Item]:
             yield Rejected(row, f"expected a line of at most {MAX_LINE_BYTES} bytes, found a longer one")
             continue
         if not line.strip():
+            lines.skip_blank()
             continue
         decoded = lines.decode(line)
         try:

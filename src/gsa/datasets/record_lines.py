@@ -17,6 +17,9 @@ logger = logging.getLogger(__name__)
 
 MAX_LINE_BYTES = 4 * 2**20
 """Bytes of a line, or characters of a field of a table, beyond which a row is rejected."""
+MAX_BLANK_BYTES = 2**30
+"""Bytes of blank lines in a row beyond which a file is refused; a few kilobytes of gzip unpack to them."""
+BLANKS = b" \t\r\n\v\f"
 EXCERPT = 1000
 """Characters of a malformed line that its Rejected keeps."""
 SCANNED_BYTES = 64 * 2**20
@@ -89,14 +92,38 @@ class LineReader:
         finally:
             self.close()
 
+    def skip_blank(self, blanks: bytes = BLANKS) -> None:
+        """Skip the lines of nothing but `blanks` that follow the current one, a block at a time.
+
+        Raises InputError for more than MAX_BLANK_BYTES of them.
+        """
+        first, skipped = self.number, 0
+        while True:
+            with self._damage_named():
+                block = self._stream.peek(1)  # type: ignore[attr-defined]
+            end = block.rfind(b"\n", 0, len(block) - len(block.lstrip(blanks))) + 1
+            if not end:
+                return
+            self.number += block.count(b"\n", 0, end)
+            self._advance(len(self._stream.read(end)))
+            skipped += end
+            if skipped > MAX_BLANK_BYTES:
+                raise InputError(
+                    f"{self.location} line {first}: expected at most {MAX_BLANK_BYTES:,} bytes of blank "
+                    "lines in a row, found more"
+                )
+
     def _read(self) -> bytes:
         with self._damage_named():
             line = self._stream.readline(MAX_LINE_BYTES)
+        self._advance(len(line))
+        return line
+
+    def _advance(self, size: int) -> None:
         if self._stream is self._file:
-            self._position += len(line)
+            self._position += size
         elif self._file.seekable():
             self._position = self._file.tell()
-        return line
 
     @contextmanager
     def _damage_named(self) -> Iterator[None]:

@@ -1,11 +1,10 @@
-"""Tables: CSV and TSV by the csv module, which tells the line of every row; Parquet by polars."""
+"""Tables: CSV and TSV by the csv module, which tells the line of every row; rows of polars' frames."""
 
 import csv
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 from gsa.data.types import unreadable
@@ -25,7 +24,7 @@ from gsa.errors import InputError
 logger = logging.getLogger(__name__)
 
 BATCH = 2048
-"""Rows of Parquet that are read at once."""
+"""Rows of a frame that are made at once."""
 MAX_BATCH = 2**25
 """Bytes of the texts of a batch beyond which its rows are made one at a time."""
 DELIMITERS = (",", ";", "\t", "|")
@@ -39,7 +38,7 @@ def open_csv(lines: LineReader, options: ReadOptions) -> RecordReader:
     csv.field_size_limit(MAX_LINE_BYTES)
     raw_lines: list[str] = []  # of the row that the csv module reads
     texts = lines.text()
-    first = next((line for line in texts if line.strip("\r\n")), "")
+    first = _first_line(texts, lines)
     if first == TOO_LONG:
         raise InputError(f"{lines.location}: expected a header of at most {MAX_LINE_BYTES:,} bytes")
     options = replace(options, delimiter=_delimiter(first, options, lines.location))
@@ -63,6 +62,15 @@ def open_csv(lines: LineReader, options: ReadOptions) -> RecordReader:
     hint = NO_QUOTES if options.quotes else ""
     rows = _csv_rows(reader, lines, raw_lines, RowParser(names), header, hint)
     return RecordReader(header, rows, names, options, has_dialogues=bool(names.dialogue))
+
+
+def _first_line(texts: Iterable[str], lines: LineReader) -> str:
+    """Return the first line that is not blank, or an empty text."""
+    for line in texts:
+        if line.strip("\r\n"):
+            return line
+        lines.skip_blank(b"\r\n")
+    return ""
 
 
 def _delimiter(header: str, options: ReadOptions, location: str) -> str:
@@ -126,6 +134,8 @@ def _csv_rows(
             yield from _reject_lines(row, raw_lines, reason + (hint if len(raw_lines) > 1 else ""), values)
         elif values:
             yield parser.parse(row, dict(zip(header, values, strict=True)))
+        else:
+            lines.skip_blank(b"\r\n")
 
 
 def _reject_lines(
@@ -145,40 +155,34 @@ def _excerpt(line: str) -> str:
     return line.rstrip("\r\n")[:EXCERPT]
 
 
-def open_parquet(path: Path, options: ReadOptions) -> RecordReader:
-    """Return a reader of Parquet, a batch of rows at a time; raises InputError for texts that are none."""
+def frame_rows(frame: Any) -> Iterator[dict[str, Any] | str]:
+    """Yield the rows of a frame, for one with a cell that is too long the reason why it is rejected.
+
+    Long texts, which a small file may repeat, are made one at a time.
+    """
     import polars as pl  # slow to import
 
-    try:
-        scan = pl.scan_parquet(path)
-        schema = dict(scan.collect_schema())
-        size = int(scan.select(pl.len()).collect().item())
-    except pl.exceptions.PolarsError as error:
-        raise InputError(
-            f"{path}: expected a Parquet file, found an error: {error}".splitlines()[0]
-        ) from None
-    header, names = resolve_header(list(schema), options.columns, str(path))
-    if schema[names.text] not in (pl.String, pl.Categorical, pl.Enum):
-        raise InputError(f"{path}: column '{names.text}' is {schema[names.text]}: expected texts")
-    batches = scan.collect_batches(chunk_size=BATCH, maintain_order=True)
-    rows = (row for batch in batches for row in _rows(batch))
-    return frame_reader(rows, size, header, names, options, 1, schema)
-
-
-def _rows(batch: Any) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a frame; long texts, which a small file may repeat, one at a time."""
-    import polars as pl
-
-    sizes = batch.select(pl.col(pl.String).str.len_bytes().sum())
-    size = sum(sizes.row(0)) if sizes.width else 0
-    yield from batch.iter_rows(named=True, buffer_size=1 if size > MAX_BATCH else 512)
+    sizes = frame.select(pl.col(pl.String).str.len_bytes(), pl.col(pl.Binary).bin.size())
+    for start in range(0, frame.height, BATCH):
+        batch, lengths = frame[start : start + BATCH], sizes[start : start + BATCH]
+        total = sum(value or 0 for value in lengths.sum().row(0)) if lengths.width else 0
+        long: dict[int, str] = {}
+        for column in lengths if total > MAX_LINE_BYTES else ():
+            for row in (column > MAX_LINE_BYTES).arg_true():
+                reason = f"expected at most {MAX_LINE_BYTES:,} bytes, found {column[row]:,}"
+                long[row] = f"'{column.name}': {reason}"
+        if long:
+            is_short = pl.int_range(pl.len()).is_in(list(long)).not_()
+            batch = batch.with_columns(pl.when(is_short).then(pl.all()))
+        rows = batch.iter_rows(named=True, buffer_size=1 if total > MAX_BATCH else 512)
+        yield from (long.get(number, values) for number, values in enumerate(rows))
 
 
 def frame_reader(
-    rows: Iterable[dict[str, Any]], size: int, header: list[str], names: ColumnNames, options: ReadOptions,
-    first: int, schema: dict[str, Any],
+    rows: Iterable[dict[str, Any] | str], size: int, header: list[str], names: ColumnNames,
+    options: ReadOptions, first: int, schema: dict[str, Any],
 ) -> RecordReader:  # fmt: skip
-    """Return the reader of a frame's rows, whose first has the number `first`.
+    """Return the reader of `frame_rows`, whose first row has the number `first`.
 
     Below a header empty rows are skipped, as those of CSV are.
     """
@@ -188,7 +192,9 @@ def frame_reader(
         nonlocal read
         for values in rows:
             read += 1
-            if first == 1 or any(value is not None for value in values.values()):
+            if isinstance(values, str):
+                yield Rejected(read + first - 1, values)
+            elif first == 1 or any(value is not None for value in values.values()):
                 yield parser.parse(read + first - 1, values)
 
     return RecordReader(

@@ -41,6 +41,8 @@ def _numbered(lines: LineReader) -> Iterator[tuple[int, str]]:
     for line in lines.text():
         if line.strip():
             yield lines.number, line.rstrip("\r\n")
+        else:
+            lines.skip_blank()
 
 
 def _first(rows: Iterator[tuple[int, str]], lines: LineReader) -> Iterator[tuple[int, str]]:

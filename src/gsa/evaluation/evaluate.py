@@ -111,7 +111,7 @@ class Evaluator:
                     self._measure(measurement, overwrite, progress)
             self._loaded = None
             for source in sources:
-                self._add_majority(source, split, examples[source.name])
+                self._add_majority(source, split, self._largest_sample(source, split, examples[source.name]))
             if not self.in_run and self.model.chain and self.model.recipe:
                 store_recipe(self.root, self.model.recipe, sources)
             return [row for row in self._remove_stale_results() if row.split == split]
@@ -241,14 +241,23 @@ class Evaluator:
         stored = self.predictions.fingerprint(row.level, row.dataset, row.split)
         return row.level == MAJORITY or stored.startswith(self._model_digest(row.level))
 
+    def _largest_sample(
+        self, source: DatasetConfig, split: str, examples: Sequence[Example]
+    ) -> Sequence[Example]:
+        """Return the examples of the level that was measured on most of them."""
+        levels = {row.level for row in results.read(self.root) if row.level != MAJORITY}
+        tables = (self.predictions.load(level, source.name, split) for level in sorted(levels))
+        ids = max(({*table["id"]} for table in tables if table is not None), key=len, default=set())
+        return [example for example in examples if example.id in ids]
+
     def _add_majority(self, source: DatasetConfig, split: str, examples: Sequence[Example]) -> None:
         """Add the rows of always answering the most frequent label of the train split, or of dev without it.
 
-        A dataset that has neither gets no rows.
+        A dataset that has neither gets no rows, as does one that no level was measured on.
         """
         task, splits = task_of(source), load_splits(source)
         known = splits["train"] or splits["dev"]
-        if not known:
+        if not known or not examples:
             return
         majority = majority_class(task, [str(example.label) for example in known])
         probabilities = np.eye(len(task.labels))[[majority] * len(examples)]

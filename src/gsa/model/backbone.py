@@ -21,7 +21,7 @@ from gsa.model.forward import check_exact, proof_key
 from gsa.model.hf_logging import quiet_libraries
 from gsa.model.linked import quantize
 from gsa.model.precision import resolve_precision
-from gsa.model.validation import check_model_folder
+from gsa.model.validation import check_model_folder, check_tokenizer, refuse_unsuitable
 from gsa.recipes.schema import Backbone
 from gsa.trie import attention, masks
 
@@ -71,6 +71,7 @@ def load_backbone(
     config, tokenizer = load_config(backbone)
     precision = precision_of(backbone, config.model_type, device)
     refuse_unsuitable(config, backbone.name)
+    check_tokenizer(tokenizer, config, backbone.name)
     with quiet_libraries(), _readable(backbone.name):
         model = _transformers_model(backbone, folder, precision, place, kind)
         commit = getattr(model.config, "_commit_hash", None)
@@ -93,14 +94,22 @@ def _transformers_model(
 
     from gsa.model import hf_attention  # noqa: F401, registers the attention
 
-    model = AutoModelForCausalLM.from_pretrained(
-        folder or backbone.name,
-        revision=backbone.revision,
-        dtype=getattr(torch, precision),
-        use_safetensors=True,
-        trust_remote_code=False,
-        attn_implementation="sdpa",
-    )
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            folder or backbone.name,
+            revision=backbone.revision,
+            dtype=getattr(torch, precision),
+            use_safetensors=True,
+            trust_remote_code=False,
+            attn_implementation=kind if kind == "flex_attention" else "sdpa",
+        )
+    except ValueError as error:
+        if "scaled_dot_product_attention" not in str(error):
+            raise
+        raise InputError(
+            f"backbone '{backbone.name}' has attention that SDPA does not compute, such as softcapped "
+            'scores: expected plain softmax attention, or backbone.attention = "flex" (for tuning on a GPU)'
+        ) from None
     model.requires_grad_(False)
     if backbone.quantize:
         quantize(model, backbone.name, device)
@@ -187,29 +196,6 @@ def load_config(backbone: Backbone) -> tuple[Any, Any]:
         config = AutoConfig.from_pretrained(folder or backbone.name, **options)
         tokenizer = AutoTokenizer.from_pretrained(folder or backbone.name, **options)
     return config, tokenizer
-
-
-def refuse_unsuitable(config: Any, name: str) -> None:
-    """Raise InputError for architectures where one prefix cannot serve several continuations."""
-    kinds = set(getattr(config, "layer_types", None) or []) - {"full_attention"}
-    window = getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
-    unsuitable = f"layers of {sorted(kinds)}" if kinds else f"a sliding window of {window}" if window else ""
-    kernel = str(getattr(config, "_attn_implementation", None) or "")
-    if "/" in kernel:
-        raise InputError(
-            f"backbone '{name}' names the kernel '{kernel}': expected none, as no code is fetched"
-        )
-    architectures = getattr(config, "architectures", None) or ()
-    if any(architecture.endswith("ForSequenceClassification") for architecture in architectures):
-        raise InputError(
-            f"'{name}' is a classifier, which transformers' pipelines load: expected a causal language model"
-        )
-    unsuitable = "alibi positions" if getattr(config, "alibi", False) else unsuitable
-    if unsuitable:
-        raise InputError(
-            f"backbone '{name}' has {unsuitable}: expected full attention and explicit positions in every "
-            "layer, because shared prefixes need each earlier token in reach"
-        )
 
 
 def _folder(backbone: Backbone, weights: bool) -> Path | None:

@@ -29,18 +29,20 @@ def trie_attention(
     """Attend by `trie_spans` where the model was called with one, otherwise as plain SDPA does.
 
     Shapes: query (1, heads, nodes, size), key and value (1, kv heads, nodes, size). Returns
-    (1, nodes, heads, size). Raises InputError for attention variants that a trie cannot express.
+    (1, nodes, heads, size). A sliding window is at least as long as any path of the trie (see
+    `validation.refuse_unsuitable`). Raises InputError for attention variants that are not computed here.
     """
     if trie_spans is None:
         plain: tuple[Tensor, None] = sdpa_attention_forward(
             module, query, key, value, attention_mask, scaling=scaling, dropout=dropout, **kwargs
         )
         return plain
-    odd = [name for name in ("sliding_window", "softcap", "s_aux") if kwargs.get(name) is not None]
+    odd = [name for name in ("softcap", "s_aux") if kwargs.get(name) is not None]
     if odd or dropout:
+        setting = "flex" if odd else "dense"
         raise InputError(
-            f"this model's attention uses {odd or ['dropout']}, which shared prefixes do not support: "
-            "expected plain softmax attention over all earlier tokens"
+            f"this model's attention uses {odd[0] if odd else 'dropout'}, which attention by runs does not "
+            f'compute: expected plain softmax attention; backbone.attention = "{setting}" computes it'
         )
     _, heads, nodes, size = query.shape
     kv = key.shape[1]

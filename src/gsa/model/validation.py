@@ -18,6 +18,8 @@ MAX_RANK = 1024
 """Largest rank of a link, as in a recipe."""
 SIZES = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
          "num_key_value_heads", "head_dim")  # fmt: skip
+SMALLEST_WINDOW = 64
+"""Tokens that any prompt may have; a window that is shorter suits none."""
 KERNELS = ("attn_implementation", "_attn_implementation", "experts_implementation")
 """Keys of a model's configuration that transformers takes for the address of a kernel to fetch and run."""
 FREE = {"base_model_name_or_path", "r", "lora_alpha", "lora_dropout", "target_modules", "peft_version",
@@ -136,3 +138,69 @@ def check_model_folder(folder: Path) -> None:
                 f"'{folder / 'config.json'}': {key} is {config[key]}, more than anything in the weights: "
                 f"expected at most {largest}"
             )
+
+
+def refuse_unsuitable(config: Any, name: str, max_tokens: int = SMALLEST_WINDOW) -> None:
+    """Raise InputError for architectures where one prefix cannot serve several continuations.
+
+    `max_tokens` is the length of the longest prompt, which a sliding window and the positions must hold.
+    """
+    kernel = str(getattr(config, "_attn_implementation", None) or "")
+    if "/" in kernel:
+        raise InputError(
+            f"backbone '{name}' names the kernel '{kernel}': expected none, as no code is fetched"
+        )
+    architectures = getattr(config, "architectures", None) or ()
+    if any(architecture.endswith("ForSequenceClassification") for architecture in architectures):
+        raise InputError(
+            f"'{name}' is a classifier, which transformers' pipelines load: expected a causal language model"
+        )
+    kinds = set(getattr(config, "layer_types", None) or []) - {"full_attention"}
+    window = _sliding_window(config)
+    unsuitable = "alibi positions" if getattr(config, "alibi", False) else ""
+    if kinds - {"sliding_attention"} or (kinds and not window):
+        unsuitable = f"layers of {sorted(kinds)}"
+    if unsuitable:
+        raise InputError(
+            f"backbone '{name}' has {unsuitable}: expected full attention and explicit positions in every "
+            "layer, because shared prefixes need each earlier token in reach"
+        )
+    for size, what in ((window, "a sliding window"), (_positions(config), "positions")):
+        if 0 < size < max_tokens:
+            raise InputError(
+                f"backbone '{name}' has {what} of {size} tokens: expected at least {max_tokens}, the longest "
+                f"prompt; layout.max_tokens = {size} makes prompts shorter"
+            )
+
+
+def longest_prompt(config: Any) -> int:
+    """Return how many tokens the model's sliding window and its positions hold, 0 for any number."""
+    return min(filter(None, (_sliding_window(config), _positions(config))), default=0)
+
+
+def _positions(config: Any) -> int:
+    """Return how many positions the model has, 0 where its configuration does not say."""
+    return int(getattr(config, "max_position_embeddings", None) or 0)
+
+
+def _sliding_window(config: Any) -> int:
+    """Return how many tokens back the model's attention reaches, 0 for all of them."""
+    kinds = getattr(config, "layer_types", None) or ["sliding_attention"]
+    is_used = getattr(config, "use_sliding_window", True) and "sliding_attention" in kinds
+    return int(getattr(config, "sliding_window", None) or 0) if is_used else 0
+
+
+def check_tokenizer(tokenizer: Any, config: Any, name: str) -> None:
+    """Raise InputError if the tokenizer makes ids of texts that the model has no embedding of."""
+    rows = int(getattr(config, "vocab_size", 0) or 0)
+    if not rows or len(tokenizer) <= rows:
+        return
+    unread = set(tokenizer.all_special_ids) - {
+        tokenizer.eos_token_id
+    }  # texts are read without special tokens
+    largest = max((id for id in tokenizer.get_vocab().values() if id not in unread), default=0)
+    if largest >= rows:
+        raise InputError(
+            f"backbone '{name}': its tokenizer has the token id {largest}, its model {rows} embeddings: "
+            "expected a tokenizer of this model"
+        )

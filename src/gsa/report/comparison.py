@@ -27,7 +27,17 @@ from gsa.report.significance import (
     paired_bootstrap,
     t_test,
 )
-from gsa.report.tables import LEVELS, MEASURED, PUBLISHED, Arms, Table, format_mean, main_rows, title_of
+from gsa.report.tables import (
+    LEVELS,
+    MEASURED,
+    PUBLISHED,
+    Arms,
+    Table,
+    format_mean,
+    level_datasets,
+    main_rows,
+    title_of,
+)
 
 RunAtLevel = tuple[MeasuredRun, int]
 AVERAGE = "average"
@@ -156,8 +166,9 @@ def _compare(
             parts[name] = part
             test = _mcnemar(sides[0][0], sides[1][0], name) if len(seeds) == 1 else ""
             lines.append(Difference(pair, title_of(name), estimate([part]), test))
+    levels = level_datasets({pair: first} | {f"{pair} ": second})
     averages = {
-        f"{AVERAGE} {level}": [name for name in names if name in parts] for level, names in LEVELS.items()
+        f"{AVERAGE} {level}": [name for name in names if name in parts] for level, names in levels.items()
     }
     averages |= {} if list(parts) in averages.values() else {AVERAGE: list(parts)}
     lines += [

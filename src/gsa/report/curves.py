@@ -4,17 +4,20 @@ import json
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
 
 from gsa.datasets.catalogue import CATALOGUE
-from gsa.report.figures import grid, save
+from gsa.report.figures import grid, label_figure, save, title_panel
 from gsa.report.forgetting import scores_by_level
 from gsa.report.measured_run import MeasuredRun
 from gsa.report.significance import mean_sd
 from gsa.report.tables import Arms, title_of
 
+SIDE = 3.6
+"""Inches of a panel."""
 LOG = "log.jsonl"
 """Written by a run; a constant of its own, since the chain's imports torch."""
 
@@ -29,15 +32,18 @@ def learning_curves(arms: Arms, path: Path) -> bool:
     logged = {arm: entries for arm, entries in logged.items() if entries}
     if not logged:
         return False
-    figure, panels = grid(len(logged), 3.6)
+    figure, panels = grid(len(logged), SIDE)
     for axes, (arm, entries) in zip(panels, logged.items(), strict=True):
         for number, (seed, levels) in enumerate(entries):
             _draw_losses(axes, levels, f"C{number}", f"seed {seed}", borders=number == 0)
-        axes.set_title(arm, fontsize=9)
+        title_panel(axes, arm, SIDE)
         axes.grid(visible=True, alpha=0.3)
         axes.legend(fontsize=7)
-    figure.supxlabel("step, levels one after the other", fontsize=9)
-    figure.supylabel("loss of the level, running mean over a tenth of its steps", fontsize=9)
+    label_figure(
+        figure,
+        "step, levels one after the other",
+        "loss of the level, running mean over a tenth of its steps",
+    )
     save(figure, path)
     return True
 
@@ -91,17 +97,20 @@ def scores_by_examples(arms: Arms, path: Path) -> bool:
     names = [name for name in CATALOGUE if name in tuned] + sorted(tuned - set(CATALOGUE))
     if not names:
         return False
-    figure, panels = grid(len(names), 3.6)
+    figure, panels = grid(len(names), SIDE)
     for axes, name in zip(panels, names, strict=True):
         for number, (arm, seen) in enumerate(seen_by_arm.items()):
             if arms[arm][0].learned_at(name):
-                style = {"label": arm, "color": f"C{number}", "marker": "osDv^"[number % 5]}
+                style = {
+                    "label": "\n".join(wrap(arm, 40)),
+                    "color": f"C{number}",
+                    "marker": "osDv^"[number % 5],
+                }
                 _draw_scores(axes, arms[arm], name, seen, **style)
-        axes.set_title(title_of(name), fontsize=9)
+        title_panel(axes, title_of(name), SIDE)
         axes.grid(visible=True, alpha=0.3)
         axes.legend(fontsize=6)
-    figure.supxlabel("training examples seen, at the end of each level", fontsize=9)
-    figure.supylabel("main metric, percent", fontsize=9)
+    label_figure(figure, "training examples seen, at the end of each level", "main metric, percent")
     save(figure, path)
     return True
 

@@ -116,6 +116,18 @@ def grid(count: int, side: float, title: str = "") -> tuple[Any, list[Any]]:
     return figure, panels[:count]
 
 
+def label_figure(figure: Any, x: str, y: str) -> None:
+    """Label the axes that a figure's panels share, on as many lines as it takes."""
+    width, height = figure.get_size_inches()
+    figure.supxlabel("\n".join(_wrap(x, width)), fontsize=9)
+    figure.supylabel("\n".join(_wrap(y, height)), fontsize=9)
+
+
+def title_panel(axes: Any, title: str, side: float) -> None:
+    """Give a panel of `side` inches its title, on as many lines as it takes."""
+    axes.set_title("\n".join(_wrap(title, side)), fontsize=9)
+
+
 def confusions(arm: str, runs: Sequence[MeasuredRun], path: Path) -> bool:
     """Draw the last level's answers as shares of each gold label, all seeds; False without predictions."""
     by_dataset = _answers(runs)
@@ -132,8 +144,7 @@ def confusions(arm: str, runs: Sequence[MeasuredRun], path: Path) -> bool:
         shares = np.divide(100 * counts, total, out=np.full(counts.shape, np.nan), where=total > 0)
         _matrix(axes, labels, labels, shares, (0.0, 100.0), 0)
         axes.set_title(f"{title_of(name)}, n={len(answers[0].gold):,}", fontsize=9)
-    figure.supxlabel("answered", fontsize=9)
-    figure.supylabel("gold", fontsize=9)
+    label_figure(figure, "answered", "gold")
     save(figure, path)
     return True
 
@@ -161,7 +172,6 @@ def reliability(arm: str, runs: Sequence[MeasuredRun], path: Path) -> bool:
         axes.set(xlim=(0, 1), ylim=(0, 1))
         axes.set_title(f"{title_of(name)}: ECE {100 * measured.error:.1f}%", fontsize=9)
     panels[0].legend(fontsize=7, loc="upper left")
-    figure.supxlabel("confidence", fontsize=9)
-    figure.supylabel("accuracy, share of examples", fontsize=9)
+    label_figure(figure, "confidence", "accuracy, share of examples")
     save(figure, path)
     return True

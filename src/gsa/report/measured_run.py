@@ -4,6 +4,7 @@ Reads what is on disk and reports what is missing or inconsistent. Imports no to
 """
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -103,6 +104,23 @@ class MeasuredRun:
             if dataset in [source.name for source in level.datasets]
         ]
         return numbers[0] if numbers else None
+
+    def tuned_beside(self, datasets: Collection[str]) -> list[str]:
+        """Return the other datasets of the levels that were tuned on some of `datasets`.
+
+        Of a level that mixes the paper's subtasks, those of the same subtask.
+        """
+        names: list[str] = []
+        for level in self.recipe.levels if self.recipe else ():
+            subtasks = {source.name: task_of(source).level for source in level.datasets}
+            known = {subtask for name, subtask in subtasks.items() if name in datasets}
+            is_mixed = bool({1, 2, 3} & set(subtasks.values()) - known)
+            names += [
+                name
+                for name, subtask in subtasks.items()
+                if known and name not in datasets and (subtask in known or not is_mixed)
+            ]
+        return list(dict.fromkeys(names))
 
     def level_title(self, level: int) -> str:
         """Return what tables call a level."""

@@ -1,6 +1,6 @@
 """The paper's tables 1 to 5, with rows measured here: arms in, tables out.
 
-A cell of several seeds is their mean and standard deviation; a cell taken over fewer examples than others of
+A cell of several seeds is their mean and standard deviation; a cell taken over other examples than most of
 its column gives its n.
 """
 
@@ -24,7 +24,7 @@ Arms = Mapping[str, Sequence[MeasuredRun]]
 PUBLISHED, MEASURED = "published", "measured here"
 ERC = ("iemocap", "meld", "emorynlp")
 LEVELS = {"SA": BENCHMARK[:3], "ERC": ERC, "SD": BENCHMARK[6:]}
-"""The benchmark's datasets by level."""
+"""The benchmark's datasets by level, in the order of the levels' numbers."""
 KINDS = {1: "sentiment analysis", 2: "emotion recognition in conversation", 3: "sarcasm detection"}
 
 
@@ -80,17 +80,39 @@ def format_cells(rows: Sequence[Sequence[Result]], largest: Sequence[int]) -> li
     cells = []
     for cell_rows, most in zip(rows, largest, strict=True):
         n = min((row.n for row in cell_rows), default=0)
-        cells.append(format_mean([row.value for row in cell_rows]) + (f" (n={n})" if 0 < n < most else ""))
+        cells.append(
+            format_mean([row.value for row in cell_rows]) + (f" (n={n})" if n and most and n != most else "")
+        )
     return cells
 
 
 def largest_n(arms: Arms, datasets: Sequence[str]) -> list[int]:
     """Return the largest n of each dataset's main rows of models; majority rows do not count."""
-    rows = [row for runs in arms.values() for run in runs for row in run.rows if row.level >= 0]
-    return [
-        max((row.n for row in rows if row.dataset == name and row.metric == main_metric(name)), default=0)
-        for name in datasets
+    rows = [
+        row
+        for runs in arms.values()
+        for run in runs
+        for row in run.rows
+        if row.level >= 0 and row.metric == run.metric(row.dataset)
     ]
+    return [max((row.n for row in rows if row.dataset == name), default=0) for name in datasets]
+
+
+def level_datasets(arms: Arms) -> dict[str, tuple[str, ...]]:
+    """Return the benchmark's datasets by level, with further ones that arms were tuned on beside them."""
+    levels = dict(LEVELS)
+    for run in (runs[0] for runs in arms.values() if runs[0].recipe and not runs[0].few_shot):
+        for level, datasets in zip(levels, LEVELS.values(), strict=True):
+            further = [name for name in run.tuned_beside(datasets) if name in run.datasets]
+            levels[level] = tuple(dict.fromkeys([*levels[level], *further]))
+    return levels
+
+
+def _metrics(arms: Arms, datasets: Sequence[str]) -> str:
+    """Return the titles of datasets, each with its main metric."""
+    known = {name: run.metric(name) for runs in arms.values() for run in runs for name in run.sources}
+    metrics = [known.get(name) or main_metric(name) for name in datasets]
+    return ", ".join(f"{title_of(name)} {metric}" for name, metric in zip(datasets, metrics, strict=True))
 
 
 def table_1() -> Table:
@@ -129,24 +151,25 @@ def _published(row: Published, datasets: Sequence[str], *between: str) -> list[s
 
 def table_3(arms: Arms) -> Table:
     """Return every row of the paper's table 3, then majority, untuned, and the last level of each arm."""
-    largest = largest_n(arms, BENCHMARK)
-    rows = [_published(row, BENCHMARK, "", "") for row in TABLE_3]
+    further = [name for names in level_datasets(arms).values() for name in names if name not in BENCHMARK]
+    datasets = (*BENCHMARK, *further)
+    largest = largest_n(arms, datasets)
+    rows = [_published(row, datasets, "", "") for row in TABLE_3]
     for level, having in _floor_runs(arms):
-        main = [main_rows(having, name, level)[:1] for name in BENCHMARK]
+        main = [main_rows(having, name, level)[:1] for name in datasets]
         size = backbone_size(having[0]) if level == 0 else ""
         rows.append([having[0].level_title(level), size, MEASURED, "", "", *format_cells(main, largest)])
     for arm, runs in arms.items():
-        main = [main_rows(runs, name) for name in BENCHMARK]
-        if any(main) and not runs[0].few_shot:
+        main = [main_rows(runs, name) for name in datasets]
+        if any(main[: len(BENCHMARK)]) and not runs[0].few_shot:
             rows.append([*_arm_cells(arm, runs), *format_cells(main, largest)])
-    header = ("system", "size", "from", "seeds", "examples", *map(title_of, BENCHMARK))
-    metrics = ", ".join(f"{title_of(name)} {main_metric(name)}" for name in BENCHMARK)
+    header = ("system", "size", "from", "seeds", "examples", *map(title_of, datasets))
     notes: tuple[str, ...] = (
-        f"Percent: {metrics}. Sizes of published rows are those that the paper states. It gives one number "
-        "a cell, and does not say of which split or of how many seeds. Examples are those trained on, "
-        "each counted once.",
+        f"Percent: {_metrics(arms, datasets)}. Sizes of published rows are those that the paper states. It "
+        "gives one number a cell, and does not say of which split or of how many seeds. Examples are those "
+        "trained on, each counted once.",
         "Tested on: "
-        + ", ".join(f"{title_of(n)} {m:,}" for n, m in zip(BENCHMARK, largest, strict=True) if m)
+        + ", ".join(f"{title_of(n)} {m:,}" for n, m in zip(datasets, largest, strict=True) if m)
         + ".",
     )
     notes = notes if any(largest) else notes[:1]
@@ -188,19 +211,20 @@ def table_4(arms: Arms) -> Table:
         for arm, runs in arms.items()
         if not runs[0].few_shot and any(runs[0].learned_at(name) and main_rows(runs, name) for name in ERC)
     }
-    shared = [name for name in ERC if tuned and all(main_rows(runs, name) for runs in tuned.values())]
-    largest = largest_n(tuned, ERC)
+    datasets = level_datasets(tuned)["ERC"]
+    shared = [name for name in datasets if tuned and all(main_rows(runs, name) for runs in tuned.values())]
+    largest = largest_n(tuned, datasets)
     rows = [
-        [row.system, row.size, PUBLISHED, "", "", *(f"{row.scores[name]:.2f}" for name in ERC),
+        [*_published(row, datasets, "", ""),
          f"{np.mean(list(row.scores.values())):.2f}"]
         for row in TABLE_4
     ]  # fmt: skip
     for arm, runs in tuned.items():
-        main = [main_rows(runs, name) for name in ERC]
+        main = [main_rows(runs, name) for name in datasets]
         shared_values = [[row.value for name in shared for row in main_rows([run], name)] for run in runs]
         means = [float(np.mean(values)) for values in shared_values if shared and len(values) == len(shared)]
         rows.append([*_arm_cells(arm, runs), *format_cells(main, largest), format_mean(means)])
-    header = ("tuned as", "size", "from", "seeds", "examples", *map(title_of, ERC), "average")
+    header = ("tuned as", "size", "from", "seeds", "examples", *map(title_of, datasets), "average")
     over = f"The average of measured rows is over {', '.join(map(title_of, shared))}." if shared else ""
     note = "Weighted F1 in percent; mean ± standard deviation over seeds."
     return Table(

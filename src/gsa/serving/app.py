@@ -29,7 +29,7 @@ from gsa.serving.answers import Answers
 from gsa.serving.limits import Limits
 from gsa.serving.middleware import RequestMiddleware
 from gsa.serving.page import MountedPage, Page
-from gsa.serving.requests import Body, parse_request
+from gsa.serving.requests import Body, client_of, parse_request
 from gsa.serving.responses import (
     ErrorResponse,
     ExplanationResponse,
@@ -223,7 +223,7 @@ async def _predict(
 
 
 def _client(http: fastapi.Request) -> str:
-    return http.client.host if http.client else ""
+    return client_of(http.client.host) if http.client else ""
 
 
 async def _unless_left(http: fastapi.Request, work: Coroutine[Any, Any, T]) -> T:

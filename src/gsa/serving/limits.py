@@ -14,16 +14,16 @@ class Limits:
     body: int = 256 * 1024
     """Bytes of a JSON body (413)."""
     timeout: int = 60
-    """Seconds for a body or an upload to arrive (408)."""
+    """Seconds for a body or an upload to arrive (408), and for a head (the connection is closed)."""
     waiting: int = 1_024
     """Queries, that is labels to predict, in the queue (429), half of them of one client at most; more in
     one request is 422."""
     waiting_bytes: int = 1_000_000
     """Bytes to read in the queue (429), the label list counted once a query; more in one request is 422."""
     batch: int = 128
-    """Queries of one call of the model, unless one conversation alone has more turns."""
+    """Queries of one call of the model; a conversation of more turns takes several calls."""
     batch_bytes: int = 40_000
-    """Bytes that one call reads, unless one conversation alone has more."""
+    """Bytes that one call reads, unless one turn alone has more."""
     upload: int = 16 * 2**20
     """Bytes of a file sent to the web page (413)."""
     storage: int = 512 * 2**20

@@ -1,5 +1,6 @@
 """From a request's body to the queries that the model answers, and from its Predictions to JSON."""
 
+import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,8 @@ from gsa.serving.schemas import (
 if TYPE_CHECKING:
     from gsa.prediction.predictor import Predictor
 
+SUBSCRIBER_BITS = 64
+"""Of an IPv6 address, those of the network that one subscriber has."""
 Body = SentenceRequest | ConversationRequest | ExplainRequest
 
 
@@ -86,6 +89,19 @@ def parse_request(
     if document:
         check_documents(group.task for group in groups)
     return ParsedRequest(groups, many, every_turn or bool(aspects), document)
+
+
+def client_of(host: str) -> str:
+    """Return who shares a queue with whom: an IPv4 address, or the network that one IPv6 subscriber has."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if isinstance(address, ipaddress.IPv4Address):
+        return host
+    if address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.ip_network((address, SUBSCRIBER_BITS), strict=False))
 
 
 def check_size(groups: Sequence[QueryGroup], limits: Limits) -> None:

@@ -11,7 +11,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,7 @@ DIALOGUE_BYTES = 8_000
 
 @dataclass(frozen=True)
 class QueryGroup:
-    """The examples of one text or conversation under one task; never split between two batches."""
+    """The examples of one text or conversation under one task; batches split only what exceeds one."""
 
     task: Task
     examples: Sequence[Example]
@@ -54,6 +54,15 @@ class QueryGroup:
         turns = self.examples[0].dialogue.turns
         dialogue = sum(_bytes(turn.text) + _bytes(turn.speaker) for turn in turns)
         return min(dialogue, DIALOGUE_BYTES * len(self.examples)) + labels
+
+    def split(self, max_queries: int, max_bytes: int) -> "tuple[QueryGroup, QueryGroup | None]":
+        """Return the first examples, as many as fit but at least one, and the group of the others."""
+        count = min(len(self.examples), max(1, max_queries // self.task.queries))
+        while count > 1 and replace(self, examples=self.examples[:count]).size > max_bytes:
+            count = count * 3 // 4
+        if count == len(self.examples):
+            return self, None
+        return replace(self, examples=self.examples[:count]), replace(self, examples=self.examples[count:])
 
 
 Predict = Callable[[Sequence[QueryGroup]], list[list[Prediction]]]
@@ -93,8 +102,9 @@ class Request:
     """Who asks; clients take turns."""
     future: "Future[list[list[Prediction]]]" = field(default_factory=Future)
     pending: deque[QueryGroup] = field(init=False)
-    """Groups that the model has not got yet."""
-    predictions: list[list[Prediction]] = field(default_factory=list)
+    """Groups, or the rest of one, that the model has not got yet."""
+    predictions: list[Prediction] = field(default_factory=list)
+    """Of all examples that are answered, in order."""
 
     def __post_init__(self) -> None:
         self.pending = deque(self.groups)
@@ -103,13 +113,20 @@ class Request:
         """Return the queries and the bytes of the pending groups."""
         return sum(map(len, self.pending)), sum(group.size for group in self.pending)
 
+    def answer(self, predictions: Sequence[Prediction]) -> None:
+        """Add the predictions of the next examples; those of the last one finish the request."""
+        self.predictions += predictions
+        if len(self.predictions) == sum(len(group.examples) for group in self.groups):
+            self.finish()
+
     def finish(self, error: Exception | None = None) -> None:
         """Set the future's result or exception, unless the client has cancelled it."""
         try:
             if error:
                 self.future.set_exception(error)
             else:
-                self.future.set_result(self.predictions)
+                answers = iter(self.predictions)
+                self.future.set_result([[next(answers) for _ in group.examples] for group in self.groups])
         except InvalidStateError:
             pass
 
@@ -134,7 +151,9 @@ class RequestQueue:
     def take(self, max_queries: int, max_bytes: int) -> list[tuple[Request, QueryGroup]]:
         """Remove and return the next groups, one of each client in turn, up to a number of queries and bytes.
 
-        The first group is taken whatever its size. Cancelled requests are dropped.
+        Of a group that no batch could hold, such as a conversation of many long turns, a part is taken, at
+        least of one example, and where others wait it fills half of the batch at most. Cancelled requests
+        are dropped.
         """
         batch: list[tuple[Request, QueryGroup]] = []
         queries = size = 0
@@ -142,13 +161,19 @@ class RequestQueue:
             client, requests = next(iter(self._clients.items()))
             request = requests[0]
             cancelled = request.future.done()
-            group = request.pending[0]
+            group, rest = request.pending[0], None
+            if not batch and (len(group) > max_queries or group.size > max_bytes):
+                share = 2 if len(self._clients) > 1 or len(requests) > 1 else 1
+                group, rest = group.split(max_queries // share, max_bytes // share)
             fits = queries + len(group) <= max_queries and size + group.size <= max_bytes
             if batch and not fits and not cancelled:
                 break
             requests.popleft()
             if not cancelled:
-                batch.append((request, request.pending.popleft()))
+                batch.append((request, group))
+                request.pending.popleft()
+                if rest:
+                    request.pending.appendleft(rest)
                 queries, size = queries + len(group), size + group.size
                 if request.pending:
                     requests.append(request)
@@ -256,9 +281,7 @@ class Scheduler:
         if self._on_batch:
             self._on_batch(queries, seconds)
         for (request, _), predictions in zip(batch, answers, strict=True):
-            request.predictions.append(predictions)
-            if len(request.predictions) == len(request.groups):
-                request.finish()
+            request.answer(predictions)
 
 
 def _list_bytes(task: Task) -> int:

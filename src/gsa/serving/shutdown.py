@@ -1,4 +1,4 @@
-"""A uvicorn server that reports when it listens, and stops once all requests are answered."""
+"""A uvicorn server that reports when it listens, closes slow connections, and stops once all are answered."""
 
 import asyncio
 import contextlib
@@ -9,19 +9,64 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from gsa.serving.app import Service
 from gsa.serving.telemetry import log
 
 
+class Connection(H11Protocol):
+    """A connection that is closed where the head of a request does not arrive in time.
+
+    uvicorn bounds only how long a connection may be silent after an answer.
+    """
+
+    head_seconds: float = 60
+    """How long the head of a request may take."""
+    _head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Wait for the first head."""
+        super().connection_made(transport)
+        self._await_head()
+
+    def data_received(self, data: bytes) -> None:
+        """Wait for the next head from its first byte on."""
+        super().data_received(data)
+        if self.cycle is None or self.cycle.response_complete:
+            self._await_head()
+        else:
+            self._stop_timer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no longer."""
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def _await_head(self) -> None:
+        if self._head_timer is None:
+            self._head_timer = self.loop.call_later(self.head_seconds, self.transport.close)
+
+    def _stop_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+
 class Server(uvicorn.Server):
     """Serves one Service."""
 
-    def __init__(self, service: Service, drain: float, on_listening: Callable[[], None]) -> None:
-        """`drain` is how many seconds a stop waits for unanswered requests, before they get a 503."""
+    def __init__(
+        self, service: Service, drain: float, on_listening: Callable[[], None], head_seconds: float = 60
+    ) -> None:
+        """`drain` is how many seconds a stop waits for unanswered requests, before they get a 503.
+
+        `head_seconds` is how long the head of a request may take to arrive.
+        """
         self._service, self._on_listening = service, on_listening
+        protocol = type("TimedConnection", (Connection,), {"head_seconds": head_seconds})
         config = uvicorn.Config(
-            service.app, http="h11", ws="none", loop="asyncio", lifespan="on", log_config=None,
+            service.app, http=protocol, ws="none", loop="asyncio", lifespan="on", log_config=None,
             access_log=False, server_header=False, timeout_keep_alive=30,
             timeout_graceful_shutdown=drain,  # type: ignore[arg-type]  # asyncio takes fractions too
         )  # fmt: skip

@@ -17,9 +17,9 @@ from gsa.chain.lora import fresh_link
 from gsa.datasets.catalogue import data_root, get, missing_message
 from gsa.errors import InputError
 from gsa.model import smollm2
-from gsa.model.backbone import refuse_unsuitable
 from gsa.model.ops import linear
 from gsa.model.precision import resolve_precision
+from gsa.model.validation import check_tokenizer, refuse_unsuitable
 from gsa.recipes.schema import Backbone, Level, Lora, Recipe, Training
 from gsa.training import gpus, memory
 from gsa.training.gpus import Gpu, find_gpu
@@ -76,7 +76,8 @@ def make_plan(recipe: Recipe, gpu: str = "") -> Plan:
     """
     device = find_gpu(gpu) if gpu else None
     config, tokenizer, notes = _describe(recipe.backbone)
-    refuse_unsuitable(config, recipe.backbone.name)
+    refuse_unsuitable(config, recipe.backbone.name, recipe.layout.max_tokens)
+    check_tokenizer(tokenizer, config, recipe.backbone.name)
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config)
         parameters = model.num_parameters()

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from gsa.atomic_io import is_temporary, remove_tree, write_atomic
 from gsa.chain.base import load_base, load_chain, load_config, with_precision
 from gsa.chain.chain import Chain
-from gsa.chain.lora import apply_active
+from gsa.chain.lora import apply_active, check_targets
 from gsa.chain.run_folder import RunFolder
 from gsa.errors import InputError
-from gsa.model.validation import check_symlinks
+from gsa.model.backbone import default_device
+from gsa.model.validation import check_symlinks, check_tokenizer, refuse_unsuitable
 from gsa.recipes.datasets import warn_of_own_data
 from gsa.recipes.loader import load_recipe
 from gsa.recipes.schema import Recipe
@@ -26,6 +28,7 @@ from gsa.training.metadata import read_data, warn_of_changed_data, write_metadat
 from gsa.training.sharding import is_sharded, shard
 from gsa.training.trainer import Control
 from gsa.training.training_data import build_training_data
+from gsa.trie import attention
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +96,9 @@ def _tune(recipe: Recipe, run: RunFolder, chain: Chain | None, control: Control)
     """Tune the levels that the chain lacks."""
     finished = len(chain.links) if chain else 0
     sharded = is_sharded(recipe, control.ranks)
-    _, tokenizer = load_config(recipe.backbone)
+    config, tokenizer = load_config(recipe.backbone)
+    refuse_unsuitable(config, recipe.backbone.name, recipe.layout.max_tokens)
+    check_tokenizer(tokenizer, config, recipe.backbone.name)
     levels = {level.name: build_training_data(recipe, level, tokenizer) for level in recipe.levels[finished:]}
     if chain:
         logger.info("%s: %d of %d levels are tuned already", run.root, finished, len(recipe.levels))
@@ -101,11 +106,17 @@ def _tune(recipe: Recipe, run: RunFolder, chain: Chain | None, control: Control)
     else:
         loaded = load_base(recipe.backbone, host=sharded)
         chain = Chain(run.root, loaded.identity)
+    _check_attention(loaded.model.config, recipe)
+    for level in recipe.levels[finished:]:
+        check_targets(loaded.model, recipe.lora_of(level))
     chain = replace(chain, recipe=_checksum(recipe))
     if control.ranks.is_main:
-        for config in {c.name: c for level in recipe.levels[finished:] for c in level.datasets}.values():
-            if config.path:
-                warn_of_own_data(config)
+        if finished:
+            done = recipe.model_copy(update={"levels": recipe.levels[:finished]})
+            warn_of_changed_data(done, read_data(run))
+        for source in {c.name: c for level in recipe.levels[finished:] for c in level.datasets}.values():
+            if source.path:
+                warn_of_own_data(source)
         write_atomic(run.recipe_file, recipe.toml())
         write_metadata(recipe, run, levels)
         chain.write()
@@ -122,6 +133,20 @@ def _tune(recipe: Recipe, run: RunFolder, chain: Chain | None, control: Control)
         if control.stop.signum:
             raise Stopped(control.stop.signum, f"level {number} {level.name} is finished and stored")
     return chain
+
+
+def _check_attention(config: Any, recipe: Recipe) -> None:
+    """Raise InputError where the attention cannot be trained: dropout by runs, and FlexAttention on a CPU."""
+    if config._attn_implementation == "flex_attention" and default_device() == "cpu":
+        raise InputError(
+            'backbone.attention = "flex" has no backward pass on a CPU: expected "runs" or "dense", or a GPU'
+        )
+    share = getattr(config, "attention_dropout", 0)
+    if share and config._attn_implementation == attention.NAME:
+        raise InputError(
+            f"backbone '{recipe.backbone.name}' has attention_dropout = {share}, which attention by runs "
+            'does not compute: expected 0, or backbone.attention = "dense"'
+        )
 
 
 def _finished(recipe: Recipe, run: RunFolder, chain: Chain, log: str) -> Chain:

@@ -12,6 +12,7 @@ import pandas as pd  # type: ignore[import-untyped]
 from gsa.data.task import EMOTION, SARCASM, SENTIMENT
 from gsa.data.types import Prediction
 from gsa.datasets.record_files import FORMATS, STREAMED_SUFFIXES
+from gsa.serving.requests import client_of
 from gsa.serving.schemas import MAX_TEXT
 from gsa.web import examples
 from gsa.web.handlers import SAME_FORMAT, Handlers, error_message
@@ -237,4 +238,4 @@ def _task_choice(handlers: Handlers, preferred: str) -> Any:
 
 
 def _client(request: gr.Request) -> str:
-    return request.client.host if request.client else ""
+    return client_of(request.client.host) if request.client else ""
