@@ -4,11 +4,12 @@
 
 It needs no download: random Llamas of several sizes, a byte tokenizer, and the sample data of the package.
 For each size: label probabilities from shared prefixes against one sequence a label, in float32 and bfloat16,
-with a dense mask and FlexAttention; tokens a second in scoring and tuning and their share of the published
-peak; peak memory against `--plan`; the same in 4 bits where the extra `quantize` is installed. Then, on the
-smallest: a resumed run against an undisturbed one, and two ranks against one where there are two GPUs, with
-the backbone split as well. Writes one JSON file. Without a GPU it says so and measures
-nothing; `--device cpu` tries the script itself.
+with a dense mask and FlexAttention; tokens a second in scoring and tuning, of short rows and of one of some
+10,000 tokens, and their share of the published peak; peak memory against `--plan`; the same in 4 bits where
+the extra `quantize` is installed. Then, on the smallest: a resumed run against an undisturbed one, and two
+ranks against one where there are two GPUs, with the backbone split as well. Writes one JSON file, anew after
+every measurement. A difference beyond `LIMITS` ends it with exit code 1, after all is measured. Without a GPU
+it says so and measures nothing; `--device cpu` tries the script itself.
 """
 
 import argparse
@@ -19,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +31,15 @@ from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerF
 from gsa.chain.lora import fresh_link
 from gsa.data.encoder import Encoder, Prompt
 from gsa.data.layout import Layout
-from gsa.data.task import SENTIMENT
+from gsa.data.task import EMOTION, SENTIMENT
+from gsa.data.types import Dialogue, Example
 from gsa.datasets.catalogue import load
 from gsa.model import precision as precisions
 from gsa.model.backbone import load_backbone
 from gsa.model.losses import Totals, answer_loss
 from gsa.model.scoring import PackedBatch, log_probabilities, score
 from gsa.recipes.schema import Lora, Recipe
-from gsa.training.gpus import GPUS
+from gsa.training.gpus import CONTEXT, GPUS
 from gsa.training.plan import make_plan
 from gsa.training.run import tune
 from gsa.training.trainer import ChainTrainer
@@ -50,6 +52,10 @@ SIZES = {  # hidden size, inner size, layers, heads
     "7b": (4096, 11008, 32, 32),
 }
 REPEATS = 3
+LONG_TOKENS = 10_000
+"""Tokens of the long row, more than those from which `auto` takes FlexAttention."""
+LIMITS = {"float32": 1e-3, "bfloat16": 0.3, "nf4": 0.5, "links": 1e-3}
+"""Largest differences of log-probabilities by precision, and of links, relative: GPUs sum in any order."""
 
 
 def build_model(folder: Path, size: str) -> None:
@@ -57,7 +63,7 @@ def build_model(folder: Path, size: str) -> None:
     hidden, inner, layers, heads = SIZES[size]
     config = LlamaConfig(
         vocab_size=32000, hidden_size=hidden, intermediate_size=inner, num_hidden_layers=layers,
-        num_attention_heads=heads, num_key_value_heads=heads, max_position_embeddings=8192,
+        num_attention_heads=heads, num_key_value_heads=heads, max_position_embeddings=2 * LONG_TOKENS,
         bos_token_id=None, eos_token_id=256,
     )  # fmt: skip
     torch.manual_seed(0)
@@ -131,12 +137,25 @@ def seconds_of(work: Callable[[], object], device: str) -> float:
     return best
 
 
-def tune_rows(linked: Any, rows: list[PackedRow]) -> None:
-    """Do what an optimizer step does up to the gradients."""
+def long_conversation(tokens: int) -> list[Example]:
+    """Return every eighth turn of a conversation of about as many bytes, which are tokens here."""
+    turns, size = [], 0
+    for example in load("sampler-emotion")["train"] * 9:
+        turns.append(example.utterance)
+        size += len(example.utterance.line().encode()) + 1
+        if size > tokens:
+            break
+    dialogue = Dialogue("long", tuple(turns))
+    return [Example(str(i), "long", dialogue, i, "joy") for i in range(7, len(turns), 8)]
+
+
+def tune_rows(linked: Any, rows: list[PackedRow], optimizer: torch.optim.Optimizer) -> None:
+    """Do an optimizer step."""
     totals = Totals.of(rows)
     for row in rows:
         answer_loss(linked, PackedBatch.from_row(row, linked), totals).backward()
-    linked.zero_grad()
+    optimizer.step()
+    optimizer.zero_grad()
 
 
 def check_size(recipe: Recipe, size: str, device: str) -> dict[str, Any]:
@@ -151,30 +170,43 @@ def check_size(recipe: Recipe, size: str, device: str) -> dict[str, Any]:
         "attention": backbone.attention,
     }
     result["largest_difference"] = largest_difference(loaded.model, prompts[:6])
-    rows = {kind: pack(group(prompts), score=kind == "score", max_tokens=2048) for kind in ("score", "tune")}
     body = sum(
         p.numel() for n, p in loaded.model.named_parameters() if "embed" not in n and "lm_head" not in n
     )
     peak = peak_of(device, precision)
-    result["score"] = rate(
-        seconds_of(lambda: score(loaded.model, prompts, 2048), device), rows["score"], 2 * body, peak
-    )
+    long_encoder = Encoder(loaded.tokenizer, Layout(max_tokens=2 * LONG_TOKENS), EMOTION)
+    lengths = {
+        "": (prompts, 2048),
+        "long_": (long_encoder.encode(long_conversation(LONG_TOKENS)), 2 * LONG_TOKENS),
+    }
+    for length, (examples, most) in lengths.items():
+        rows = pack(group(examples), score=True, max_tokens=most)
+        seconds = seconds_of(lambda: score(loaded.model, examples, most), device)  # noqa: B023
+        result[f"{length}score"] = rate(seconds, rows, 2 * body, peak)
     linked = fresh_link(loaded.model, Lora(), 0).train()
-    if cuda:
-        torch.cuda.reset_peak_memory_stats()
-    result["tune"] = rate(
-        seconds_of(lambda: tune_rows(linked, rows["tune"]), device), rows["tune"], 4 * body, peak
-    )
-    if cuda:
-        result["peak_memory"] = torch.cuda.max_memory_allocated()
-    result["planned_memory"] = make_plan(recipe, gpu_name(device)).memory
+    optimizer = torch.optim.AdamW(p for p in linked.parameters() if p.requires_grad)
+    for length, (examples, most) in lengths.items():
+        rows = pack(group(examples), score=False, max_tokens=most)
+        if cuda:
+            torch.cuda.reset_peak_memory_stats()
+        seconds = seconds_of(lambda: tune_rows(linked, rows, optimizer), device)  # noqa: B023
+        result[f"{length}tune"] = rate(seconds, rows, 4 * body, peak)
+        if cuda:
+            result[f"{length}peak_memory"] = torch.cuda.max_memory_allocated()
+    planned = make_plan(recipe, gpu_name(device)).memory
+    result["planned_memory"] = planned - CONTEXT if cuda else planned  # CUDA itself is not in the peak
     return result
 
 
 def rate(seconds: float, rows: list[PackedRow], operations: int, peak: float) -> dict[str, float]:
     """Return tokens a second, and the share of a GPU's published peak that they are."""
-    tokens = sum(len(row.trie) for row in rows) / seconds
-    return {"tokens_per_second": tokens, **({"share_of_peak": tokens * operations / peak} if peak else {})}
+    count = sum(len(row.trie) for row in rows)
+    tokens = count / seconds
+    return {
+        "tokens": count,
+        "tokens_per_second": tokens,
+        **({"share_of_peak": tokens * operations / peak} if peak else {}),
+    }
 
 
 def gpu_name(device: str) -> str:
@@ -238,6 +270,18 @@ def difference(one: Path, other: Path) -> dict[str, Any]:
     }
 
 
+def excesses(results: list[dict[str, Any]]) -> list[str]:
+    """Return a sentence for every difference that is larger than it may be."""
+    found = []
+    for result in results:
+        name, limit = ("link", "links") if "check" in result else ("largest difference", result["precision"])
+        value = result.get("relative_difference", result.get("largest_difference"))
+        if not value <= LIMITS[limit]:  # NaN is one too
+            about = result.get("check") or f"{result['size']} {result['precision']} {result['attention']}"
+            found.append(f"{about}: {name} {value:.2g}, expected at most {LIMITS[limit]:g}")
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -251,39 +295,44 @@ def main() -> None:
         return
     logging.getLogger("gsa").setLevel(logging.ERROR)
     cuda = options.device.startswith("cuda")
-    results: list[dict[str, Any]] = []
-    sizes = options.sizes.split(",")
-    with tempfile.TemporaryDirectory() as name:
-        scratch = Path(name)
-        for size in sizes:
-            build_model(scratch / size, size)
-            for precision in [
-                "float32",
-                *(["bfloat16"] if precisions.supports_bfloat16(options.device) else []),
-            ]:
-                if size == "7b" and precision == "float32":
-                    continue
-                for attention in ("dense", "flex") if cuda else ("dense", "runs"):
-                    recipe = recipe_of(scratch / size, precision, attention)
-                    results.append(check_size(recipe, size, options.device))
-                    print(json.dumps(results[-1]), flush=True)
-            if cuda and importlib.util.find_spec("bitsandbytes"):
-                recipe = recipe_of(scratch / size, "bfloat16", "dense", "nf4")
-                results.append(check_size(recipe, size, options.device))
-                print(json.dumps(results[-1]), flush=True)
-        results.append(check_resumption(scratch / sizes[0], scratch))
-        if cuda and torch.cuda.device_count() > 1:
-            results.append(check_ranks(scratch / sizes[0], scratch, "two ranks"))
-            split = ("--set", "training.fsdp=true")
-            results.append(check_ranks(scratch / sizes[0], scratch, "two ranks, split", *split))
     about = {
         "device": torch.cuda.get_device_name() if cuda else "cpu", "torch": torch.__version__,
         "gpus": torch.cuda.device_count() if cuda else 0,
     }  # fmt: skip
     options.out.mkdir(parents=True, exist_ok=True)
     file = options.out / f"{gpu_name(options.device) or about['device'].lower().replace(' ', '-')}.json"
-    file.write_text(json.dumps({**about, "results": results}, indent=1) + "\n", encoding="utf-8")
+    results: list[dict[str, Any]] = []
+    for result in measure(options.device, options.sizes.split(",")):
+        print(json.dumps(result), flush=True)
+        results.append(result)
+        file.write_text(json.dumps({**about, "results": results}, indent=1) + "\n", encoding="utf-8")
     print(f"written: {file}")
+    for sentence in excesses(results):
+        print(sentence, file=sys.stderr)
+    sys.exit(1 if excesses(results) else 0)
+
+
+def measure(device: str, sizes: list[str]) -> Iterator[dict[str, Any]]:
+    """Yield the result of each measurement."""
+    cuda = device.startswith("cuda")
+    with tempfile.TemporaryDirectory() as name:
+        scratch = Path(name)
+        for size in sizes:
+            build_model(scratch / size, size)
+            for precision in ("float32", "bfloat16"):
+                if precision == "bfloat16" and not precisions.supports_bfloat16(device):
+                    continue
+                if size == "7b" and precision == "float32":
+                    continue
+                for attention in ("dense", "flex") if cuda else ("dense", "runs"):
+                    yield check_size(recipe_of(scratch / size, precision, attention), size, device)
+            if cuda and importlib.util.find_spec("bitsandbytes"):
+                yield check_size(recipe_of(scratch / size, "bfloat16", "dense", "nf4"), size, device)
+        yield check_resumption(scratch / sizes[0], scratch)
+        if cuda and torch.cuda.device_count() > 1:
+            yield check_ranks(scratch / sizes[0], scratch, "two ranks")
+            split = ("--set", "training.fsdp=true")
+            yield check_ranks(scratch / sizes[0], scratch, "two ranks, split", *split)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,10 @@ def test_the_script_measures_what_it_promises(
     words = ["gpu_check", "--device", "cpu", "--sizes", "tiny", "--out", str(tmp_path)]
     monkeypatch.setattr(sys, "argv", words)
     monkeypatch.setattr(gpu_check, "REPEATS", 1)
-    gpu_check.main()
+    monkeypatch.setattr(gpu_check, "LONG_TOKENS", 1500)
+    with pytest.raises(SystemExit) as ended:
+        gpu_check.main()
+    assert ended.value.code == 0
     results = json.loads((tmp_path / "cpu.json").read_text())["results"]
     assert [(r["precision"], r["attention"]) for r in results[:-1]] == [
         ("float32", "dense"),
@@ -27,7 +30,26 @@ def test_the_script_measures_what_it_promises(
         assert result["score"]["tokens_per_second"] > 0
         assert result["tune"]["tokens_per_second"] > 0
         assert result["planned_memory"] > 0
+        assert result["long_score"]["tokens"] > 1500
+        assert result["long_tune"]["tokens_per_second"] > 0
     assert results[-1] == {"check": "resumption", "same_bytes": True, "relative_difference": 0.0}
+
+
+def test_differences_that_are_too_large_are_named_and_the_results_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = {"size": "tiny", "precision": "float32", "attention": "flex", "largest_difference": 0.02}
+    links = {"check": "resumption", "same_bytes": False, "relative_difference": float("nan")}
+    monkeypatch.setattr(gpu_check, "measure", lambda *_: iter([wrong, links]))
+    monkeypatch.setattr(sys, "argv", ["gpu_check", "--device", "cpu", "--out", str(tmp_path)])
+    with pytest.raises(SystemExit) as ended:
+        gpu_check.main()
+    assert ended.value.code == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "tiny float32 flex: largest difference 0.02, expected at most 0.001",
+        "resumption: link nan, expected at most 0.001",
+    ]
+    assert len(json.loads((tmp_path / "cpu.json").read_text())["results"]) == 2
 
 
 def test_without_a_gpu_it_says_so(
