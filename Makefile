@@ -61,6 +61,7 @@ site: setup
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/hadolint Dockerfile
 
 types: setup
 	$(BIN)/mypy
