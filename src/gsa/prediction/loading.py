@@ -1,14 +1,11 @@
 """Where a predictor comes from: the shipped model, a run folder, a model folder or a Hugging Face id."""
 
-import logging
 from pathlib import Path
 from typing import Any
 
 from gsa.chain.source import ModelSource
 from gsa.model.backbone import LoadedModel
 from gsa.prediction.predictor import Predictor
-
-logger = logging.getLogger(__name__)
 
 
 def load(
@@ -24,8 +21,8 @@ def load(
     """
     model = ModelSource.find(source)
     model.check_level(level)
-    if model.chain and not model.chain.links and level is None:
-        logger.warning("'%s' has no finished level yet: its labels are those of the untuned backbone", source)
+    if level is None:
+        model.warn_of_no_level(source)
     return Predictor(*predictor_arguments(model.with_precision(precision, device), level, device))
 
 
