@@ -34,7 +34,7 @@ def test_a_text_is_a_line_of_labels(options: PredictOptions) -> None:
     assert set(names) == {"negative", "neutral", "positive"}
     assert chances == sorted(chances, reverse=True)
     long, _ = label("emotion", "word " * 3000, options)
-    assert long.endswith("words were not read)")
+    assert long.endswith("words not read)")
 
 
 @pytest.mark.usefixtures("native_bfloat16")

@@ -270,7 +270,7 @@ def test_show_prints_what_the_model_reads(run, tiny_folder: Path) -> None:
     assert "Labels: neutral, joy, surprise, anger, sadness, disgust, fear" in out
     assert "tokens before the answer, 3 to 8 in it" in out
     code, out, _ = run("show", "meld", "--index", 1, "--backbone", tiny_folder, "--max-tokens", 275)
-    assert "1 turns left out for length" in out
+    assert "1 turn left out for length" in out
 
 
 def test_a_disk_that_fails_is_one_sentence(run, recipe_file: Path, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from gsa.prediction.output_paths import check_output_paths, link_target, rejects
 from gsa.prediction.parts import RowCounts
 from gsa.prediction.predictor import Predictor
 from gsa.prediction.writers import passage_rows
-from gsa.progress import Progress, duration
+from gsa.progress import Progress, count_of, duration
 
 logger = logging.getLogger(__name__)
 
@@ -225,7 +225,7 @@ def _line(prediction: Prediction) -> str:
     ranked = sorted(prediction.probabilities.items(), key=lambda pair: -pair[1])
     line = "  ".join(f"{label} {p:.2f}" for label, p in ranked)
     words = prediction.truncated.words
-    line += f"  ({words} words were not read)" if words else ""
+    line += f"  ({count_of(words, 'word')} not read)" if words else ""
     return line + ("  (not sure enough for a label)" if prediction.label is None else "")
 
 
