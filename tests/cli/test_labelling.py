@@ -240,8 +240,7 @@ def test_labels_that_no_level_was_tuned_on_are_reported(
     caplog.set_level(logging.INFO, "gsa")
     label("sentiment", "Fine.", replace(options, labels=["positve", " negative", "mauve"]))
     assert [(record.levelname, record.message) for record in caplog.records] == [
-        ("WARNING", "label 'positve' (did you mean 'positive'?)"),
-        ("INFO", "no level was tuned on 'positve', 'mauve'"),
+        ("WARNING", "no level was tuned on 'positve' (did you mean 'positive'?), 'mauve'")
     ]
     caplog.clear()
     label("sentiment", "Fine.", replace(options, labels=["positive", "negative"]))
@@ -260,6 +259,14 @@ def test_rows_with_instructions_and_labels_need_none_of_the_command(
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     assert rows[0]["predicted"] in ("good", "bad")
     assert rows[1]["predicted"] in ("yes", "no")
+
+
+@pytest.mark.parametrize("task", ["sentiment", "mood"])
+def test_a_blank_instruction_is_refused(options: PredictOptions, tmp_path: Path, task: str) -> None:
+    (tmp_path / "in.csv").write_text("text,choices\nGood,yes;no\n")
+    options = replace(options, instruction=" ", read=ReadOptions("", Columns(labels="choices")))
+    with pytest.raises(InputError, match="instruction: expected a text, found ' '"):
+        label(task, str(tmp_path / "in.csv"), options)
 
 
 def test_links_that_lead_to_one_another_are_refused(options: PredictOptions, tmp_path: Path) -> None:

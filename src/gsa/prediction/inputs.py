@@ -180,6 +180,31 @@ def _warn_of_digits(labels: tuple[str, ...]) -> None:
     )  # fmt: skip
 
 
+@lru_cache(maxsize=256)
+def untuned_labels(labels: tuple[str, ...], tuned: tuple[str, ...]) -> str:
+    """Return as a sentence which labels no level was tuned on, and what they may misspell; empty for none."""
+    unknown = [label for label in dict.fromkeys(map(str.strip, labels)) if label not in tuned]
+    words = ", ".join(f"{label!r:.100}{suggest(label, tuned)}" for label in unknown)
+    return f"no level was tuned on {words}" if unknown else ""
+
+
+@lru_cache(maxsize=256)
+def report_untuned_labels(labels: tuple[str, ...], tuned: tuple[str, ...]) -> None:
+    """Log once for a label list what no level was tuned on; warn where that may be a misspelling."""
+    if sentence := untuned_labels(labels, tuned):
+        logger.log(logging.WARNING if "did you mean" in sentence else logging.INFO, "%s", sentence)
+
+
+def instruction_text(instruction: Any) -> str:
+    """Return an instruction without white space around it; an empty one is none.
+
+    Raises InputError for white space alone, and for what is no text.
+    """
+    if not isinstance(instruction, str) or (instruction and is_blank(instruction)):
+        raise InputError(f"instruction: expected a text, found {instruction!r:.60}")
+    return instruction.strip()
+
+
 def as_list(inputs: Any, location: str = "input") -> Any:
     """Return any iterable of texts, turns or conversations as a list; a text or a turn as it is.
 

@@ -206,7 +206,7 @@ def _label_routes(predictor: "Predictor", limits: Limits, scheduler: Scheduler) 
         explanation = await _unless_left(
             http, answers.explain(parsed, body.label, partial(_predict, http, scheduler), _client(http))
         )
-        return AsciiJSONResponse(explanation_as_json(explanation))
+        return AsciiJSONResponse(parsed.with_warning(explanation_as_json(explanation)))
 
     return router
 
