@@ -445,6 +445,8 @@ def test_aspects_are_asked_with_the_tuned_task_about_them(
     ("text", "aspects", "sentence"),
     [
         ("Fine.", "food", "expected a list of aspects"),
+        ("Fine.", 5, "expected a list of aspects"),
+        (["One.", "Two."], 5, "aspects: expected a list of aspects for each text, found 5"),
         ("Fine.", ["food", " "], "none of them empty"),
         ("", ["food"], "expected a text, found an empty one"),
         (["One.", "Two."], [["food"]], "found 2 texts and 1 lists of aspects"),

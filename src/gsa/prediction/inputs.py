@@ -37,12 +37,16 @@ def aspect_examples(task: Task, texts: Sequence[Any], aspects: Sequence[Any]) ->
 
     Raises InputError unless every text has a list of aspects, none of them empty.
     """
+    if not isinstance(aspects, list | tuple):
+        raise InputError(f"aspects: expected a list of aspects for each text, found {aspects!r:.60}")
     if len(texts) != len(aspects):
         raise InputError(f"found {len(texts)} texts and {len(aspects)} lists of aspects: expected as many")
     groups = []
     for number, (text, names) in enumerate(zip(texts, aspects, strict=True), start=1):
         location = f"input {number}" if len(texts) > 1 else "input"
-        if isinstance(names, str) or not all(isinstance(name, str) and not is_blank(name) for name in names):
+        names = as_list(names, location)
+        is_list = isinstance(names, list | tuple)
+        if not is_list or not all(isinstance(name, str) and not is_blank(name) for name in names):
             raise InputError(
                 f"{location}: expected a list of aspects, none of them empty, found {names!r:.60}"
             )

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from gsa.chain.source import ModelSource
+from gsa.errors import InputError
 from gsa.model.backbone import LoadedModel
 from gsa.prediction.predictor import Predictor
 
@@ -19,6 +20,10 @@ def load(
     recipe of a run or a merged export, and float32, the reference, for other models. Raises InputError where
     there is no such source or level, and for a precision that is unknown or that the device does not compute.
     """
+    if not isinstance(source, str | Path | None):
+        raise InputError(f"source: expected a folder or a Hugging Face id, found {source!r:.60}")
+    if not isinstance(level, int | None):
+        raise InputError(f"level: expected a number of links, found {level!r:.60}")
     model = ModelSource.find(source)
     model.check_level(level)
     if level is None:

@@ -23,6 +23,7 @@ from gsa.prediction.inputs import (
     aspect_examples,
     dialogue,
     example,
+    instruction_text,
     is_many,
     label_list,
     read_conversations,
@@ -273,7 +274,7 @@ class Predictor:
         With `context` it reads the turns before the target, whether or not it was tuned to. Labels that no
         level was tuned on are logged, and a likely misspelling of one that was is a warning.
         """
-        labels = label_list(labels)
+        labels, instruction = label_list(labels), instruction_text(instruction)
         if isinstance(task, str):
             if instruction:
                 known = self.tasks.get(task, Task(task, 4, "", context=False))
@@ -286,6 +287,8 @@ class Predictor:
                     f"task '{task}': unknown{near}: expected one of {sorted(self.tasks)}, "
                     "or a task of your own with its instruction and labels"
                 )
+        elif not isinstance(task, Task):
+            raise InputError(f"task: expected a name or a Task, found {task!r:.60}")
         task = replace(task, context=True) if context else task
         task = task.with_labels(*labels) if labels or not task.labels else task
         if labels:
