@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from gsa.data.task import Task
@@ -89,9 +90,14 @@ def _text_and_speaker(turn: Mapping[Any, Any], location: str) -> tuple[Any, Any]
     for text, speaker in (("text", "speaker"), ("content", "role")):
         if text in turn:
             return turn[text], turn.get("speaker", turn.get(speaker))
-    near = next(filter(None, (suggest(str(key), ("text", "content")) for key in turn)), "")
-    keys = ", ".join(map(repr, list(turn)[:5])) or "none"
-    raise InputError(f"{location}: expected a key 'text', found {keys:.60}{near}")
+    raise InputError(f"{location}: {missing_text(turn)}")
+
+
+def missing_text(turn: Mapping[Any, Any]) -> str:
+    """Return what is wrong with a turn that has no text."""
+    keys = list(islice(turn, 5))
+    near = next(filter(None, (suggest(str(key), ("text", "content")) for key in keys)), "")
+    return f"expected a key 'text', found {', '.join(map(repr, keys)) or 'none':.60}{near}"
 
 
 def dialogue(turns: Turn | Iterable[Turn], location: str = "dialogue") -> Dialogue:
