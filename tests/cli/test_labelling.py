@@ -8,6 +8,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -245,6 +246,56 @@ def test_labels_that_no_level_was_tuned_on_are_reported(
     caplog.clear()
     label("sentiment", "Fine.", replace(options, labels=["positive", "negative"]))
     assert caplog.records == []
+
+
+def test_rows_with_labels_that_no_level_was_tuned_on_are_counted(
+    options: PredictOptions, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "gsa")
+    source, out = tmp_path / "rows.csv", tmp_path / "out.jsonl"
+    source.write_text('text,choices\na,"positve,mauve"\nb,"positive,negative"\nc,"positive,grey"\nd,\n')
+    read = ReadOptions("", Columns("text", labels="choices"))
+    line, _ = label("sentiment", str(source), replace(options, read=read, output=out))
+    assert (
+        "2 of them with other labels (no level was tuned on 'positve' (did you mean 'positive'?), 'mauve')"
+        in line
+    )
+    assert "no level was tuned on" not in caplog.text, "the labels 'yes' and 'no' were typed by nobody"
+
+
+def test_a_chat_is_reported_once(
+    options: PredictOptions, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "gsa")
+    chat, out = tmp_path / "chat.txt", tmp_path / "out.csv"
+    chat.write_text("Ana: Hi\n\nBen: Oh no\n")
+    label("emotion", str(chat), replace(options, output=out))
+    assert caplog.text.count("read as one conversation") == 1
+    assert [line.split(",")[:4] for line in out.read_text().splitlines()[1:]] == [
+        ["chat", "1", "Ana", "Hi"], ["chat", "2", "Ben", "Oh no"],
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({"only": ("negative",)}, "--only"),
+        ({"min_probability": 0.99}, "--min"),
+        ({"rejects": Path("bad.jsonl")}, "--rejects"),
+        ({"prefix": "gsa_"}, "--prefix"),
+        ({"overwrite": True}, "--overwrite"),
+        ({"read": ReadOptions("", Columns("review"))}, "--text"),
+        ({"read": ReadOptions("", Columns(labels="choices"))}, "--labels-column"),
+        ({"read": ReadOptions("chat")}, "--format"),
+        ({"read": ReadOptions("", quotes=False)}, "--no-quotes"),
+    ],
+)
+def test_options_of_files_are_refused_with_a_text(
+    options: PredictOptions, change: dict[str, Any], name: str
+) -> None:
+    with pytest.raises(InputError) as error:
+        label("sentiment", "It was fine.", replace(options, **change))
+    assert str(error.value) == f"{name}: expected a file as the input, or no {name} for a text"
 
 
 def test_rows_with_instructions_and_labels_need_none_of_the_command(

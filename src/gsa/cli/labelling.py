@@ -30,8 +30,10 @@ logger = logging.getLogger(__name__)
 
 UNSUPPORTED = ("json", "xls", "zip", "doc", "docx", "pdf")
 """Suffixes of files that cannot be read; no word of a text ends so either."""
-PLACEHOLDERS = ("yes", "no")
-"""Label list of a new task whose rows have the lists."""
+COLUMN_OPTIONS = (
+    "text", "speaker", "dialogue-id", "order", "aspect-column", "instruction-column", "labels-column"
+)  # fmt: skip
+"""Options that name the Columns of a file, in their order."""
 BAR = 10
 """Characters of the bar of the strongest word."""
 
@@ -66,6 +68,16 @@ class PredictOptions:
     as_json: bool = False
     device: str = ""
     """Of the model; empty is the default one."""
+
+    def of_files(self) -> dict[str, object]:
+        """Return the options that say how files are read and written, by name."""
+        columns = {f"--{name}": value for name, value in zip(COLUMN_OPTIONS, self.read.columns, strict=True)}
+        return {
+            "--output": self.output, "--only": self.only, "--min": self.min_probability,
+            "--rejects": self.rejects, "--prefix": self.prefix, "--overwrite": self.overwrite, **columns,
+            "--format": self.read.format, "--encoding": self.read.encoding,
+            "--delimiter": self.read.delimiter, "--no-quotes": not self.read.quotes,
+        }  # fmt: skip
 
     def load(self, task: str) -> tuple[Predictor, Task]:
         """Return the model, and the task with its labels; raises InputError for labels it does not have."""
@@ -168,8 +180,9 @@ def file_of(source: str) -> Path | None:
 
 def _predict_text(task: str, text: str, options: PredictOptions) -> str:
     """Return the labels of a text; of a conversation for a task that reads one, those of each turn."""
-    if options.output:
-        raise InputError("--output: expected a file as the input, or no --output for a text")
+    for name, value in options.of_files().items():
+        if value:
+            raise InputError(f"{name}: expected a file as the input, or no {name} for a text")
     conversation = dialogue(text, "text")
     predictor, chosen = options.load(task)
     if chosen.context and is_conversation(text.splitlines()):
