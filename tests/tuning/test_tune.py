@@ -145,7 +145,10 @@ def test_a_model_below_the_baseline_says_so(settings: dict[str, object], caplog)
     model = gsa.tune(TEXTS, LABELS, progress=False, **{**settings, "learning_rate": 1e-6, "epochs": 1})
     assert model.held_out is not None
     assert model.held_out.is_below_baseline
-    assert "TF-IDF with logistic regression 100.0: the tuned model is below the baseline" in caplog.text
+    assert (
+        "TF-IDF with logistic regression 100.0: the tuned model is below the baseline; more labelled texts, "
+        "more epochs or another learning rate may help" in caplog.text
+    )
     assert str(HeldOut(3, 50.0, None)) == "weighted F1 50.0 on 3 held-out examples"
 
 

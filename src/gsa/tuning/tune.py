@@ -22,7 +22,7 @@ from gsa.data.encoder import Encoder
 from gsa.data.task import TASKS
 from gsa.data.types import Example, is_blank
 from gsa.evaluation.metrics import answers_of, measure
-from gsa.experiments.baseline_systems import BaselineData, tfidf_score
+from gsa.experiments.baseline_systems import ADVICE, BaselineData, tfidf_score
 from gsa.model import smollm2
 from gsa.prediction.predictor import Predictor
 from gsa.progress import show_progress
@@ -242,7 +242,7 @@ def compare(
     baseline = tfidf_score(BaselineData(task, METRIC, train, dev, examples, [*train, *dev, *examples]))
     result = HeldOut(len(examples), measure(answers, [METRIC])[METRIC][0], baseline)
     if result.is_below_baseline:
-        logger.warning("%s: the tuned model is below the baseline; more labelled texts may help", result)
+        logger.warning("%s: the tuned model is below the baseline; %s", result, ADVICE)
     else:
         logger.info("%s", result)
     return result
