@@ -38,6 +38,23 @@ def test_folders_are_made_and_replaced_whole(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "deep" / "er" / "folder").iterdir()] == ["2.json"]
 
 
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
+def test_files_of_a_folder_have_the_modes_that_the_umask_gives(tmp_path: Path, umask: int, mode: int) -> None:
+    (tmp_path / "private").touch(0o600)
+    before = os.umask(umask)
+    try:
+        with atomic_path(tmp_path / "out") as draft:
+            (draft / "deep").mkdir(parents=True)
+            (draft / "deep" / "weights").touch(0o600)
+            (draft / "config").touch()
+            (draft / "link").symlink_to(tmp_path / "private")
+    finally:
+        os.umask(before)
+    files = [tmp_path / "out" / "deep" / "weights", tmp_path / "out" / "config"]
+    assert [file.stat().st_mode & 0o777 for file in files] == [mode, mode]
+    assert (tmp_path / "private").stat().st_mode & 0o777 == 0o600
+
+
 def test_two_writers_of_one_file_do_not_collide(tmp_path: Path) -> None:
     """The second begins and ends while the first is writing; later, eight threads at once."""
     path = tmp_path / "a"

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from gsa import progress as module
-from gsa.progress import Progress, configure_logging, duration
+from gsa.progress import Progress, configure_logging, count_of, duration
 
 
 @pytest.fixture
@@ -85,3 +85,7 @@ def test_a_terminal_has_a_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
 )
 def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_nouns_agree_with_their_numbers() -> None:
+    assert [count_of(n, "row") for n in (0, 1, 2, 1234)] == ["0 rows", "1 row", "2 rows", "1,234 rows"]

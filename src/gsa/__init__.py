@@ -118,12 +118,21 @@ def tune(
     or more tunes that many models more, for the scores of cross-validation. The results are beside those of
     TF-IDF with logistic regression, and a warning says if they are lower.
     `progress` prints messages to standard error, unless the program configured logging. Raises InputError
-    that names the text or label that is wrong.
+    that names the text, label or argument that is wrong.
     """
     from gsa.tuning.tune import Options
     from gsa.tuning.tune import tune as tune_model
 
-    settings = Options(
-        task, instruction, str(model), learning_rate, epochs, examples_per_step, held_out, seed, precision
+    settings = Options.parse(
+        task=task,
+        instruction=instruction,
+        model=str(model) if isinstance(model, Path) else model,
+        learning_rate=learning_rate,
+        epochs=epochs,
+        examples_per_step=examples_per_step,
+        held_out=held_out,
+        folds=folds,
+        seed=seed,
+        precision=precision,
     )
-    return tune_model(texts, labels, data, settings, folds, progress)
+    return tune_model(texts, labels, data, settings, progress)

@@ -39,6 +39,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
         try:
             yield temporary
             for file in [*temporary.rglob("*"), temporary] if temporary.is_dir() else [temporary]:
+                if file != temporary and file.is_file() and not file.is_symlink():
+                    _share(file, temporary)
                 fsync(file)
             if path.is_dir():
                 remove_tree(path)
@@ -49,6 +51,14 @@ def atomic_path(path: Path) -> Iterator[Path]:
     except OSError as error:
         error.filename = error.filename or str(path)
         raise
+
+
+def _share(file: Path, folder: Path) -> None:
+    """Give a file the permissions of the folder it is in, as safetensors writes for the owner alone."""
+    mode = file.stat().st_mode
+    shared = mode | (folder.stat().st_mode & 0o666)
+    if shared != mode:
+        file.chmod(shared)
 
 
 def is_temporary(path: Path) -> bool:

@@ -148,6 +148,11 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:,.0f} h" if seconds < 48 * 3600 else f"{seconds / 86400:,.0f} days"
 
 
+def count_of(number: int, noun: str) -> str:
+    """Return a number with its noun: `1 row`, `1,234 rows`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def _rate(rate: float, unit: str) -> str:
     return f"{rate:,.{0 if rate >= 10 else 1}f} {unit}/s"
 

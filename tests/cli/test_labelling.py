@@ -8,6 +8,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,7 @@ def test_a_text_is_a_line_of_labels(options: PredictOptions) -> None:
     assert set(names) == {"negative", "neutral", "positive"}
     assert chances == sorted(chances, reverse=True)
     long, _ = label("emotion", "word " * 3000, options)
-    assert long.endswith("words were not read)")
+    assert long.endswith("words not read)")
 
 
 @pytest.mark.usefixtures("native_bfloat16")
@@ -240,12 +241,61 @@ def test_labels_that_no_level_was_tuned_on_are_reported(
     caplog.set_level(logging.INFO, "gsa")
     label("sentiment", "Fine.", replace(options, labels=["positve", " negative", "mauve"]))
     assert [(record.levelname, record.message) for record in caplog.records] == [
-        ("WARNING", "label 'positve' (did you mean 'positive'?)"),
-        ("INFO", "no level was tuned on 'positve', 'mauve'"),
+        ("WARNING", "no level was tuned on 'positve' (did you mean 'positive'?), 'mauve'")
     ]
     caplog.clear()
     label("sentiment", "Fine.", replace(options, labels=["positive", "negative"]))
     assert caplog.records == []
+
+
+def test_rows_with_labels_that_no_level_was_tuned_on_are_counted(
+    options: PredictOptions, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "gsa")
+    source, out = tmp_path / "rows.csv", tmp_path / "out.jsonl"
+    source.write_text('text,choices\na,"positve,mauve"\nb,"positive,negative"\nc,"positive,grey"\nd,\n')
+    read = ReadOptions("", Columns("text", labels="choices"))
+    line, _ = label("sentiment", str(source), replace(options, read=read, output=out))
+    assert (
+        "2 of them with other labels (no level was tuned on 'positve' (did you mean 'positive'?), 'mauve')"
+        in line
+    )
+    assert "no level was tuned on" not in caplog.text, "the labels 'yes' and 'no' were typed by nobody"
+
+
+def test_a_chat_is_reported_once(
+    options: PredictOptions, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "gsa")
+    chat, out = tmp_path / "chat.txt", tmp_path / "out.csv"
+    chat.write_text("Ana: Hi\n\nBen: Oh no\n")
+    label("emotion", str(chat), replace(options, output=out))
+    assert caplog.text.count("read as one conversation") == 1
+    assert [line.split(",")[:4] for line in out.read_text().splitlines()[1:]] == [
+        ["chat", "1", "Ana", "Hi"], ["chat", "2", "Ben", "Oh no"],
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({"only": ("negative",)}, "--only"),
+        ({"min_probability": 0.99}, "--min"),
+        ({"rejects": Path("bad.jsonl")}, "--rejects"),
+        ({"prefix": "gsa_"}, "--prefix"),
+        ({"overwrite": True}, "--overwrite"),
+        ({"read": ReadOptions("", Columns("review"))}, "--text"),
+        ({"read": ReadOptions("", Columns(labels="choices"))}, "--labels-column"),
+        ({"read": ReadOptions("chat")}, "--format"),
+        ({"read": ReadOptions("", quotes=False)}, "--no-quotes"),
+    ],
+)
+def test_options_of_files_are_refused_with_a_text(
+    options: PredictOptions, change: dict[str, Any], name: str
+) -> None:
+    with pytest.raises(InputError) as error:
+        label("sentiment", "It was fine.", replace(options, **change))
+    assert str(error.value) == f"{name}: expected a file as the input, or no {name} for a text"
 
 
 def test_rows_with_instructions_and_labels_need_none_of_the_command(
@@ -260,6 +310,14 @@ def test_rows_with_instructions_and_labels_need_none_of_the_command(
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     assert rows[0]["predicted"] in ("good", "bad")
     assert rows[1]["predicted"] in ("yes", "no")
+
+
+@pytest.mark.parametrize("task", ["sentiment", "mood"])
+def test_a_blank_instruction_is_refused(options: PredictOptions, tmp_path: Path, task: str) -> None:
+    (tmp_path / "in.csv").write_text("text,choices\nGood,yes;no\n")
+    options = replace(options, instruction=" ", read=ReadOptions("", Columns(labels="choices")))
+    with pytest.raises(InputError, match="instruction: expected a text, found ' '"):
+        label(task, str(tmp_path / "in.csv"), options)
 
 
 def test_links_that_lead_to_one_another_are_refused(options: PredictOptions, tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ def test_predict_from_the_shell(run, tuned: Path, tmp_path: Path) -> None:
     code, out, _ = run("predict", "sentiment", tmp_path / "reviews.csv", "--text", "review",
                        "--model", tuned, "--output", tmp_path / "out.parquet")  # fmt: skip
     assert code == 0
-    assert "1 rows labelled" in out
+    assert "1 row labelled" in out
     assert "1 rejected (row 3: 'review': expected a text, found an empty one; see" in out
     assert (tmp_path / "out.parquet").is_file()
 
@@ -204,7 +204,7 @@ def test_a_quiet_command_prints_its_result_alone(run, tuned: Path, tmp_path: Pat
     code, out, err = run(*words)
     assert (code, out.count("\n")) == (0, 2)
     assert "in.csv: 1/1 rows" in err
-    assert "1 rows labelled" in err
+    assert "1 row labelled" in err
     assert run(*words, "--quiet") == (0, out, "")
     assert run(*words, "-q") == (0, out, "")
 
@@ -270,7 +270,7 @@ def test_show_prints_what_the_model_reads(run, tiny_folder: Path) -> None:
     assert "Labels: neutral, joy, surprise, anger, sadness, disgust, fear" in out
     assert "tokens before the answer, 3 to 8 in it" in out
     code, out, _ = run("show", "meld", "--index", 1, "--backbone", tiny_folder, "--max-tokens", 275)
-    assert "1 turns left out for length" in out
+    assert "1 turn left out for length" in out
 
 
 def test_a_disk_that_fails_is_one_sentence(run, recipe_file: Path, tmp_path: Path) -> None:

@@ -206,6 +206,16 @@ def test_the_matrix_has_a_column_a_level(measured: Path) -> None:
     assert table[1][5].endswith("(n=6)")
 
 
+def test_a_run_without_a_finished_level_is_reported_as_untuned(
+    copy: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    replace(Chain.read(copy), links=()).write()
+    evaluator = Evaluator(copy)
+    rows = evaluator.evaluate(datasets=["sampler-sentiment"], limit=6)
+    assert f"'{copy}' has no finished level yet: its labels are those of the untuned backbone" in caplog.text
+    assert evaluator.forgetting_matrix(rows)[0] == ["dataset", "metric", "n", "majority", "untuned"]
+
+
 def majority_row(rows: list[Result], dataset: str) -> Result:
     (row,) = [r for r in rows if (r.level, r.dataset, r.metric) == (MAJORITY, dataset, "accuracy")]
     return row

@@ -158,6 +158,6 @@ def test_datasets_that_are_only_evaluated_may_be_in_the_recipe(recipe_file: Path
     recipe = load_recipe(recipe_file, ['evaluation.datasets=["robustness-sarcasm"]'])
     assert [config.name for config in recipe.evaluated_datasets][-1] == "robustness-sarcasm"
     assert load_recipe(recipe_file).toml().count("datasets") == 3, "stored recipes have no key for none"
-    with pytest.raises(InputError, match=r"evaluation.datasets.0.name: .*did you mean 'sst2'"):
+    with pytest.raises(InputError, match=r"evaluation.datasets.sst-2.name: .*did you mean 'sst2'"):
         load_recipe(recipe_file, ['evaluation.datasets=["sst-2"]'])
     assert Evaluator(copy).datasets.keys() == {"sampler-sentiment", "sampler-emotion", "sampler-sarcasm"}

@@ -1,6 +1,7 @@
 """Baselines: the recipe's examples in, rows and predictions that the report reads out."""
 
 import json
+import logging
 import sys
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from gsa.evaluation.predictions import PredictionStore
 from gsa.experiments import baseline_models as models
 from gsa.experiments import baseline_systems, embeddings
 from gsa.experiments.baseline_systems import BASELINES
-from gsa.experiments.baselines import measure_baselines
+from gsa.experiments.baselines import measure_baselines, warn_below_tfidf
 from gsa.recipes.datasets import training_examples
 from gsa.recipes.loader import load_recipe
 from gsa.recipes.schema import DatasetConfig
@@ -226,3 +227,27 @@ def test_context_is_the_mean_of_the_turns_before(minilm) -> None:
 def test_a_single_class_is_answered_without_a_fit() -> None:
     chances = models.fit_regression(np.ones((3, 2)), np.asarray([1, 1, 1]), 3, C=1.0)(np.ones((2, 2)))
     assert chances.tolist() == [[0, 1, 0], [0, 1, 0]]
+
+
+@pytest.mark.parametrize(("value", "warned"), [(99.9, 1), (100.0, 0)])
+def test_a_run_below_tfidf_is_told_what_may_help(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, value: float, warned: int
+) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    for split in ("train", "test"):
+        rows = [{"text": f"{label} {split} {i}", "label": label} for label in ("yes", "no") for i in range(8)]
+        (own / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "own.toml").write_text(
+        'name = "x"\n[[levels]]\nname = "L"\nlearning_rate = 1e-3\n[[levels.datasets]]\nname = "own"\n'
+        'path = "own"\ntask = "sentiment"\nlabels = ["yes", "no"]\n'
+    )
+    metric = {"dataset": "own", "split": "test", "metric": "weighted_f1", "value": value, "n": 16}
+    with caplog.at_level(logging.WARNING):
+        row = results.Result(run="x", seed=0, level=1, **metric)
+        warn_below_tfidf(load_recipe(tmp_path / "own.toml"), [row], "test")
+    said = (
+        "own: weighted_f1 99.9 is below the 100.0 of TF-IDF with logistic regression (gsa baselines); more "
+        "labelled texts, more epochs or another learning rate may help"
+    )
+    assert caplog.messages == [said] * warned

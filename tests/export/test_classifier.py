@@ -89,6 +89,7 @@ def test_the_folder_is_an_ordinary_one(folder: Path) -> None:
     assert {file.name for file in folder.iterdir()} == {
         "README.md", "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"
     }  # fmt: skip
+    assert len({file.stat().st_mode for file in folder.iterdir()}) == 1
     config = json.loads((folder / "config.json").read_text())
     assert config["architectures"] == ["LlamaForSequenceClassification"]
     assert config["id2label"] == {"0": "+", "1": "-", "2": "0"}

@@ -16,6 +16,7 @@ import yaml
 
 import gsa
 from gsa.chain import run_folder
+from gsa.chain.base import load_config
 from gsa.chain.chain import Chain
 from gsa.chain.run_folder import RunFolder
 from gsa.checksums import sha256
@@ -24,10 +25,10 @@ from gsa.datasets.catalogue import load
 from gsa.errors import InputError
 from gsa.evaluation.evaluate import Evaluator
 from gsa.export.export import export
-from gsa.export.model_card import prompt
+from gsa.export.model_card import Exported, card, prompt
 from gsa.model import smollm2
 from gsa.model.hf_logging import quiet_libraries
-from gsa.recipes.datasets import tuned_tasks
+from gsa.recipes.datasets import task_of, tuned_tasks
 from gsa.recipes.loader import load_recipe
 
 KINDS = ("merged", "adapter", "gguf")
@@ -134,6 +135,15 @@ def test_cards_open_with_what_the_hub_reads(kind: str, tuned: Path, tmp_path: Pa
     assert "base_model" not in found, "a folder has no name on the hub"
     assert found["tags"][:2] == ["sentiment-analysis", "emotion-recognition-in-conversation"]
     assert ("gguf" in found["tags"], "sarcasm-detection" in found["tags"]) == (kind == "gguf", False)
+
+
+def test_a_classifier_has_the_tags_of_its_task_alone(tuned: Path, tmp_path: Path) -> None:
+    recipe, chain = RunFolder.find(tuned).read()
+    task = task_of(recipe.datasets[0])
+    exported = Exported(recipe, "classifier", [link.name for link in chain.links], "", "", True, {}, task)
+    text = card(exported, load_config(recipe.backbone)[1])
+    tags = yaml.safe_load(text.split("---\n", 2)[1])["tags"]
+    assert tags == ["sentiment-analysis"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -56,6 +56,13 @@ def test_precisions_that_are_none(tuned: Path, tiny_folder: Path) -> None:
             gsa.load(root, precision="int8")
 
 
+def test_arguments_of_another_type_are_refused(tuned: Path) -> None:
+    with pytest.raises(InputError, match="level: expected a number of links, found '2'"):
+        gsa.load(tuned, "2")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="source: expected a folder or a Hugging Face id, found 5"):
+        gsa.load(5)  # type: ignore[arg-type]
+
+
 def test_the_shipped_model_is_the_default(
     tuned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

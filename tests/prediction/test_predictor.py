@@ -1,5 +1,6 @@
 """The predictor: the same answers alone and together, from one thread and from many."""
 
+import logging
 import threading
 from collections import Counter
 from collections.abc import Sequence
@@ -210,6 +211,41 @@ def test_a_label_without_the_least_confidence_is_none(plain: Predictor) -> None:
         assert [one.likeliest for one in withheld] == [one.label for one in known]
 
 
+def test_labels_that_no_level_was_tuned_on_are_reported_once(
+    plain: Predictor, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "gsa")
+    for _ in range(2):
+        plain.sentiment("a", labels=["negatve", " positive"])
+        plain.sentiment(["a", "b"], labels=["negative", "positive"])
+        plain.emotions(["a"], labels=("joy", "ochre"))
+    assert [(record.levelname, record.message) for record in caplog.records] == [
+        ("WARNING", "no level was tuned on 'negatve' (did you mean 'negative'?)"),
+        ("INFO", "no level was tuned on 'ochre'"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"instruction": 5}, "instruction: expected a text, found 5"),
+        ({"instruction": None}, "instruction: expected a text, found None"),
+        ({"instruction": " \n"}, r"instruction: expected a text, found ' \\n'"),
+        ({"min_confidence": "0.9"}, "min_confidence: expected a number from 0 to 1, found '0.9'"),
+        ({"min_confidence": float("nan")}, "min_confidence: expected a number from 0 to 1, found nan"),
+        ({"task": 5}, "task: expected a name or a Task, found 5"),
+    ],
+)
+def test_arguments_of_another_type_are_refused(plain: Predictor, change: dict[str, Any], says: str) -> None:
+    arguments = {"task": "tone", "inputs": "x", "labels": ["a", "b"], "instruction": "Which?", **change}
+    with pytest.raises(InputError, match=says):
+        plain.classify(**arguments)
+
+
+def test_white_space_around_an_instruction_is_not_read(plain: Predictor) -> None:
+    assert plain.task("tone", ["a", "b"], " Which?\n") == plain.task("tone", ["a", "b"], "Which?")
+
+
 def test_own_labels_and_tasks(tuned_model: Predictor) -> None:
     assert set(tuned_model.sentiment("Fine.", labels=["bad", "good"]).probabilities) == {"bad", "good"}
     found = tuned_model.classify(
@@ -409,6 +445,8 @@ def test_aspects_are_asked_with_the_tuned_task_about_them(
     ("text", "aspects", "sentence"),
     [
         ("Fine.", "food", "expected a list of aspects"),
+        ("Fine.", 5, "expected a list of aspects"),
+        (["One.", "Two."], 5, "aspects: expected a list of aspects for each text, found 5"),
         ("Fine.", ["food", " "], "none of them empty"),
         ("", ["food"], "expected a text, found an empty one"),
         (["One.", "Two."], [["food"]], "found 2 texts and 1 lists of aspects"),

@@ -66,7 +66,7 @@ def test_recipes_of_the_catalogue_are_as_they_were(tmp_path: Path) -> None:
     assert demo.levels[0].loss == "answer"
     file = tmp_path / "some.toml"
     file.write_text('name = "x"\n[[levels]]\nname = "SA"\ndatasets = ["sampler-sentiment"]\n')
-    with pytest.raises(InputError, match=r"levels\.0\.learning_rate: missing"):
+    with pytest.raises(InputError, match=r"levels\.SA\.learning_rate: missing"):
         load_recipe(file)
     chosen = load_recipe(file, ["levels.0.learning_rate=auto", "levels.0.epochs=auto"])
     assert chosen.levels[0].epochs == settings_for(186).epochs

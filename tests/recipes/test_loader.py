@@ -8,7 +8,7 @@ import pytest
 
 from gsa.cli import main as cli
 from gsa.errors import InputError
-from gsa.recipes.loader import resolve
+from gsa.recipes.loader import load_recipe, resolve
 
 GOOD = """
 name = "x"
@@ -46,8 +46,8 @@ WRONG = [
     ("[layout]", "[layout]\nmax_token = 99", "layout.max_token: unknown key (did you mean 'max_tokens'?)"),
     ("rank = 2", "rnk = 2", "lora.rnk: unknown key (did you mean 'rank'?)"),
     ("max_row_tokens = 256", "max_row_token = 256", "training.max_row_token: unknown key (did you mean"),
-    ("learning_rate = 1e-3", "learning_rte = 1", "levels.0.learning_rte: unknown key (did you mean 'learn"),
-    ("limit = 10", "limt = 10", "levels.1.datasets.0.limt: unknown key (did you mean 'limit'?)"),
+    ("learning_rate = 1e-3", "learning_rte = 1", "levels.SA.learning_rte: unknown key (did you mean 'learn"),
+    ("limit = 10", "limt = 10", "levels.ERC.datasets.sampler-emotion.limt: unknown key (did you mean"),
     ('split = "test"', 'splitt = "dev"', "evaluation.splitt: unknown key (did you mean 'split'?)"),
     ("[lora]", "[lora]\nqlora = true", "lora.qlora: unknown key"),
     # what does not go together
@@ -60,9 +60,9 @@ WRONG = [
     # missing
     ('name = "x"', "", "name: missing"),
     ('name = "SA"', "", "levels.0.name: missing"),
-    ("learning_rate = 2e-3", "", "levels.1.learning_rate: missing"),
-    (f"datasets = {SA}", "", "levels.0.datasets: missing"),
-    (SA, "[{ limit = 3 }]", "levels.0.datasets.0.name: missing"),
+    ("learning_rate = 2e-3", "", "levels.ERC.learning_rate: missing"),
+    (f"datasets = {SA}", "", "levels.SA.datasets: missing"),
+    (SA, "[{ limit = 3 }]", "levels.SA.datasets.0.name: missing"),
     # wrong type
     ('name = "x"', "name = 3", "name: input should be a valid string, found 3"),
     ("seed = 1", 'seed = "one"', "seed: input should be a valid integer"),
@@ -72,11 +72,11 @@ WRONG = [
     ("rank = 2", "rank = [2]", "lora.rank: input should be a valid integer"),
     ("rank = 2", 'targets = "q_proj"', "lora.targets: input should be a valid tuple"),
     ("rank = 2", "targets = [1]", "lora.targets.0: input should be a valid string"),
-    ("1e-3", '"fast"', "levels.0.learning_rate: input should be a valid number"),
-    ("1e-3", "true", "levels.0.learning_rate: input should be a valid number"),
-    (SA, '"sampler-sentiment"', "levels.0.datasets: input should be a valid tuple"),
-    (SA, "[3]", "levels.0.datasets.0: input should be"),
-    ("limit = 10", "limit = 1.5", "levels.1.datasets.0.limit: input should be a valid integer"),
+    ("1e-3", '"fast"', "levels.SA.learning_rate: input should be a valid number"),
+    ("1e-3", "true", "levels.SA.learning_rate: input should be a valid number"),
+    (SA, '"sampler-sentiment"', "levels.SA.datasets: input should be a valid tuple"),
+    (SA, "[3]", "levels.SA.datasets.0: input should be"),
+    ("limit = 10", "limit = 1.5", "levels.ERC.datasets.sampler-emotion.limit: input should be a valid"),
     ("[training]\n", "[training]\nreport_to = 1\n", "training.report_to: input should be a valid tuple"),
     ("[layout]", '[layout]\nend = "maybe"', "layout.end: input should be a valid boolean"),
     ('split = "test"', "split = 1", "evaluation.split: input should be 'dev' or 'test', found 1"),
@@ -96,14 +96,16 @@ WRONG = [
     ("max_row_tokens = 256", "clip = 0", "training.clip: input should be greater than 0"),
     ("max_row_tokens = 256", "checkpoint_steps = 0", "training.checkpoint_steps: input should be greater"),
     ("max_row_tokens = 256", 'schedule = "lineer"', "training.schedule: input should be 'linear', 'cosine'"),
-    ("1e-3", "-1e-3", "levels.0.learning_rate: input should be greater than 0"),
-    ("1e-3", "nan", "levels.0.learning_rate: input should be"),
-    ("2e-3", "2.0", "levels.1.learning_rate: input should be less than or equal to 1"),
-    ("1e-3", "1e-3\nepochs = 0", "levels.0.epochs: input should be greater than 0"),
-    ("1e-3", "1e-3\nepochs = 1e9", "levels.0.epochs: input should be less than or equal to 1000"),
-    ("1e-3", '1e-3\nloss = "label"', "levels.0.loss: input should be 'answer' or 'labels'"),
-    ("limit = 10", "limit = -1", "levels.1.datasets.0.limit: input should be greater than or equal to 0"),
-    ("limit = 10", "fold = -1", "levels.1.datasets.0.fold: input should be greater than or equal to 0"),
+    ("1e-3", "-1e-3", "levels.SA.learning_rate: input should be greater than 0"),
+    ("1e-3", "nan", "levels.SA.learning_rate: input should be"),
+    ("2e-3", "2.0", "levels.ERC.learning_rate: input should be less than or equal to 1"),
+    ("1e-3", "1e-3\nepochs = 0", "levels.SA.epochs: input should be greater than 0"),
+    ("1e-3", "1e-3\nepochs = 1e9", "levels.SA.epochs: input should be less than or equal to 1000"),
+    ("1e-3", '1e-3\nloss = "label"', "levels.SA.loss: input should be 'answer' or 'labels'"),
+    ("limit = 10", "limit = -1", "levels.ERC.datasets.sampler-emotion.limit: input should be greater"),
+    ("limit = 10", "augment = 2.0", "levels.ERC.datasets.sampler-emotion.augment: input should be less than"),
+    ("limit = 10", "augment = {{ no = true }}", "levels.ERC.datasets.sampler-emotion.augment: input should"),
+    ("limit = 10", "fold = -1", "levels.ERC.datasets.sampler-emotion.fold: input should be greater"),
     ("[layout]", "[layout]\nmax_tokens = 1", "layout.max_tokens: input should be greater than or equal"),
     ("[layout]", "[layout]\nmax_token = 512", "layout.max_token: unknown key (did you mean 'max_tokens'?)"),
     ('"inline"', '"inlin"', "layout.name: input should be 'paper' or 'inline'"),
@@ -111,25 +113,27 @@ WRONG = [
     ('split = "test"', 'split = "train"', "evaluation.split: input should be 'dev' or 'test'"),
     ('split = "test"', "limit = -5", "evaluation.limit: input should be greater than or equal to 0"),
     # empty, twice, contradictory
-    (f"datasets = {SA}", "datasets = []", "levels.0.datasets: tuple should have at least 1 item"),
+    (f"datasets = {SA}", "datasets = []", "levels.SA.datasets: tuple should have at least 1 item"),
     ('name = "SA"', 'name = ""', "levels.0.name: string should have at least 1 character"),
     ('name = "SA"', 'name = "../SA"', "levels.0.name: string should match pattern"),
     ('name = "x"', 'name = "a/b"', "name: string should match pattern"),
     ('name = "ERC"', 'name = "SA"', "levels: two levels are named 'SA'"),
     (SA, '["sampler-emotion", "sampler-emotion"]', "level 'SA' lists a dataset twice"),
     ('"inline"', '"inline"\ncontext = "dialogue"', "layout: layout 'inline' ends the prompt at the target"),
-    ("limit = 10", "limit = 10, per_class = 2", "levels.1.datasets.0: limit and per_class: expected at most"),
-    ("limit = 10", 'labels = ["a", "b"]', "levels.1.datasets.0: labels: is for your own data"),
+    ("limit = 10", "limit = 10, per_class = 2", "levels.ERC.datasets.sampler-emotion: limit and per_class"),
+    ("limit = 10", 'labels = ["a", "b"]', "levels.ERC.datasets.sampler-emotion: labels: is for your own"),
     (SA, '[{ name = "sampler-emotion", fold = 1 }]', "dataset 'sampler-emotion' appears with"),
     # datasets that are not there or not as said
-    (SA, '["sampler-sentimnt"]', "levels.0.datasets.0.name: dataset: expected one of"),
+    (SA, '["sampler-sentimnt"]', "levels.SA.datasets.sampler-sentimnt.name: dataset: expected one of"),
     (SA, '["sampler-sentimnt"]', "found 'sampler-sentimnt' (did you mean 'sampler-sentiment'?)"),
     (SA, '["mosi"]', "dataset 'mosi': expected"),
-    (SA, '[{ name = "mustard", fold = 9 }]', "levels.0.datasets.0.fold: dataset 'mustard': expected a fold"),
-    (SA, '[{ name = "sst2", protocol = "binry" }]', "levels.0.datasets.0.protocol: dataset 'sst2'"),
+    (SA, '[{ name = "mustard", fold = 9 }]', "levels.SA.datasets.mustard.fold: dataset 'mustard': expe"),
+    (SA, '[{ name = "sst2", protocol = "binry" }]', "levels.SA.datasets.sst2.protocol: dataset 'sst2'"),
     (SA, f'[{OWN.replace("PATH", "nowhere")}]', "dataset 'own': expected the folder"),
+    (SA, f"""[{OWN.replace(', labels', ', instruction = " ", labels')}]""",
+     "levels.SA.datasets.own.instruction: expected a text, found ' '"),
     (SA, f'[{OWN.replace("bad", "worse")}]', "expected a label out of good, worse, found 'bad'"),
-    (SA, f'[{OWN.replace(", labels", ", labls")}]', "levels.0.datasets.0.labls: unknown key (did you"),
+    (SA, f'[{OWN.replace(", labels", ", labls")}]', "levels.SA.datasets.own.labls: unknown key (did you"),
     (SA, f'[{OWN.replace("sentiment", "sentimnt")}]', "task: found 'sentimnt' (did you mean 'sentiment'?)"),
     (SA, f"""[{OWN.replace('["good", "bad"]', '["good"]')}]""", "two or more distinct, non-empty labels"),
     (SA, f"""[{OWN.replace('["good", "bad"]', '["good", "bad", "bad"]')}]""", "two or more distinct"),
@@ -181,6 +185,31 @@ def test_a_wrong_recipe_is_one_sentence_and_exit_code_2(
     assert not (tmp_path / "run" / "chain.json").exists() or "targets" in new
 
 
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("levels.urgency.datasets.tickets.text_colum=b",
+         "levels.urgency.datasets.tickets.text_colum: unknown key (did you mean 'text_column'?)"),
+        ("levels.urgency.epochs=-1", "levels.urgency.epochs: input should be greater than 0, found -1"),
+        ('levels.urgency.datasets=["tickets", "a b"]',
+         "levels.urgency.datasets.1: string should match pattern '^[A-Za-z0-9][A-Za-z0-9_.-]*$', found "
+         "'a b'"),
+        ("levels.urgency.datasets.tickets.augment.upper_case=true",
+         "levels.urgency.datasets.tickets.augment: input should be a valid number, found "
+         "{'upper_case': True}"),
+        ("seed", "--set 'seed': expected key=value, such as levels.SA.epochs=2"),
+    ],
+)  # fmt: skip
+def test_a_message_names_the_key_as_it_was_typed(tmp_path: Path, override: str, says: str) -> None:
+    (tmp_path / "tickets.toml").write_text(
+        'name = "x"\n[[levels]]\nname = "urgency"\ndatasets = [{ name = "tickets", path = "data", task = '
+        '"sentiment", labels = ["a", "b"] }]\n'
+    )
+    with pytest.raises(InputError) as error:
+        load_recipe(tmp_path / "tickets.toml", [override])
+    assert str(error.value).removeprefix(f"{tmp_path}/tickets.toml: ") == says
+
+
 def test_a_name_may_have_another_protocol_if_the_test_examples_are_the_same() -> None:
     def document(protocol: str) -> dict[str, Any]:
         names = [{"name": "sst2"}, {"name": "sst2", "protocol": protocol}]
@@ -195,6 +224,6 @@ def test_a_name_may_have_another_protocol_if_the_test_examples_are_the_same() ->
     with pytest.raises(InputError) as error:
         resolve(document("three-class"), "recipe")
     assert str(error.value) == (
-        "recipe: levels.1.datasets.0.protocol: dataset 'sst2': expected 'binary' again, the protocol of its "
-        "first use, found 'three-class', which has other test examples"
+        "recipe: levels.L1.datasets.sst2.protocol: dataset 'sst2': expected 'binary' again, the protocol of "
+        "its first use, found 'three-class', which has other test examples"
     )

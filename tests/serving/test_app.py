@@ -82,8 +82,30 @@ def test_answers_are_those_of_python(
     answer = client.post(f"/v1/{path}", json=body)
     assert answer.status_code == 200
     found = answer.json()
+    assert ("no level was tuned on" in found.pop("warning", "")) == ("labels" in body)
     assert found.get("predictions", found) == as_json(same(predictor._predictor)), "to the last bit"
     assert len(predictor.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("sentiment", {"text": TEXTS[0]}),
+        ("sentiment", {"texts": TEXTS}),
+        ("emotion", {"turns": TALK}),
+        ("sarcasm", {"turns": TALK}),
+        ("aspect", {"text": TEXTS[0], "aspects": ["food"]}),
+        ("classify", {"task": "sentiment", "text": TEXTS[0]}),
+        ("explain", {"text": TEXTS[0]}),
+    ],
+)
+def test_labels_that_no_level_was_tuned_on_are_named(
+    client: TestClient, path: str, body: dict[str, Any]
+) -> None:
+    answer = client.post(f"/v1/{path}", json={**body, "labels": ["positve", "negative"]})
+    assert answer.json()["warning"] == "no level was tuned on 'positve' (did you mean 'positive'?)"
+    answer = client.post(f"/v1/{path}", json={**body, "labels": ["positive", "negative"]})
+    assert "warning" not in answer.json()
 
 
 LONG = "The cast is superb, and Dr. Ames steals every scene. The ending, at 3.5 hours, is a mess! " * 9
@@ -119,6 +141,7 @@ def test_long_texts_are_read_in_passages(
     calls: int,
 ) -> None:
     answer = client.post(f"/v1/{path}", json=body).json()
+    answer.pop("warning", None)
     assert answer.get("predictions", answer) == as_json(same(predictor._predictor)), "to the last bit"
     assert len(predictor.calls) == calls
 
@@ -134,7 +157,7 @@ def test_documents_that_cannot_be_read_are_refused(
     assert many.status_code == 422
     assert "labels to predict in one request: expected at most 40" in many.json()["error"]
     aspects = {"text": LONG, "aspects": ["food"], "document": True}
-    assert "Extra inputs" in client.post("/v1/aspect", json=aspects).json()["error"]
+    assert "unknown key 'document'" in client.post("/v1/aspect", json=aspects).json()["error"]
     monkeypatch.setattr("gsa.prediction.documents.find_spec", lambda name: None)
     missing = client.post("/v1/sentiment", json={"text": "Fine.", "document": True})
     assert "sentencex, which is not installed" in missing.json()["error"]
@@ -427,7 +450,7 @@ def test_only_named_origins_may_use_the_api_from_a_browser(predictor: Controlled
             {"text": "a", "labels": ["a", {"b": 1}]},
             "body.labels.1: Input should be a valid string, found an object of 1 keys",
         ),
-        ({"text": "a", "lables": ["x"]}, "body.lables: Extra inputs are not permitted, found a list of 1"),
+        ({"text": "a", "lables": ["x"]}, "body: unknown key 'lables' (did you mean 'labels'?)"),
         ({"text": "a" * 8001}, f'body.text: String should have at most 8000 characters, found "{"a" * 59}'),
         ({"text": "a", "document": "yes"}, 'body.document: Input should be a valid boolean, found "yes"'),
     ],

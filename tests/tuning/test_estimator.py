@@ -63,6 +63,11 @@ def test_labels_and_probabilities(fitted: GsaClassifier) -> None:
     assert np.array_equal(fitted.predict_proba(np.array(TEXTS[:7], dtype=object)[:, None]), chances)
 
 
+def test_no_texts_have_no_labels(fitted: GsaClassifier) -> None:
+    assert fitted.predict_proba([]).shape == (0, 2)
+    assert fitted.predict(np.array([])).tolist() == []
+
+
 def test_labels_keep_their_type_and_order(quick: GsaClassifier) -> None:
     numbers = np.array([{"urgent": 10, "can wait": 9}[label] for label in LABELS])
     model = clone(quick).set_params(epochs=3.0).fit(np.array(TEXTS), numbers)

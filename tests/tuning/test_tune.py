@@ -145,7 +145,10 @@ def test_a_model_below_the_baseline_says_so(settings: dict[str, object], caplog)
     model = gsa.tune(TEXTS, LABELS, progress=False, **{**settings, "learning_rate": 1e-6, "epochs": 1})
     assert model.held_out is not None
     assert model.held_out.is_below_baseline
-    assert "TF-IDF with logistic regression 100.0: the tuned model is below the baseline" in caplog.text
+    assert (
+        "TF-IDF with logistic regression 100.0: the tuned model is below the baseline; more labelled texts, "
+        "more epochs or another learning rate may help" in caplog.text
+    )
     assert str(HeldOut(3, 50.0, None)) == "weighted F1 50.0 on 3 held-out examples"
 
 
@@ -208,14 +211,31 @@ def test_a_pickled_model_predicts_the_same(tuned_model: TunedModel) -> None:
     ("change", "says"),
     [
         ({"folds": 1}, "folds: expected 2 or more, or 0 for none, found 1"),
-        ({"held_out": 1.0}, "held_out: expected a share from 0 to below 1, found 1.0"),
-        ({"epochs": 0}, "gsa.tune: levels.0.epochs: input should be greater than 0"),
+        ({"folds": "3"}, "gsa.tune: folds: input should be a valid integer, found '3'"),
+        ({"held_out": 1.0}, "gsa.tune: held_out: input should be less than 1, found 1.0"),
+        ({"held_out": "0.2"}, "gsa.tune: held_out: input should be a valid number, found '0.2'"),
+        ({"epochs": 0}, "gsa.tune: epochs: input should be greater than 0, found 0"),
+        ({"learning_rate": "fast"}, "gsa.tune: learning_rate: input should be a valid number"),
+        ({"examples_per_step": np.int64(0)}, "gsa.tune: examples_per_step: input should be greater than or"),
+        ({"task": 5}, "gsa.tune: task: input should be a valid string, found 5"),
+        ({"task": " "}, "gsa.tune: task: expected a text, found ' '"),
+        ({"instruction": 5}, "gsa.tune: instruction: input should be a valid string, found 5"),
+        ({"instruction": " \n"}, "gsa.tune: instruction: expected a text, found"),
+        ({"precision": "int4"}, "gsa.tune: precision: input should be 'float32', 'bfloat16' or 'auto'"),
+        ({"seed": -1}, "gsa.tune: seed: input should be greater than or equal to 0"),
+        ({"model": 5}, "gsa.tune: model: input should be a valid string, found 5"),
         ({"model": "./nowhere"}, "backbone folder './nowhere' does not exist"),
     ],
 )
 def test_bad_settings_are_named(settings: dict[str, object], change: dict[str, object], says: str) -> None:
     with pytest.raises(InputError, match=says):
         gsa.tune(TEXTS, LABELS, progress=False, **{**settings, **change})
+
+
+def test_settings_may_be_numbers_of_numpy_and_have_white_space_around_them() -> None:
+    options = module.Options.parse(epochs=np.int64(2), learning_rate=np.float32(0.5), seed=np.uint8(3))
+    assert module.Options.parse(instruction=" How? ").instruction == "How?"
+    assert (options.epochs, options.learning_rate, options.seed) == (2.0, 0.5, 3)
 
 
 def test_control_c_is_the_exception_that_python_has(monkeypatch: pytest.MonkeyPatch) -> None:

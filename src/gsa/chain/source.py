@@ -1,5 +1,6 @@
 """What a user names as a model: the shipped model, a run folder, a model folder or a Hugging Face id."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -20,6 +21,7 @@ from gsa.recipes.datasets import tuned_tasks
 from gsa.recipes.loader import load_recipe
 from gsa.recipes.schema import Backbone, Recipe, Training
 
+logger = logging.getLogger(__name__)
 TASK_TABLE = TypeAdapter(dict[str, Task])
 """Tasks by name, as JSON."""
 
@@ -125,6 +127,13 @@ class ModelSource:
             self.chain.check_level(level)
         elif level:
             raise InputError(f"level {level}: '{self.backbone.name}' has no links: expected level 0 or none")
+
+    def warn_of_no_level(self, location: str | Path | None) -> None:
+        """Warn of a run none of whose levels is finished."""
+        if self.chain and not self.chain.links:
+            logger.warning(
+                "'%s' has no finished level yet: its labels are those of the untuned backbone", location
+            )
 
     def load(self, level: int | None = None, device: str = "", prediction: bool = False) -> LoadedModel:
         """Return the model with the first `level` links (None: all); `prediction` as in `load_backbone`.

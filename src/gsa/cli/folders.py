@@ -41,6 +41,7 @@ def label_folder(
     config = JobConfig(
         None, options.read, chosen, output_format, options.prefix, predictor.identity, options.only,
         options.min_probability, options.min_confidence, options.document,
+        tuned_labels=predictor.tuned_labels,
     )  # fmt: skip
     ray_options = ray_data.RayOptions(
         options.model, options.level, predictor.precision,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from gsa.progress import duration
+from gsa.progress import count_of, duration
 
 if TYPE_CHECKING:
     from gsa.chain.calibration import Calibration
@@ -72,11 +72,11 @@ def prompt(preview: "PromptPreview") -> str:
     """Return what `gsa show` prints."""
     prompt, example = preview.prompt, preview.prompt.example
     lengths = sorted({len(ids) for ids in prompt.answers})
-    notes = [f"{len(prompt.ids)} tokens before the answer, {lengths[0]} to {lengths[-1]} in it"]
+    notes = [f"{count_of(len(prompt.ids), 'token')} before the answer, {lengths[0]} to {lengths[-1]} in it"]
     if prompt.omitted_turns:
-        notes.append(f"{prompt.omitted_turns} turns left out for length")
+        notes.append(f"{count_of(prompt.omitted_turns, 'turn')} left out for length")
     if prompt.cut_words:
-        notes.append(f"the target itself was shortened by {prompt.cut_words} words")
+        notes.append(f"the target itself was shortened by {count_of(prompt.cut_words, 'word')}")
     return (
         f"{example.dataset} {example.id}, gold label: {example.label}\n"
         f"--- prompt\n{preview.text}\n--- answers\n{' |'.join(preview.answers)}\n--- {'; '.join(notes)}"

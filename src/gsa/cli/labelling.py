@@ -17,21 +17,23 @@ from gsa.errors import InputError, suggest
 from gsa.prediction.chunking import MAX_TURNS
 from gsa.prediction.documents import predict_texts
 from gsa.prediction.explain import Explanation
-from gsa.prediction.inputs import dialogue, example
+from gsa.prediction.inputs import dialogue, example, instruction_text
 from gsa.prediction.job import JobConfig, LabelJob, label_file, label_stream
 from gsa.prediction.loading import load
 from gsa.prediction.output_paths import check_output_paths, link_target, rejects_path
 from gsa.prediction.parts import RowCounts
 from gsa.prediction.predictor import Predictor
 from gsa.prediction.writers import passage_rows
-from gsa.progress import Progress, duration
+from gsa.progress import Progress, count_of, duration
 
 logger = logging.getLogger(__name__)
 
 UNSUPPORTED = ("json", "xls", "zip", "doc", "docx", "pdf")
 """Suffixes of files that cannot be read; no word of a text ends so either."""
-PLACEHOLDERS = ("yes", "no")
-"""Label list of a new task whose rows have the lists."""
+COLUMN_OPTIONS = (
+    "text", "speaker", "dialogue-id", "order", "aspect-column", "instruction-column", "labels-column"
+)  # fmt: skip
+"""Options that name the Columns of a file, in their order."""
 BAR = 10
 """Characters of the bar of the strongest word."""
 
@@ -67,38 +69,36 @@ class PredictOptions:
     device: str = ""
     """Of the model; empty is the default one."""
 
+    def of_files(self) -> dict[str, object]:
+        """Return the options that say how files are read and written, by name."""
+        columns = {f"--{name}": value for name, value in zip(COLUMN_OPTIONS, self.read.columns, strict=True)}
+        return {
+            "--output": self.output, "--only": self.only, "--min": self.min_probability,
+            "--rejects": self.rejects, "--prefix": self.prefix, "--overwrite": self.overwrite, **columns,
+            "--format": self.read.format, "--encoding": self.read.encoding,
+            "--delimiter": self.read.delimiter, "--no-quotes": not self.read.quotes,
+        }  # fmt: skip
+
     def load(self, task: str) -> tuple[Predictor, Task]:
         """Return the model, and the task with its labels; raises InputError for labels it does not have."""
         predictor = load(self.model, self.level, self.device, self.precision)
         if predictor.precision != "float32":
             logger.info("precision %s", predictor.precision)
         in_rows = bool(self.read.columns.labels) and task not in predictor.tasks and not self.labels
-        labels = PLACEHOLDERS if in_rows else self.labels
-        instruction = self.instruction
+        instruction = instruction_text(self.instruction)
         if self.read.columns.instruction and task not in predictor.tasks:
             instruction = instruction or task  # each row has its own
-        chosen = predictor.task(task, labels, instruction, self.context)
-        if in_rows:  # a row without a label list is rejected
-            chosen = replace(chosen, labels=())
+        if in_rows and instruction:  # a row without a label list is rejected
+            chosen = Task(task, 4, instruction, context=self.context)
+        else:
+            chosen = predictor.task(task, self.labels, instruction, self.context)
         if chosen.name in predictor.tasks.keys() - predictor.tuned and not self.instruction:
             logger.warning("no level was tuned on the task '%s': its labels are guesses", chosen.name)
-        _check_labels(labels if self.labels else (), predictor)
         for label in self.only:
             if label not in chosen.labels and not self.read.columns.labels:
                 near = suggest(label, chosen.labels)
                 raise InputError(f"--only '{label}'{near}: expected one of {', '.join(chosen.labels)}")
         return predictor, chosen
-
-
-def _check_labels(labels: Sequence[str], predictor: Predictor) -> None:
-    """Report labels that the model was not tuned on, and warn of those that may be misspelt."""
-    tuned = {label for name in predictor.tuned for label in predictor.tasks[name].labels}
-    unknown = [name for label in labels if (name := label.strip()) not in tuned]
-    for label in unknown:
-        if near := suggest(label, tuned):
-            logger.warning("label '%s'%s", label, near)
-    if unknown:
-        logger.info("no level was tuned on %s", ", ".join(f"'{label}'" for label in unknown))
 
 
 def label(task: str, source: str, options: PredictOptions) -> tuple[str, bool]:
@@ -124,6 +124,7 @@ def label(task: str, source: str, options: PredictOptions) -> tuple[str, bool]:
     config = JobConfig(
         path, read, chosen, output_format, options.prefix, predictor.identity, options.only,
         options.min_probability, options.min_confidence, options.document,
+        tuned_labels=predictor.tuned_labels,
     )  # fmt: skip
     progress = Progress(path.name if path else "standard input")
     job = LabelJob(config, predictor.predict, progress, None if path else sys.stdin.buffer)
@@ -179,8 +180,9 @@ def file_of(source: str) -> Path | None:
 
 def _predict_text(task: str, text: str, options: PredictOptions) -> str:
     """Return the labels of a text; of a conversation for a task that reads one, those of each turn."""
-    if options.output:
-        raise InputError("--output: expected a file as the input, or no --output for a text")
+    for name, value in options.of_files().items():
+        if value:
+            raise InputError(f"{name}: expected a file as the input, or no {name} for a text")
     conversation = dialogue(text, "text")
     predictor, chosen = options.load(task)
     if chosen.context and is_conversation(text.splitlines()):
@@ -225,14 +227,16 @@ def _line(prediction: Prediction) -> str:
     ranked = sorted(prediction.probabilities.items(), key=lambda pair: -pair[1])
     line = "  ".join(f"{label} {p:.2f}" for label, p in ranked)
     words = prediction.truncated.words
-    line += f"  ({words} words were not read)" if words else ""
+    line += f"  ({count_of(words, 'word')} not read)" if words else ""
     return line + ("  (not sure enough for a label)" if prediction.label is None else "")
 
 
 def summary(counts: RowCounts, seconds: float, rejects: Path | None) -> str:
     """Return how many rows were labelled with which labels, and how many were rejected and why."""
     labels = f" ({counts.by_label()})" if counts.labels else ""
-    parts = [f"{counts.labelled:,} rows labelled in {duration(seconds)}{labels}"]
+    parts = [f"{count_of(counts.labelled, 'row')} labelled in {duration(seconds)}{labels}"]
+    if counts.untuned:
+        parts.append(f"{counts.untuned:,} of them with other labels ({counts.first_untuned})")
     if counts.uncertain:
         parts.append(f"{counts.uncertain:,} of them without a label (below --min-confidence)")
     if counts.dropped:

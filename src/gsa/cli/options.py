@@ -39,7 +39,8 @@ RecipePath = Annotated[
 ]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder made by `gsa tune`.")]
 Overrides = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a recipe key.")
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a recipe key: --set levels.SA.epochs=2."),
 ]
 Seed = Annotated[int | None, typer.Option(help="Seed instead of the recipe's.")]
 Datasets = Annotated[list[str] | None, typer.Option(help="Only these datasets; default: all.")]

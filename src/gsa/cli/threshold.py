@@ -34,6 +34,7 @@ def threshold(
     from gsa.evaluation.thresholds import choose_threshold
     from gsa.prediction.documents import predict_texts
     from gsa.prediction.loading import load
+    from gsa.progress import count_of
 
     predictor = load(model, level, precision=precision)
     chosen = predictor.task(task)
@@ -46,7 +47,7 @@ def threshold(
         return
     confidence = math.floor(best.min_confidence * 1e6) / 1e6  # rounded up it would exclude a text
     print(
-        f"--min-confidence {confidence:.6f}: {100 * best.coverage:.1f}% of {best.count:,} texts "
+        f"--min-confidence {confidence:.6f}: {100 * best.coverage:.1f}% of {count_of(best.count, 'text')} "
         f"get a label, {100 * best.precision:.1f}% of these are right"
     )
 

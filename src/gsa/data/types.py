@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Real
 
 from gsa.errors import InputError
 
@@ -112,8 +113,8 @@ def confident(predictions: Sequence[Prediction], min_confidence: float) -> list[
 
     Raises InputError unless that is from 0 to 1.
     """
-    if not 0 <= min_confidence <= 1:
-        raise InputError(f"min_confidence: expected a number from 0 to 1, found {min_confidence}")
+    if not isinstance(min_confidence, Real) or not 0 <= min_confidence <= 1:
+        raise InputError(f"min_confidence: expected a number from 0 to 1, found {min_confidence!r:.60}")
     return [p if p.confidence >= min_confidence else replace(p, label=None) for p in predictions]
 
 

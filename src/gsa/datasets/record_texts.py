@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain, islice
 from typing import Any
 
@@ -28,13 +29,16 @@ def open_chat(lines: LineReader, options: ReadOptions) -> RecordReader:
 
 
 def open_text_file(lines: LineReader, options: ReadOptions) -> RecordReader:
-    """Return a reader of a conversation if its first lines name speakers, of one text a line otherwise."""
+    """Return a reader of a conversation if its first lines name speakers, of one text a line otherwise.
+
+    Its options have the format that was found.
+    """
     numbered = _numbered(lines)
     head = list(islice(numbered, HEAD))
     if not is_conversation([text for _, text in head]):
-        return _texts(chain(head, numbered), lines, options)
+        return _texts(chain(head, numbered), lines, replace(options, format="txt"))
     logger.info("%s: read as one conversation; --format txt reads each line alone", lines.location)
-    return _chat(chain(head, numbered), lines, options)
+    return _chat(chain(head, numbered), lines, replace(options, format="chat"))
 
 
 def _numbered(lines: LineReader) -> Iterator[tuple[int, str]]:

@@ -94,6 +94,8 @@ class Evaluator:
             raise InputError(f"split '{split}': expected train, dev or test")
         for level in levels or ():
             self.model.check_level(level)
+        if levels is None:
+            self.model.warn_of_no_level(self.root if self.in_run else self.model.name)
         with folder_lock(self.root, "eval"):
             results.read(self.root)  # raises InputError for damaged rows before anything is computed
             if not self.in_run:
@@ -123,7 +125,7 @@ class Evaluator:
         """
         metrics = {name: metrics_of(config)[0] for name, config in self.datasets.items()}
         links = self.model.chain.links if self.model.chain else ()
-        titles = {MAJORITY: "majority", 0: "untuned" if links else self.model.name}
+        titles = {MAJORITY: "majority", 0: "untuned" if self.model.chain else self.model.name}
         titles |= {number: f"after {link.name}" for number, link in enumerate(links, 1)}
         measured = {row.level for row in rows}
         titles = {level: title for level, title in titles.items() if level in measured}

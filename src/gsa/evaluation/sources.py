@@ -12,7 +12,7 @@ from gsa.datasets.catalogue import CATALOGUE
 from gsa.errors import InputError, suggest
 from gsa.evaluation.evaluate import Evaluator
 from gsa.recipes.datasets import task_of
-from gsa.recipes.loader import parse_dataset
+from gsa.recipes.loader import parse
 from gsa.recipes.schema import DatasetConfig
 
 RESULTS = Path("runs") / "eval"
@@ -95,7 +95,8 @@ def _own_folder(
             f"{location}: task '{task_name}' is not for folders: expected one with a label a text"
         )
     own = tuned if tuned and not _asks_as_the_paper(tuned) else None
-    return parse_dataset(
+    return parse(
+        DatasetConfig,
         location,
         name=name,
         path=str(folder),

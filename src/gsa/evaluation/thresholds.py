@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 
@@ -29,8 +30,8 @@ def choose_threshold(predictions: Sequence[Prediction], labels: Sequence[str], p
     `labels` are the right ones, in order. Choose it on dev data, and measure what it gives on other texts.
     Raises InputError where no threshold reaches the precision, and for lists that do not belong together.
     """
-    if not 0 < precision <= 1:
-        raise InputError(f"precision: expected a number above 0 and at most 1, found {precision}")
+    if not isinstance(precision, Real) or not 0 < precision <= 1:
+        raise InputError(f"precision: expected a number above 0 and at most 1, found {precision!r:.60}")
     if len(predictions) != len(labels) or not predictions:
         raise InputError(
             f"found {len(predictions)} predictions and {len(labels)} labels: expected as many, at least one"

@@ -16,6 +16,9 @@ from gsa.evaluation.metrics import answers_of, majority_class, measure
 from gsa.experiments import baseline_models as models
 from gsa.experiments.baseline_models import Probabilities
 
+ADVICE = "more labelled texts, more epochs or another learning rate may help"
+"""What to do about a tuned model that is below a baseline."""
+
 
 @dataclass(frozen=True)
 class BaselineData:

@@ -19,7 +19,7 @@ from gsa.errors import InputError, suggest
 from gsa.evaluation import results
 from gsa.evaluation.predictions import PredictionStore, examples_digest, to_answers, to_table
 from gsa.evaluation.results import SETTINGS, Result, results_of
-from gsa.experiments.baseline_systems import BASELINES, BaselineData, tfidf_score
+from gsa.experiments.baseline_systems import ADVICE, BASELINES, BaselineData, tfidf_score
 from gsa.locking import folder_lock
 from gsa.recipes.datasets import load_split, load_splits, metrics_of, task_of, training_examples
 from gsa.recipes.loader import STORED_RECIPE, load_recipe
@@ -79,9 +79,8 @@ def warn_below_tfidf(recipe: Recipe, rows: Sequence[Result], split: str) -> None
         baseline = tfidf_score(data)
         if baseline is not None and round(main[0].value, 1) < round(baseline, 1):
             logger.warning(
-                "%s: %s %.1f is below the %.1f of TF-IDF with logistic regression (gsa baselines): more "
-                "epochs, or a higher or lower learning rate, may help",
-                source.name, metric, main[0].value, baseline,
+                "%s: %s %.1f is below the %.1f of TF-IDF with logistic regression (gsa baselines); %s",
+                source.name, metric, main[0].value, baseline, ADVICE,
             )  # fmt: skip
 
 

@@ -108,6 +108,8 @@ def _card_data(export: Exported) -> ModelCardData:
     """Return the metadata that the hub reads."""
     levels = export.recipe.levels[: len(export.links)]
     names = dict.fromkeys(task_of(dataset).name for level in levels for dataset in level.datasets)
+    if export.task:
+        names = {export.task.name: None}
     return ModelCardData(
         license="apache-2.0" if export.about else "unknown",
         language="en" if export.about else None,

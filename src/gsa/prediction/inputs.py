@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from gsa.data.task import Task
@@ -37,12 +38,16 @@ def aspect_examples(task: Task, texts: Sequence[Any], aspects: Sequence[Any]) ->
 
     Raises InputError unless every text has a list of aspects, none of them empty.
     """
+    if not isinstance(aspects, list | tuple):
+        raise InputError(f"aspects: expected a list of aspects for each text, found {aspects!r:.60}")
     if len(texts) != len(aspects):
         raise InputError(f"found {len(texts)} texts and {len(aspects)} lists of aspects: expected as many")
     groups = []
     for number, (text, names) in enumerate(zip(texts, aspects, strict=True), start=1):
         location = f"input {number}" if len(texts) > 1 else "input"
-        if isinstance(names, str) or not all(isinstance(name, str) and not is_blank(name) for name in names):
+        names = as_list(names, location)
+        is_list = isinstance(names, list | tuple)
+        if not is_list or not all(isinstance(name, str) and not is_blank(name) for name in names):
             raise InputError(
                 f"{location}: expected a list of aspects, none of them empty, found {names!r:.60}"
             )
@@ -85,9 +90,14 @@ def _text_and_speaker(turn: Mapping[Any, Any], location: str) -> tuple[Any, Any]
     for text, speaker in (("text", "speaker"), ("content", "role")):
         if text in turn:
             return turn[text], turn.get("speaker", turn.get(speaker))
-    near = next(filter(None, (suggest(str(key), ("text", "content")) for key in turn)), "")
-    keys = ", ".join(map(repr, list(turn)[:5])) or "none"
-    raise InputError(f"{location}: expected a key 'text', found {keys:.60}{near}")
+    raise InputError(f"{location}: {missing_text(turn)}")
+
+
+def missing_text(turn: Mapping[Any, Any]) -> str:
+    """Return what is wrong with a turn that has no text."""
+    keys = list(islice(turn, 5))
+    near = next(filter(None, (suggest(str(key), ("text", "content")) for key in keys)), "")
+    return f"expected a key 'text', found {', '.join(map(repr, keys)) or 'none':.60}{near}"
 
 
 def dialogue(turns: Turn | Iterable[Turn], location: str = "dialogue") -> Dialogue:
@@ -178,6 +188,31 @@ def _warn_of_digits(labels: tuple[str, ...]) -> None:
         "labels %s are numbers, which say nothing to a model that reads them: words answer better, such as "
         "negative and positive", ", ".join(labels),
     )  # fmt: skip
+
+
+@lru_cache(maxsize=256)
+def untuned_labels(labels: tuple[str, ...], tuned: tuple[str, ...]) -> str:
+    """Return as a sentence which labels no level was tuned on, and what they may misspell; empty for none."""
+    unknown = [label for label in dict.fromkeys(map(str.strip, labels)) if label not in tuned]
+    words = ", ".join(f"{label!r:.100}{suggest(label, tuned)}" for label in unknown)
+    return f"no level was tuned on {words}" if unknown else ""
+
+
+@lru_cache(maxsize=256)
+def report_untuned_labels(labels: tuple[str, ...], tuned: tuple[str, ...]) -> None:
+    """Log once for a label list what no level was tuned on; warn where that may be a misspelling."""
+    if sentence := untuned_labels(labels, tuned):
+        logger.log(logging.WARNING if "did you mean" in sentence else logging.INFO, "%s", sentence)
+
+
+def instruction_text(instruction: Any) -> str:
+    """Return an instruction without white space around it; an empty one is none.
+
+    Raises InputError for white space alone, and for what is no text.
+    """
+    if not isinstance(instruction, str) or (instruction and is_blank(instruction)):
+        raise InputError(f"instruction: expected a text, found {instruction!r:.60}")
+    return instruction.strip()
 
 
 def as_list(inputs: Any, location: str = "input") -> Any:

@@ -20,6 +20,7 @@ from gsa.datasets.records import ReadOptions, Record, Rejected, Row
 from gsa.errors import InputError
 from gsa.prediction.chunking import MAX_CHARACTERS, chunks
 from gsa.prediction.documents import check_documents, predict_texts
+from gsa.prediction.inputs import untuned_labels
 from gsa.prediction.output_paths import check_output_paths, link_target
 from gsa.prediction.parts import Part, PartStore, RowCounts
 from gsa.prediction.row_examples import RowTasks, examples_of
@@ -72,6 +73,8 @@ class JobConfig:
     """Whether every text is read in passages; otherwise only those too long to be read at once."""
     max_bytes: int = 0
     """Of an output file with its rejects, beyond which the job fails; 0 is any size."""
+    tuned_labels: tuple[str, ...] | None = None
+    """Of the model; rows whose own label lists have other labels are counted, unless it is None."""
 
 
 class Labeller:
@@ -111,8 +114,20 @@ class Labeller:
         labels = Counter(label for p in predictions for label in task.split_labels(p.label or "") if label)
         uncertain = sum(prediction.label is None for prediction in predictions)
         dropped = len(records) - len(rows)
-        counts = RowCounts(len(records), len(rejected), reason, dropped, dict(labels), uncertain)
+        untuned = self._untuned_labels(records)
+        counts = RowCounts(
+            len(records), len(rejected), reason, dropped, dict(labels), uncertain,
+            len(untuned), next(iter(untuned), ""),
+        )  # fmt: skip
         return rows, rejected, counts
+
+    def _untuned_labels(self, records: Sequence[Record]) -> list[str]:
+        """Return a sentence for each record whose own labels have one that no level was tuned on."""
+        tuned = self.config.tuned_labels
+        if tuned is None:
+            return []
+        sentences = (untuned_labels(record.labels, tuned) for record in records if record.labels)
+        return [sentence for sentence in sentences if sentence]
 
     def _is_written(self, prediction: Prediction) -> bool:
         if prediction.label is None:

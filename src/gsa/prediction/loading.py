@@ -1,14 +1,12 @@
 """Where a predictor comes from: the shipped model, a run folder, a model folder or a Hugging Face id."""
 
-import logging
 from pathlib import Path
 from typing import Any
 
 from gsa.chain.source import ModelSource
+from gsa.errors import InputError
 from gsa.model.backbone import LoadedModel
 from gsa.prediction.predictor import Predictor
-
-logger = logging.getLogger(__name__)
 
 
 def load(
@@ -22,10 +20,14 @@ def load(
     recipe of a run or a merged export, and float32, the reference, for other models. Raises InputError where
     there is no such source or level, and for a precision that is unknown or that the device does not compute.
     """
+    if not isinstance(source, str | Path | None):
+        raise InputError(f"source: expected a folder or a Hugging Face id, found {source!r:.60}")
+    if not isinstance(level, int | None):
+        raise InputError(f"level: expected a number of links, found {level!r:.60}")
     model = ModelSource.find(source)
     model.check_level(level)
-    if model.chain and not model.chain.links and level is None:
-        logger.warning("'%s' has no finished level yet: its labels are those of the untuned backbone", source)
+    if level is None:
+        model.warn_of_no_level(source)
     return Predictor(*predictor_arguments(model.with_precision(precision, device), level, device))
 
 

@@ -45,6 +45,10 @@ class RowCounts:
     """Number of labelled rows by label."""
     uncertain: int = 0
     """Labelled rows that get no label, as none has the least confidence that was asked for."""
+    untuned: int = 0
+    """Labelled rows with a label list of their own that has labels which no level was tuned on."""
+    first_untuned: str = ""
+    """Which those of the first such row are, as a sentence."""
 
     def by_label(self) -> str:
         """Return the numbers of the most frequent labels, empty where nothing was labelled."""
@@ -65,6 +69,8 @@ class RowCounts:
             self.dropped + other.dropped,
             labels,
             self.uncertain + other.uncertain,
+            self.untuned + other.untuned,
+            self.first_untuned or other.first_untuned,
         )
 
 

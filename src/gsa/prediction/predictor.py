@@ -5,6 +5,7 @@ Every method goes through `predict`, which packs examples of any tasks and dialo
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, overload
 
 from gsa.chain.calibration import Calibration
@@ -22,9 +23,12 @@ from gsa.prediction.inputs import (
     aspect_examples,
     dialogue,
     example,
+    instruction_text,
     is_many,
     label_list,
     read_conversations,
+    report_untuned_labels,
+    untuned_labels,
 )
 from gsa.prediction.language import foreign_language
 from gsa.trie.packing import MAX_ROW_TOKENS
@@ -65,6 +69,15 @@ class Predictor:
         """Its tokenizer; not to be changed."""
         self.pipeline = Pipeline(loaded, layout, max_row_tokens, calibration)
         """From examples to predictions, calibrated by what was fitted on dev sets with these weights."""
+
+    @cached_property
+    def tuned_labels(self) -> tuple[str, ...]:
+        """The labels of the tasks that a level was tuned on."""
+        return tuple(sorted({label for name in self.tuned for label in self.tasks[name].labels}))
+
+    def untuned_labels(self, labels: Iterable[str]) -> str:
+        """Return as a sentence which labels no level was tuned on; empty if one was tuned on all of them."""
+        return untuned_labels(tuple(labels), self.tuned_labels)
 
     def with_model(self, loaded: LoadedModel, calibration: Calibration | None = None) -> "Predictor":
         """Return a predictor with another model and its calibration, and this one's tasks and layout."""
@@ -258,9 +271,10 @@ class Predictor:
     ) -> Task:
         """Return a task by name with its label list or another; raises InputError for an unknown name.
 
-        With `context` it reads the turns before the target, whether or not it was tuned to.
+        With `context` it reads the turns before the target, whether or not it was tuned to. Labels that no
+        level was tuned on are logged, and a likely misspelling of one that was is a warning.
         """
-        labels = label_list(labels)
+        labels, instruction = label_list(labels), instruction_text(instruction)
         if isinstance(task, str):
             if instruction:
                 known = self.tasks.get(task, Task(task, 4, "", context=False))
@@ -273,8 +287,13 @@ class Predictor:
                     f"task '{task}': unknown{near}: expected one of {sorted(self.tasks)}, "
                     "or a task of your own with its instruction and labels"
                 )
+        elif not isinstance(task, Task):
+            raise InputError(f"task: expected a name or a Task, found {task!r:.60}")
         task = replace(task, context=True) if context else task
-        return task.with_labels(*labels) if labels or not task.labels else task
+        task = task.with_labels(*labels) if labels or not task.labels else task
+        if labels:
+            report_untuned_labels(tuple(labels), self.tuned_labels)
+        return task
 
     def aspect_task(self, labels: Iterable[str] = ()) -> Task:
         """Return the task that asks about an aspect, with its label list or another.

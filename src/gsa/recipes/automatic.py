@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
+from gsa.progress import count_of
 from gsa.recipes.datasets import check_folders, task_of, training_examples
 from gsa.recipes.schema import Recipe
 
@@ -111,7 +112,7 @@ def resolve(recipe: Recipe, keys: Sequence[tuple[int | None, str]]) -> Recipe:
         levels.append(level.model_copy(update=update))
         words = [f"{key.replace('_', ' ')} {value}" for key, value in update.items()]
         if words:
-            logger.info("level %s, %s examples: %s", level.name, f"{sizes[number]:,}", ", ".join(words))
+            logger.info("level %s, %s: %s", level.name, count_of(sizes[number], "example"), ", ".join(words))
     training = recipe.training
     if (None, "examples_per_step") in keys:
         smallest = min(settings.examples_per_step for settings in chosen)

@@ -2,19 +2,20 @@
 
 import os
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from gsa.data.layout import Layout
 from gsa.datasets.catalogue import get
-from gsa.errors import InputError, suggest
+from gsa.errors import InputError, item_names, key_of, suggest
 from gsa.recipes import automatic
 from gsa.recipes.schema import Backbone, DatasetConfig, Evaluation, Level, Lora, Recipe, Training
 
+T = TypeVar("T")
 DATASET_KEYS = DatasetConfig.model_fields.keys() - Level.model_fields.keys()
 """Keys that only datasets have."""
 STORED_RECIPE = "recipe.toml"
@@ -84,7 +85,7 @@ def validate(document: dict[str, Any], location: str) -> Recipe:
     try:
         return Recipe.model_validate(document)
     except ValidationError as error:
-        raise InputError(f"{location}: {_message(error)}") from None
+        raise InputError(f"{location}: {_message(error, document)}") from None
 
 
 def _check_datasets(recipe: Recipe, location: str) -> None:
@@ -93,12 +94,12 @@ def _check_datasets(recipe: Recipe, location: str) -> None:
     Also for a name with several protocols, unless they differ in the train split alone.
     """
     tested: dict[str, str] = {}
-    sections = {f"levels.{number}": level.datasets for number, level in enumerate(recipe.levels)}
+    sections = {f"levels.{level.name}": level.datasets for level in recipe.levels}
     for section, datasets in {**sections, "evaluation": recipe.evaluation.datasets or ()}.items():
-        for index, config in enumerate(datasets):
+        for config in datasets:
             if config.path:
                 continue
-            key = f"{location}: {section}.datasets.{index}"
+            key = f"{location}: {section}.datasets.{config.name}"
             with _errors_at(f"{key}.name"):
                 dataset = get(config.name)
             with _errors_at(f"{key}.protocol"):
@@ -126,15 +127,15 @@ def parse_layout(**keys: Any) -> Layout:
     try:
         return Layout(**keys)
     except ValidationError as error:
-        raise InputError(_message(error)) from None
+        raise InputError(_message(error, keys)) from None
 
 
-def parse_dataset(location: str, **keys: Any) -> DatasetConfig:
-    """Return a DatasetConfig from the values of its keys; raises InputError that begins with ``location``."""
+def parse(settings: Callable[..., T], location: str, **keys: Any) -> T:
+    """Return settings from the values of their keys; raises InputError that begins with ``location``."""
     try:
-        return DatasetConfig(**keys)
+        return settings(**keys)
     except ValidationError as error:
-        raise InputError(f"{location}: {_message(error).removeprefix('recipe: ')}") from None
+        raise InputError(f"{location}: {_message(error, keys).removeprefix('recipe: ')}") from None
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -152,7 +153,7 @@ def _override(document: dict[str, Any], override: str) -> None:
     """
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
-        raise InputError(f"--set '{override}': expected key=value, such as levels.0.epochs=2")
+        raise InputError(f"--set '{override}': expected key=value, such as levels.SA.epochs=2")
     try:
         value: Any = tomllib.loads(f"x = {text}")["x"]
     except tomllib.TOMLDecodeError:
@@ -186,20 +187,20 @@ def _set(node: Any, path: Sequence[str], value: Any, override: str) -> None:
 
 def _index(items: list[Any], part: str, override: str) -> int:
     """Return the index of a list's item by its number or name; raises InputError for any other."""
-    names = [item.get("name") if isinstance(item, dict) else item for item in items]
-    if part in names:
+    names = item_names(items)
+    if part and part in names:
         return names.index(part)
     if part.isdigit() and int(part) < len(items):
         return int(part)
     raise InputError(f"--set '{override}': found no '{part}': expected one of {names}, or * for all")
 
 
-def _message(error: ValidationError) -> str:
-    """Return the first validation error as one sentence: key, what was found, what was expected."""
+def _message(error: ValidationError, document: dict[str, Any]) -> str:
+    """Return the first validation error of a document as a sentence: key, what was found and expected."""
     errors = error.errors(include_url=False)
     # A misspelt key is also reported as a missing one; the unknown key is more informative.
     first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
-    key = ".".join(str(part) for part in first["loc"]) or "recipe"
+    key = key_of(first["loc"], document, first["type"] == "missing") or "recipe"
     if first["type"] == "extra_forbidden":
         return f"{key}: unknown key{suggest(str(first['loc'][-1]), _valid_keys(first['loc'][:-1]))}"
     if first["type"] == "missing":

@@ -22,12 +22,28 @@ from pydantic import (
 from gsa.data.augmentation import NAMED
 from gsa.data.layout import Layout
 from gsa.data.task import TASKS
+from gsa.data.types import is_blank
 from gsa.datasets.cells import as_name
 from gsa.errors import suggest
 
 
+def _not_blank(text: str) -> str:
+    if text and is_blank(text):
+        raise ValueError(f"expected a text, found {text!r:.60}")
+    return text
+
+
+# TOML distinguishes numbers from strings, so numbers are strict.
+LearningRate = Annotated[StrictFloat, Field(gt=0, le=1)]
+Epochs = Annotated[StrictFloat, Field(gt=0, le=1000)]
+ExamplesPerStep = Annotated[StrictInt, Field(ge=1)]
+Seed = Annotated[StrictInt, Field(ge=0, lt=2**31)]
+Precision = Literal["float32", "bfloat16", "auto"]
+Text = Annotated[str, AfterValidator(_not_blank)]
+"""Empty where it is left out, but not of white space alone."""
+
+
 class _Section(BaseModel):
-    # TOML distinguishes numbers from strings, so the numeric fields are strict.
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
@@ -38,7 +54,7 @@ class Backbone(_Section):
     """`smollm2-135m`, the shipped `gsa-135m`, a Hugging Face id, or a local folder of a model or a run."""
     revision: str = "main"
     """Commit, tag or branch of a Hugging Face id; for a run, the number of links merged, `main` for all."""
-    precision: Literal["float32", "bfloat16", "auto"] = "float32"
+    precision: Precision = "float32"
     """Of the frozen weights: float32 is the reference; `auto` is bfloat16 where the machine computes it
     natively. Links are float32 always, merged into float32 weights and kept beside bfloat16 ones."""
     quantize: Literal["nf4"] | None = None
@@ -66,7 +82,7 @@ class Lora(_Section):
 class Training(_Section):
     """How each level is tuned."""
 
-    examples_per_step: StrictInt = Field(default=32, ge=1)
+    examples_per_step: ExamplesPerStep = 32
     """Examples of an optimizer step, about: a conversation is not cut for it (`trie.packing.steps_of`)."""
     max_row_tokens: StrictInt = Field(default=8192, ge=64)
     """Most tokens of a packed row after prefix sharing. A row is as long as its longest conversation needs;
@@ -123,7 +139,7 @@ class DatasetConfig(_Section):
     """For your own data: the column of what is asked about in each row's text, if anything is."""
     task: str = ""
     """For your own data: `sentiment`, `emotion`, `sarcasm`, or a new name with an `instruction`."""
-    instruction: str = ""
+    instruction: Text = ""
     """For your own data with a new task: the instruction of its prompts."""
     labels: tuple[Annotated[str, BeforeValidator(_label)], ...] = ()
     """For your own data: the label list, in the order of the prompts; numbers are read as texts."""
@@ -187,9 +203,9 @@ class Level(_Section):
 
     name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
     datasets: tuple[Annotated[DatasetConfig, BeforeValidator(_expand_name)], ...] = Field(min_length=1)
-    learning_rate: StrictFloat = Field(gt=0, le=1)
+    learning_rate: LearningRate
     """Peak learning rate, reached after the warmup."""
-    epochs: StrictFloat = Field(default=1.0, gt=0, le=1000)
+    epochs: Epochs = 1.0
     """Number of passes over the examples; a fraction of an epoch is its first steps."""
     stop_step: StrictInt | None = Field(default=None, ge=1)
     """Optimizer step after which the level ends before its last one, as early stopping chose; the schedule of
@@ -252,7 +268,7 @@ class Recipe(_Section):
     """A complete experiment."""
 
     name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
-    seed: StrictInt = Field(default=0, ge=0, lt=2**31)
+    seed: Seed = 0
     backbone: Backbone = Backbone()
     layout: Layout = Layout()
     lora: Lora = Lora()

@@ -52,6 +52,7 @@ from gsa.serving.schemas import (
     ConversationRequest,
     ExplainRequest,
     TextRequest,
+    keys_of,
 )
 from gsa.serving.telemetry import Metrics
 
@@ -206,7 +207,7 @@ def _label_routes(predictor: "Predictor", limits: Limits, scheduler: Scheduler) 
         explanation = await _unless_left(
             http, answers.explain(parsed, body.label, partial(_predict, http, scheduler), _client(http))
         )
-        return AsciiJSONResponse(explanation_as_json(explanation))
+        return AsciiJSONResponse(parsed.with_warning(explanation_as_json(explanation)))
 
     return router
 
@@ -298,7 +299,7 @@ def _add_error_handlers(app: FastAPI) -> None:
         if first["type"] == "json_invalid":
             message = f"{NOT_JSON}: {first['ctx']['error']} at character {first['loc'][1]}"
             return respond(http, 400, message)
-        where = ".".join(str(part) for part in first["loc"])
+        where = ".".join(map(str, keys_of(first["loc"])))
         problem = first["msg"].removeprefix("Value error, ")
         if first["type"] not in NAMED:
             problem += f", found {_short(first['input'])}"

@@ -42,9 +42,18 @@ class ParsedRequest:
     """Whether an input has a list of labels, one for each turn or aspect, rather than one label."""
     document: bool | None = False
     """Whether texts are read in passages; None for those that are too long to be read at once."""
+    warning: str = ""
+    """Of labels that no level was tuned on."""
 
     def json(self, predictions: Sequence[Sequence[Prediction]]) -> dict[str, Any]:
         """Return the answer's body from the Predictions of each group."""
+        return self.with_warning(self._content(predictions))
+
+    def with_warning(self, content: dict[str, Any]) -> dict[str, Any]:
+        """Return an answer's body with the warning, if there is one."""
+        return {**content, "warning": self.warning} if self.warning else content
+
+    def _content(self, predictions: Sequence[Sequence[Prediction]]) -> dict[str, Any]:
         rows = [[as_json(prediction) for prediction in group] for group in predictions]
         if self.listed:
             return {"predictions": rows if self.many else rows[0]}
@@ -88,7 +97,8 @@ def parse_request(
     document = body.document if isinstance(body, TextRequest) else False
     if document:
         check_documents(group.task for group in groups)
-    return ParsedRequest(groups, many, every_turn or bool(aspects), document)
+    warning = predictor.untuned_labels(body.labels)
+    return ParsedRequest(groups, many, every_turn or bool(aspects), document, warning)
 
 
 def client_of(host: str) -> str:

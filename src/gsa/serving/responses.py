@@ -33,7 +33,13 @@ EXAMPLE: dict[str, JsonValue] = {
 }
 
 
-class LabelResponse(BaseModel):
+class _Response(BaseModel):
+    warning: str = Field(
+        default="", description="Of a whole response, if labels are given that no level was tuned on."
+    )
+
+
+class LabelResponse(_Response):
     """The label of one text or turn."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
@@ -52,13 +58,13 @@ class LabelResponse(BaseModel):
     )
 
 
-class LabelsResponse(BaseModel):
+class LabelsResponse(_Response):
     """One label for each text or conversation, in order."""
 
     predictions: list[LabelResponse]
 
 
-class TurnLabelsResponse(BaseModel):
+class TurnLabelsResponse(_Response):
     """One label for each turn or aspect; of many conversations or texts a list for each."""
 
     predictions: list[LabelResponse] | list[list[LabelResponse]]

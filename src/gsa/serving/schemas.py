@@ -3,6 +3,7 @@
 The example texts are invented.
 """
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -23,6 +24,8 @@ from pydantic import (
 from gsa.data.task import SENTIMENT
 from gsa.data.types import Utterance, is_blank, unreadable
 from gsa.datasets.cells import as_name
+from gsa.errors import suggest
+from gsa.prediction.inputs import missing_text
 
 MAX_ITEMS = 128
 """Texts or conversations in a request."""
@@ -34,6 +37,8 @@ MAX_LABELS, MAX_LABEL = 64, 100
 MAX_INSTRUCTION = 1_000
 MAX_KEYS = 16
 """Keys of an object; more than any has, so that thousands of unknown ones do not give an error each."""
+TAGS = ("<text>", "<turn>")
+"""Of the two forms of a turn, in the locations of errors; not keys that a client writes."""
 INPUTS = ("text", "texts", "turns", "conversations")
 """Keys of a request that hold what is labelled."""
 
@@ -75,6 +80,11 @@ def _speaker(value: object) -> object:
     return value if name is None else name
 
 
+def keys_of(location: Iterable[int | str]) -> list[int | str]:
+    """Return the location of a validation error as the keys and indices of the request."""
+    return [part for part in location if part not in TAGS]
+
+
 class _Object(BaseModel):
     """An object of a request; unknown keys are refused."""
 
@@ -82,9 +92,13 @@ class _Object(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _check_key_count(cls, value: Any) -> Any:
-        if isinstance(value, dict) and len(value) > MAX_KEYS:
-            raise ValueError(f"expected at most {MAX_KEYS} keys, found {len(value):,}")
+    def _check_keys(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            if len(value) > MAX_KEYS:
+                raise ValueError(f"expected at most {MAX_KEYS} keys, found {len(value):,}")
+            unknown = [key for key in value if key not in cls.model_fields]
+            if unknown and cls.model_config["extra"] == "forbid":
+                raise ValueError(f"unknown key {unknown[0]!r:.60}{suggest(unknown[0], cls.model_fields)}")
         return value
 
 
@@ -111,11 +125,12 @@ class Turn(_Object):
     speaker: Speaker = ""
     role: Speaker = ""
 
-    @model_validator(mode="after")
-    def _check_text(self) -> Self:
-        if self.text is None and self.content is None:
-            raise ValueError("expected a text, found none")
-        return self
+    @model_validator(mode="before")
+    @classmethod
+    def _check_text(cls, value: Any) -> Any:
+        if isinstance(value, dict) and "text" not in value and "content" not in value:
+            raise ValueError(missing_text(value))
+        return value
 
     def utterance(self) -> Utterance:
         """Return the turn."""
@@ -124,8 +139,8 @@ class Turn(_Object):
 
 
 TextOrTurn = Annotated[
-    Annotated[Text, Tag("text")] | Annotated[Turn, Tag("turn")],
-    Discriminator(lambda turn: "text" if isinstance(turn, str) else "turn"),
+    Annotated[Text, Tag(TAGS[0])] | Annotated[Turn, Tag(TAGS[1])],
+    Discriminator(lambda turn: TAGS[0] if isinstance(turn, str) else TAGS[1]),
 ]
 # A list stops at its first error, because only one is reported.
 Texts = Annotated[list[Text], Field(max_length=MAX_ITEMS), FailFast()]

@@ -14,7 +14,7 @@ from gsa.chain.chain import Chain
 from gsa.chain.link import LOG
 from gsa.chain.lora import fresh_link, save_link
 from gsa.chain.run_folder import RunFolder
-from gsa.progress import Progress, duration
+from gsa.progress import Progress, count_of, duration
 from gsa.recipes.schema import Recipe
 from gsa.signals import Stopped
 from gsa.training.checkpoint import Checkpoints, step_of
@@ -35,7 +35,7 @@ def tune_level(
     level, run = recipe.levels[number - 1], RunFolder(chain.root)
     title, steps = f"level {number} {level.name}", len(data.steps)
     counts = ", ".join(f"{name} {len(prompts):,}" for name, prompts in data.prompts.items())
-    logger.info("%s: %s; %s steps, %s tokens", title, counts, f"{steps:,}", f"{data.tokens:,}")
+    logger.info("%s: %s; %s, %s", title, counts, count_of(steps, "step"), count_of(data.tokens, "token"))
     linked = fresh_link(model, recipe.lora_of(level), zlib.crc32(f"{recipe.seed}/{number}".encode()))
     fingerprint = _fingerprint(chain, number, data)
     control.ranks.check_equal(fingerprint, "data or another base")

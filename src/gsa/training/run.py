@@ -16,6 +16,7 @@ from gsa.chain.run_folder import RunFolder
 from gsa.errors import InputError
 from gsa.model.backbone import default_device
 from gsa.model.validation import check_symlinks, check_tokenizer, refuse_unsuitable
+from gsa.progress import count_of
 from gsa.recipes.datasets import warn_of_own_data
 from gsa.recipes.loader import load_recipe
 from gsa.recipes.schema import Recipe
@@ -37,7 +38,7 @@ def summary(recipe: Recipe) -> str:
     """Return what a recipe tunes, in a line for the run and one for each level."""
     lora, backbone = recipe.lora, recipe.backbone
     lines = [
-        f"{recipe.name}: {len(recipe.levels)} levels on {backbone.name} ({backbone.precision}), "
+        f"{recipe.name}: {count_of(len(recipe.levels), 'level')} on {backbone.name} ({backbone.precision}), "
         f"LoRA rank {lora.rank} on {', '.join(lora.targets)}, seed {recipe.seed}"
     ]
     for number, level in enumerate(recipe.levels, 1):
@@ -101,7 +102,7 @@ def _tune(recipe: Recipe, run: RunFolder, chain: Chain | None, control: Control)
     check_tokenizer(tokenizer, config, recipe.backbone.name)
     levels = {level.name: build_training_data(recipe, level, tokenizer) for level in recipe.levels[finished:]}
     if chain:
-        logger.info("%s: %d of %d levels are tuned already", run.root, finished, len(recipe.levels))
+        logger.info("%s: %d of %s tuned already", run.root, finished, count_of(len(recipe.levels), "level"))
         loaded = load_chain(chain, recipe.backbone, host=sharded)
     else:
         loaded = load_base(recipe.backbone, host=sharded)
@@ -151,7 +152,7 @@ def _check_attention(config: Any, recipe: Recipe) -> None:
 
 def _finished(recipe: Recipe, run: RunFolder, chain: Chain, log: str) -> Chain:
     """Return the chain of a run whose levels are all tuned, damaged files that can be made again repaired."""
-    logger.info("%s: all %d levels are tuned already", run.root, len(chain.links))
+    logger.info("%s: tuned already, %s", run.root, count_of(len(chain.links), "level"))
     warn_of_changed_data(recipe, read_data(run))
     if log:
         _repair(run.log_file, log)

@@ -12,6 +12,7 @@ from torch import Tensor
 from gsa.chain.lora import adapter_tensors
 from gsa.data.encoder import Prompt
 from gsa.model.scoring import score
+from gsa.progress import count_of
 from gsa.training.hf_trainer import TrainerCallback
 
 logger = logging.getLogger(__name__)
@@ -52,7 +53,12 @@ class EarlyStopping(TrainerCallback):  # type: ignore[misc]
         model = kwargs["model"]
         result = self._score(model)
         self.scores.append(result[0])
-        logger.info("epoch %d: weighted F1 %.1f on %d held-out examples", epoch, result[0], len(self.prompts))
+        logger.info(
+            "epoch %d: weighted F1 %.1f on %s",
+            epoch,
+            result[0],
+            count_of(len(self.prompts), "held-out example"),
+        )
         if result[0] > self._best[0]:
             self._highest_epoch = epoch
         if result > self._best:

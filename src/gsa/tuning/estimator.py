@@ -86,9 +86,9 @@ class GsaClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         texts = self._texts(X)
         if task.context:  # a list of texts would be one conversation
             texts = [[text] if isinstance(text, str | Mapping | Utterance) else text for text in texts]
-        predictions = self.model_.classify(task, texts)
+        predictions = self.model_.classify(task, texts) if texts else []
         rows = [list(prediction.probabilities.values()) for prediction in predictions]
-        return np.asarray(rows, dtype=np.float64)[:, self._order]
+        return np.asarray(rows, dtype=np.float64).reshape(len(rows), len(self.classes_))[:, self._order]
 
     @staticmethod
     def _texts(X: Any) -> list[Any]:

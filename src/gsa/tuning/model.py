@@ -15,6 +15,7 @@ from gsa.checksums import sha256
 from gsa.errors import InputError
 from gsa.prediction.loading import predictor_arguments
 from gsa.prediction.predictor import Predictor
+from gsa.progress import count_of
 from gsa.recipes.schema import Recipe
 
 DATA = "data"
@@ -37,7 +38,7 @@ class HeldOut:
 
     def __str__(self) -> str:
         """Return both scores as a sentence."""
-        score = f"weighted F1 {self.weighted_f1:.1f} on {self.n} held-out examples"
+        score = f"weighted F1 {self.weighted_f1:.1f} on {count_of(self.n, 'held-out example')}"
         if self.baseline is None:
             return score
         return f"{score}, TF-IDF with logistic regression {self.baseline:.1f}"

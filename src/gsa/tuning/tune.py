@@ -7,27 +7,37 @@ import shutil
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import AfterValidator, ConfigDict, Field
+from pydantic.dataclasses import dataclass
 
 from gsa.chain.base import load_config
 from gsa.chain.run_folder import SHIPPED_NAME, RunFolder
 from gsa.chain.source import ModelSource
 from gsa.data.encoder import Encoder
 from gsa.data.task import TASKS
-from gsa.data.types import Example
-from gsa.errors import InputError
+from gsa.data.types import Example, is_blank
 from gsa.evaluation.metrics import answers_of, measure
-from gsa.experiments.baseline_systems import BaselineData, tfidf_score
+from gsa.experiments.baseline_systems import ADVICE, BaselineData, tfidf_score
 from gsa.model import smollm2
 from gsa.prediction.predictor import Predictor
 from gsa.progress import show_progress
 from gsa.recipes.datasets import load_splits, task_of
-from gsa.recipes.loader import resolve
-from gsa.recipes.schema import DatasetConfig, Recipe
+from gsa.recipes.loader import parse, resolve
+from gsa.recipes.schema import (
+    DatasetConfig,
+    Epochs,
+    ExamplesPerStep,
+    LearningRate,
+    Precision,
+    Recipe,
+    Seed,
+    Text,
+)
 from gsa.signals import Stopped
 from gsa.training import run as training
 from gsa.tuning.early_stopping import EarlyStopping
@@ -40,40 +50,54 @@ MIN_HELD_OUT = 20
 REFIT_BELOW = 1_000
 """Of fewer rows than this, those that were held out are trained on in the end."""
 METRIC = "weighted_f1"
+LOCATION = "gsa.tune"
+"""Where messages say that an argument is wrong."""
 SENTENCE = "semantic information of sentence"
 CONTEXT = "semantic and contextual information of the target utterance"
 """What the default instructions say, in the words of the paper's."""
 
 
-@dataclass(frozen=True)
+Stripped = Annotated[Text, AfterValidator(str.strip)]
+
+
+def _at_least_two(folds: int) -> int:
+    if folds == 1 or folds < 0:
+        raise ValueError(f"expected 2 or more, or 0 for none, found {folds}")
+    return folds
+
+
+@dataclass(frozen=True, config=ConfigDict(strict=True, allow_inf_nan=False))
 class Options:
     """How a model is tuned; None is automatic (`recipes.automatic`)."""
 
-    task: str = ""
-    instruction: str = ""
+    task: Stripped = ""
+    instruction: Stripped = ""
     model: str = "gsa-135m"
-    learning_rate: float | None = None
-    epochs: float | None = None
-    examples_per_step: int | None = None
-    held_out: float = 0.2
-    seed: int = 0
-    precision: str = "float32"
+    learning_rate: LearningRate | None = None
+    epochs: Epochs | None = None
+    examples_per_step: ExamplesPerStep | None = None
+    held_out: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    folds: Annotated[int, AfterValidator(_at_least_two)] = 0
+    seed: Seed = 0
+    precision: Precision = "float32"
+
+    @classmethod
+    def parse(cls, **values: Any) -> "Options":
+        """Return options from values of Python or NumPy; raises InputError that names the one it refuses."""
+        plain = {
+            key: value.item() if isinstance(value, np.generic) else value for key, value in values.items()
+        }
+        return parse(cls, LOCATION, **plain)
 
 
-def tune(
-    texts: Any, labels: Any, data: Any, options: Options, cross_validation: int, progress: bool
-) -> TunedModel:
+def tune(texts: Any, labels: Any, data: Any, options: Options, progress: bool) -> TunedModel:
     """Return a tuned model; `gsa.tune` says what the arguments are."""
     rows = labelled_rows(texts, labels, data)
     if not options.task:
         name = labels if data is not None else getattr(labels, "name", None)
-        options = replace(options, task=name if isinstance(name, str) and name else "label")
-    if cross_validation == 1 or cross_validation < 0:
-        raise InputError(f"folds: expected 2 or more, or 0 for none, found {cross_validation}")
-    if not 0 <= options.held_out < 1:
-        raise InputError(f"held_out: expected a share from 0 to below 1, found {options.held_out}")
+        options = replace(options, task=name if isinstance(name, str) and not is_blank(name) else "label")
     with show_progress(progress), _interruptible():
-        scores = _cross_validate(rows, options, cross_validation) if cross_validation else []
+        scores = _cross_validate(rows, options) if options.folds else []
         model = tune_rows(rows, options)
     model.folds = tuple(scores)
     return model
@@ -167,7 +191,7 @@ def make_recipe(rows: Sequence[LabelledRow], options: Options, data: Path, split
         "levels": [level],
         "evaluation": {"split": split},
     }
-    return resolve(document, "gsa.tune")
+    return resolve(document, LOCATION)
 
 
 def _backbone_name(model: str) -> str:
@@ -218,17 +242,17 @@ def compare(
     baseline = tfidf_score(BaselineData(task, METRIC, train, dev, examples, [*train, *dev, *examples]))
     result = HeldOut(len(examples), measure(answers, [METRIC])[METRIC][0], baseline)
     if result.is_below_baseline:
-        logger.warning("%s: the tuned model is below the baseline; more labelled texts may help", result)
+        logger.warning("%s: the tuned model is below the baseline; %s", result, ADVICE)
     else:
         logger.info("%s", result)
     return result
 
 
-def _cross_validate(rows: Sequence[LabelledRow], options: Options, count: int) -> list[HeldOut]:
+def _cross_validate(rows: Sequence[LabelledRow], options: Options) -> list[HeldOut]:
     """Return the score of each fold, of a model that was tuned on the others."""
     scores = []
-    for number, is_out in enumerate(folds(rows, count, options.seed), start=1):
-        logger.info("fold %d of %d", number, count)
+    for number, is_out in enumerate(folds(rows, options.folds, options.seed), start=1):
+        logger.info("fold %d of %d", number, options.folds)
         train = [row for row, out in zip(rows, is_out, strict=True) if not out]
         test = [row for row, out in zip(rows, is_out, strict=True) if out]
         model = tune_rows(train, options, test)

@@ -21,7 +21,7 @@ from gsa.datasets.records import Columns, ReadOptions
 from gsa.errors import InputError
 from gsa.prediction.job import JobConfig, LabelJob, label_file
 from gsa.prediction.parts import RowCounts
-from gsa.progress import Progress
+from gsa.progress import Progress, count_of
 from gsa.serving.limits import Limits
 from gsa.serving.scheduler import Scheduler
 from gsa.web.scheduler_client import FilePredictor
@@ -123,7 +123,7 @@ def in_page_terms(message: str, source: Path) -> str:
 
 def summary(count: RowCounts) -> str:
     """Return what became of the rows, and how many have which label."""
-    rows = f"{count.labelled:,} row{'' if count.labelled == 1 else 's'} labelled"
+    rows = f"{count_of(count.labelled, 'row')} labelled"
     if not count.rejected:
         message = f"{rows}, none rejected."
     else:

@@ -30,6 +30,7 @@ from gsa.serving.schemas import (
     ClassifyRequest,
     ConversationRequest,
     SentenceRequest,
+    keys_of,
 )
 from gsa.serving.telemetry import log
 from gsa.web.files import FileProgress, FileRequest, label_upload
@@ -137,7 +138,7 @@ def error_message(error: Exception) -> str:
     """Return an error in one sentence; an unforeseen one is logged, and its message is not shown."""
     if isinstance(error, ValidationError):
         first = error.errors()[0]
-        where = " ".join(str(part + 1 if isinstance(part, int) else part) for part in first["loc"])
+        where = " ".join(str(part + 1 if isinstance(part, int) else part) for part in keys_of(first["loc"]))
         return f"{where}: {first['msg'].removeprefix('Value error, ')}."
     if isinstance(error, InputError | QueueFullError):
         return f"{error}."

@@ -7,6 +7,7 @@ from gsa.data.task import EMOTION, SARCASM, SENTIMENT
 from gsa.data.types import Prediction, Utterance
 from gsa.prediction.documents import DocumentPrediction
 from gsa.prediction.explain import Explanation
+from gsa.progress import count_of
 
 NAMED_COLORS = {*EMOTION.labels, *SENTIMENT.labels, *SARCASM.labels}
 """Labels that have a color of their own in page.css; others take theirs by their place in the list."""
@@ -65,7 +66,7 @@ def conversation(turns: Sequence[Utterance], predictions: Mapping[str, Sequence[
             f'<span class="gsa-name">{name}</span>'
             f'<span class="gsa-chips">{"".join(map(_chip, labels))}</span></div>'
             f'<p class="gsa-text" dir="auto">{escape(turn.text)}</p>'
-            f"{note(f'{omitted:,} earlier turns not read') if omitted else ''}</li>"
+            f"{note(count_of(omitted, 'earlier turn') + ' not read') if omitted else ''}</li>"
         )
     return f'<ol class="gsa-conversation">{"".join(items)}</ol>'
 

@@ -12,6 +12,7 @@ import pandas as pd  # type: ignore[import-untyped]
 from gsa.data.task import EMOTION, SARCASM, SENTIMENT
 from gsa.data.types import Prediction
 from gsa.datasets.record_files import FORMATS, STREAMED_SUFFIXES
+from gsa.progress import count_of
 from gsa.serving.requests import client_of
 from gsa.serving.schemas import MAX_TEXT
 from gsa.web import examples
@@ -199,7 +200,7 @@ def _gradio_errors() -> Iterator[None]:
 def _probabilities(prediction: Prediction) -> dict[str, float]:
     """Return what gr.Label shows, and warn of what the model did not read."""
     counts = (prediction.truncated.turns, "distant turn"), (prediction.truncated.words, "word")
-    omitted = [f"{count:,} {noun}{'s' if count > 1 else ''}" for count, noun in counts if count]
+    omitted = [count_of(count, noun) for count, noun in counts if count]
     if omitted:
         gr.Warning(f"Too long to be read in full: {' and '.join(omitted)} left out.")
     return dict(prediction.probabilities)
