@@ -132,10 +132,13 @@ def test_a_small_file_does_not_become_a_large_one(
     source.write_text(json.dumps(wide) + "\n" + '{"text": "b"}\n' * 300)
     monkeypatch.setattr(files, "STORAGE_PART", Limits().storage // 100_000)
     (tmp_path / "page").mkdir()
+    closed, close = [], LabelJob.close
+    monkeypatch.setattr(LabelJob, "close", lambda job: closed.append(close(job)))
     request = FileRequest(source, predictor.task("sentiment"), output_format="csv")
     with pytest.raises(InputError, match=r"the output is larger than 100,0\d\d bytes: expected a small"):
         run(request, scheduler, tmp_path / "page")
     assert list((tmp_path / "page").iterdir()) == []
+    assert closed == [None], "the input, which was not read to its end"
 
 
 def test_rejected_rows_alone_can_be_stopped(

@@ -5,6 +5,7 @@ import logging
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -127,13 +128,13 @@ def label(task: str, source: str, options: PredictOptions) -> tuple[str, bool]:
         tuned_labels=predictor.tuned_labels,
     )  # fmt: skip
     progress = Progress(path.name if path else "standard input")
-    job = LabelJob(config, predictor.predict, progress, None if path else sys.stdin.buffer)
-    _check_dialogues(job.reader, chosen, source)
     started = time.monotonic()
-    if output:
-        counts = label_file(job, output, options.rejects, options.overwrite)
-    else:
-        counts = label_stream(job, sys.stdout.buffer, options.rejects, options.overwrite)
+    with closing(LabelJob(config, predictor.predict, progress, None if path else sys.stdin.buffer)) as job:
+        _check_dialogues(job.reader, chosen, source)
+        if output:
+            counts = label_file(job, output, options.rejects, options.overwrite)
+        else:
+            counts = label_stream(job, sys.stdout.buffer, options.rejects, options.overwrite)
     rejects = rejects_path(output, options.rejects) if output else options.rejects
     line = summary(counts, time.monotonic() - started, rejects)
     if not output:

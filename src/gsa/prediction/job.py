@@ -185,6 +185,10 @@ class LabelJob(Labeller):
             raise
         super().__init__(config, writer, predict, progress)
 
+    def close(self) -> None:
+        """Close the input, which may not be read to its end."""
+        self.reader.close()
+
     def chunks(self, size: int) -> Iterator[list[Row]]:
         """Yield the rows of the input in chunks of whole dialogues."""
         rows = 0

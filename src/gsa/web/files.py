@@ -9,6 +9,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
@@ -107,7 +108,8 @@ def _label(
         rejects = workspace / f"{request.source.stem}.rejected.jsonl"
         read = ReadOptions(input_format, request.columns)
         config = JobConfig(request.source, read, request.task, output_format, max_bytes=max_bytes)
-        count = label_file(LabelJob(config, predictor.predict, progress), output, rejects, size=CHUNK)
+        with closing(LabelJob(config, predictor.predict, progress)) as job:
+            count = label_file(job, output, rejects, size=CHUNK)
     except InputError as error:
         raise InputError(in_page_terms(str(error), request.source)) from None
     return FileProgress(summary(count), output, rejects if count.rejected else None, count)
