@@ -143,7 +143,7 @@ WRONG = [
     (
         "talk-go",
         (f"Mara: {'x' * 8001}", ["emotion"]),
-        "turns 1 turn text: String should have at most 8000 characters.",
+        "turns 1 text: String should have at most 8000 characters.",
     ),
     ("talk-go", ("a", []), "expected at least one task to be selected, found none."),
     ("levels-go", ("", "sentiment"), "text: expected a text, found an empty one."),
