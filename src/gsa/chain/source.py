@@ -8,15 +8,15 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from gsa.chain.base import load_base, load_chain, load_config, resolve_base, with_precision
+from gsa.chain.base import load_base, load_chain, resolve_base, with_precision
 from gsa.chain.calibration import Calibration
 from gsa.chain.chain import Chain
 from gsa.chain.run_folder import SHIPPED_NAME, RunFolder
 from gsa.data.layout import Layout
 from gsa.data.task import TASKS, Task
 from gsa.errors import InputError
-from gsa.model.backbone import LoadedModel
-from gsa.model.validation import SMALLEST_WINDOW, longest_prompt
+from gsa.model.backbone import LoadedModel, prompt_limit
+from gsa.model.validation import SMALLEST_WINDOW
 from gsa.recipes.datasets import tuned_tasks
 from gsa.recipes.loader import load_recipe
 from gsa.recipes.schema import Backbone, Recipe, Training
@@ -74,7 +74,7 @@ class ModelSource:
         """The layout of its prompts; without a recipe the default, with prompts that the model can read."""
         if self.recipe:
             return self.recipe.layout
-        default, longest = Layout(), longest_prompt(load_config(self.backbone)[0])
+        default, longest = Layout(), prompt_limit(self.backbone)
         if not longest:
             return default
         return Layout(max_tokens=min(default.max_tokens, max(longest, SMALLEST_WINDOW)))

@@ -21,7 +21,7 @@ from gsa.model.forward import check_exact, proof_key
 from gsa.model.hf_logging import quiet_libraries
 from gsa.model.linked import quantize
 from gsa.model.precision import resolve_precision
-from gsa.model.validation import check_model_folder, check_tokenizer, refuse_unsuitable
+from gsa.model.validation import check_model_folder, check_tokenizer, longest_prompt, refuse_unsuitable
 from gsa.recipes.schema import Backbone
 from gsa.trie import attention, masks
 
@@ -184,6 +184,13 @@ def model_type(backbone: Backbone) -> str:
     if folder and lean.LeanConfig.read(folder):
         return "llama"
     return str(load_config(backbone)[0].model_type)
+
+
+def prompt_limit(backbone: Backbone) -> int:
+    """Return how many tokens of a prompt a backbone can read, 0 for any number."""
+    folder = _folder(backbone, weights=False)
+    config = lean.LeanConfig.read(folder) if folder else None
+    return longest_prompt(config or load_config(backbone)[0])
 
 
 def load_config(backbone: Backbone) -> tuple[Any, Any]:

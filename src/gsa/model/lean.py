@@ -38,6 +38,7 @@ class LeanConfig:
     attention_bias: bool
     mlp_bias: bool
     attention_dropout: float
+    max_position_embeddings: int = 0
     model_type: str = "llama"
     _attn_implementation: str = attention.NAME
 
