@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -181,7 +182,7 @@ def check_size(recipe: Recipe, size: str, device: str) -> dict[str, Any]:
     }
     for length, (examples, most) in lengths.items():
         rows = pack(group(examples), score=True, max_tokens=most)
-        seconds = seconds_of(lambda: score(loaded.model, examples, most), device)  # noqa: B023
+        seconds = seconds_of(partial(score, loaded.model, examples, most), device)
         result[f"{length}score"] = rate(seconds, rows, 2 * body, peak)
     linked = fresh_link(loaded.model, Lora(), 0).train()
     optimizer = torch.optim.AdamW(p for p in linked.parameters() if p.requires_grad)
@@ -189,7 +190,7 @@ def check_size(recipe: Recipe, size: str, device: str) -> dict[str, Any]:
         rows = pack(group(examples), score=False, max_tokens=most)
         if cuda:
             torch.cuda.reset_peak_memory_stats()
-        seconds = seconds_of(lambda: tune_rows(linked, rows, optimizer), device)  # noqa: B023
+        seconds = seconds_of(partial(tune_rows, linked, rows, optimizer), device)
         result[f"{length}tune"] = rate(seconds, rows, 4 * body, peak)
         if cuda:
             result[f"{length}peak_memory"] = torch.cuda.max_memory_allocated()
@@ -272,14 +273,14 @@ def difference(one: Path, other: Path) -> dict[str, Any]:
 
 def excesses(results: list[dict[str, Any]]) -> list[str]:
     """Return a sentence for every difference that is larger than it may be."""
-    found = []
+    sentences = []
     for result in results:
         name, limit = ("link", "links") if "check" in result else ("largest difference", result["precision"])
         value = result.get("relative_difference", result.get("largest_difference"))
         if not value <= LIMITS[limit]:  # NaN is one too
             about = result.get("check") or f"{result['size']} {result['precision']} {result['attention']}"
-            found.append(f"{about}: {name} {value:.2g}, expected at most {LIMITS[limit]:g}")
-    return found
+            sentences.append(f"{about}: {name} {value:.2g}, expected at most {LIMITS[limit]:g}")
+    return sentences
 
 
 def main() -> None:

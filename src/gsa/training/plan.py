@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig
 
 from gsa.chain.base import load_config, resolve_base
 from gsa.chain.lora import fresh_link
+from gsa.data.encoder import Prompt
 from gsa.datasets.catalogue import data_root, get, missing_message
 from gsa.errors import InputError
 from gsa.model import smollm2
@@ -24,7 +25,7 @@ from gsa.recipes.schema import Backbone, Level, Lora, Recipe, Training
 from gsa.training import gpus, memory
 from gsa.training.gpus import Gpu, find_gpu
 from gsa.training.training_data import TrainingData, build_training_data, token_count
-from gsa.trie.packing import branches, group, pack
+from gsa.trie.packing import PackedRow, branches, group, pack
 
 REPEATED_WARNING = 0.25
 """Share of tokens computed again beyond which a plan warns."""
@@ -92,7 +93,9 @@ def make_plan(recipe: Recipe, gpu: str = "") -> Plan:
     # Forward and backward through frozen weights: two products each of 2 operations per weight.
     operations = 6 if recipe.training.recompute else 4
     weights_per_second = gflops * 1e9 * (gpus.EFFICIENCY if device else EFFICIENCY) / operations
-    levels, rows, prompts = [], [], []
+    levels: list[LevelPlan] = []
+    rows: list[PackedRow] = []
+    prompts: list[Prompt] = []
     for full_level, link in zip(recipe.levels, links, strict=True):
         level = _available(full_level, notes)
         data = build_training_data(recipe, level, tokenizer)
@@ -103,18 +106,7 @@ def make_plan(recipe: Recipe, gpu: str = "") -> Plan:
         rows += data.rows
         prompts += [prompt for encoded in data.prompts.values() for prompt in encoded]
         notes += _repetition_notes(data, level, recipe.training)
-    sizes = memory.Sizes(
-        parameters=parameters,
-        body=body,
-        links=tuple(links),
-        earlier=_earlier_links(recipe.backbone),
-        prompts=len(prompts),
-        prompt_tokens=sum(len(prompt.ids) for prompt in prompts),
-        nodes=token_count(rows),
-        longest=max(len(row.trie) for row in rows),
-        deepest=max(int(row.trie.depth.max()) + 1 for row in rows),
-        predicting=max(len(set(row.predicted[0].tolist())) for row in rows),
-    )
+    sizes = _sizes(recipe.backbone, parameters, body, links, rows, prompts)
     dtype = getattr(torch, precision)
     if device:
         peak = memory.gpu_memory(recipe, config, sizes, dtype.itemsize)
@@ -129,6 +121,29 @@ def make_plan(recipe: Recipe, gpu: str = "") -> Plan:
     if device:
         notes += _gpu_notes(device, gpu, peak)
     return Plan(tuple(levels), parameters, peak, gflops, gpu or "this CPU", tuple(notes))
+
+
+def _sizes(
+    backbone: Backbone,
+    parameters: int,
+    body: int,
+    links: list[int],
+    rows: list[PackedRow],
+    prompts: list[Prompt],
+) -> memory.Sizes:
+    """Return what the estimate of memory counts, of the rows and prompts of all levels."""
+    return memory.Sizes(
+        parameters=parameters,
+        body=body,
+        links=tuple(links),
+        earlier=_earlier_links(backbone),
+        prompts=len(prompts),
+        prompt_tokens=sum(len(prompt.ids) for prompt in prompts),
+        nodes=token_count(rows),
+        longest=max(len(row.trie) for row in rows),
+        deepest=max(int(row.trie.depth.max()) + 1 for row in rows),
+        predicting=max(len(set(row.predicted[0].tolist())) for row in rows),
+    )
 
 
 def _gpu_notes(gpu: Gpu, name: str, memory: float) -> list[str]:
