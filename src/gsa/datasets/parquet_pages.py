@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from gsa.datasets.record_lines import MAX_LINE_BYTES
 from gsa.errors import InputError
+from gsa.progress import count_of
 
 MAX_PAGE_BYTES = 2**28
 """Unpacked bytes of a page: a reader holds two copies of them."""
@@ -103,7 +104,7 @@ def _row_bytes(data: mmap.mmap, chunk: _Chunk, first: int, rows: int, path: Path
                 limit = f"pages of at most {MAX_PAGE_BYTES:,} bytes"
             raise InputError(
                 f"{path} {place}: expected {limit} in column '{chunk.column}', found {page.size:,} bytes in "
-                f"{page.values:,} value{'s' * (page.values != 1)}"
+                f"{count_of(page.values, 'value')}"
             )
         if not page.is_dictionary:
             row = min(row + page.values, first + rows)
