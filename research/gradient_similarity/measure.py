@@ -133,7 +133,7 @@ def _gram(recipe: Recipe, chain: Chain, condition: Condition, parts: Parts) -> G
     model = with_fresh_links(loaded.model, recipe.lora, DRAWS, recipe.seed)
     gradients = []
     for source in (source for source in recipe.datasets if source.name in parts):
-        encoder = Encoder(loaded.tokenizer, recipe.layout, task_of(source))
+        encoder = Encoder(loaded.tokenizer, recipe.layout_at(condition.level), task_of(source))
         prompts = [encoder.encode(part) for part in parts[source.name]]
         if condition.part == SHUFFLED:
             prompts = _shuffle_labels(prompts, zlib.crc32(f"{recipe.seed}/{source.name}".encode()))

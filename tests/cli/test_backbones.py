@@ -186,7 +186,7 @@ def test_prompts_are_no_longer_than_the_positions(
 def test_a_model_without_a_recipe_reads_prompts_that_it_can_hold(tmp_path: Path, run: Run) -> None:
     tiny_llama(max_position_embeddings=700).save_pretrained(tmp_path / "model")
     byte_tokenizer().save_pretrained(tmp_path / "model")
-    assert ModelSource.find(tmp_path / "model").layout.max_tokens == 700
+    assert ModelSource.find(tmp_path / "model").layout().max_tokens == 700
     code, out, messages = run("predict", "sentiment", "Fine. " * 500, "--model", tmp_path / "model")
     assert code == 0, messages
     assert "positive" in out

@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,8 @@ from transformers import AutoTokenizer, pipeline
 import gsa
 from gsa.chain.calibration import Calibration, key
 from gsa.chain.chain import Chain
+from gsa.chain.run_folder import RunFolder
+from gsa.checksums import sha256
 from gsa.data.encoder import Encoder
 from gsa.data.layout import Layout
 from gsa.datasets.catalogue import load
@@ -97,6 +101,21 @@ def test_the_folder_is_an_ordinary_one(folder: Path) -> None:
     card = (folder / "README.md").read_text()
     assert "pipeline_tag: text-classification" in card
     assert "What is the tone?\nLabels: +, -, 0\n" in card
+
+
+def test_a_model_that_reads_lower_case_is_a_classifier_that_does(letters: Path, tmp_path: Path) -> None:
+    run = RunFolder(Path(shutil.copytree(letters, tmp_path / "run")))
+    recipe, chain = run.read()
+    layout = recipe.layout.model_copy(update={"uncased": True})
+    run.recipe_file.write_text(recipe.model_copy(update={"layout": layout}).toml())
+    replace(chain, recipe=sha256(run.recipe_file)).write()
+    out = export(run.root, "classifier", tmp_path / "classifier", task="tone")
+    model = gsa.load(run.root)
+    texts = ["IT WAS Fine.", "it was fine.", *TEXTS]
+    for found, text in zip(classify(out, texts, batch_size=4), texts, strict=True):
+        assert found == pytest.approx(model.classify("tone", text).probabilities, abs=1e-4)
+    assert model.classify("tone", texts[0]).probabilities == model.classify("tone", texts[1]).probabilities
+    assert "in lower case" in (out / "README.md").read_text()
 
 
 def test_this_package_does_not_take_a_classifier_for_a_language_model(folder: Path) -> None:

@@ -52,7 +52,7 @@ class Pipeline:
         self.loaded, self.layout, self.max_row_tokens = loaded, layout, max_row_tokens
         self.calibration = calibration or Calibration()
         self._encoders: dict[tuple[Any, ...], Encoder] = {}
-        self._token_counts = TokenCountCache(loaded.tokenizer)
+        self._token_counts = TokenCountCache(loaded.tokenizer, layout.line)
         self._encoding, self._scoring = Lock(), Lock()
 
     def predict(

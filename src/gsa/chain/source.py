@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -69,11 +68,13 @@ class ModelSource:
         below = read_tasks(run.tasks_file) if run.tasks_file.is_file() else {}
         return cls(name, backbone, exported, tasks_below=below)
 
-    @cached_property
-    def layout(self) -> Layout:
-        """The layout of its prompts; without a recipe the default, with prompts that the model can read."""
+    def layout(self, level: int | None = None) -> Layout:
+        """Return the layout of its prompts with the first `level` links (None: all).
+
+        Without a recipe it is the default one, with prompts that the model can read.
+        """
         if self.recipe:
-            return self.recipe.layout
+            return self.recipe.layout_at(self.last_level if level is None and self.chain else level)
         default, longest = Layout(), prompt_limit(self.backbone)
         if not longest:
             return default
@@ -144,6 +145,19 @@ class ModelSource:
         if self.chain:
             return load_chain(self.chain, self.backbone, level, device, prediction)
         return load_base(self.backbone, device, prediction)
+
+
+def with_layout_of_backbone(recipe: Recipe) -> Recipe:
+    """Return a recipe that says whether texts are read uncased: if it does not, as its backbone reads them.
+
+    That is a run or a merged export. Raises InputError as `ModelSource.find` does.
+    """
+    backbone = recipe.backbone
+    if recipe.layout.uncased is not None or not (below := ModelSource.find(backbone.name)).recipe:
+        return recipe
+    level = int(backbone.revision) if below.chain and backbone.revision.isdecimal() else None
+    uncased = below.layout(level).uncased
+    return recipe.model_copy(update={"layout": recipe.layout.model_copy(update={"uncased": uncased})})
 
 
 def folder_of(source: str | Path | None) -> Path:

@@ -81,7 +81,7 @@ class Encoder:
         self.layout, self.task = layout, task
         self._tokenizer = tokenizer
         self._eos = tokenizer.eos_token_id
-        self._token_counts = token_counts or TokenCountCache(tokenizer)
+        self._token_counts = token_counts or TokenCountCache(tokenizer, layout.line)
         # The target is repeated after the dialogue.
         self._repeats_target = task.context and layout.name == "paper"
         texts = self._sample_texts(task, "It was fine.")
@@ -208,7 +208,7 @@ class Encoder:
         own = counts.total(range(target, target + 1))
         copies = 2 if self._repeats_target else 1
         if own * copies > budget:
-            full = dialogue.turns[target].line()
+            full = self.layout.line(dialogue.turns[target])
             line = self._shorten(full, budget // copies - 2)
             cut_words = max(1, len(full.split()) - len(line.split()))
             return _Content(Dialogue(dialogue.id, (Utterance(line),)), 0, range(1), cut_words)
@@ -218,7 +218,7 @@ class Encoder:
         """Return the tokens left for the turns; raises InputError if the aspect leaves too few."""
         if not self.task.about:
             return self._budget
-        budget = self._budget - len(self._tokenize([self.task.aspect_line(example.aspect)])[0])
+        budget = self._budget - len(self._tokenize([self.layout.aspect_line(self.task, example.aspect)])[0])
         if budget < MIN_CONTENT_TOKENS // 2:
             raise InputError(
                 f"dataset '{example.dataset}', example '{example.id}': expected an aspect that leaves room "

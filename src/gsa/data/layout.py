@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, model_validator
 
 from gsa.data.task import Task
-from gsa.data.types import Dialogue
+from gsa.data.types import Dialogue, Utterance
 
 LayoutName = Literal["paper", "inline"]
 Context = Literal["dialogue", "history"]
@@ -40,6 +40,21 @@ class Layout(BaseModel):
             )
         return self
 
+    uncased: StrictBool | None = None
+    """Whether texts, speakers and aspects are read in lower case, as by an uncased model, so that capitals
+    make no difference. Left out is as the run that serves as backbone reads them, for other backbones no."""
+
+    def line(self, turn: Utterance) -> str:
+        """Return a turn as one line of a prompt."""
+        return self._cased(turn.line())
+
+    def aspect_line(self, task: Task, aspect: str) -> str:
+        """Return the line that names what a task asks about."""
+        return task.aspect_line(self._cased(aspect))
+
+    def _cased(self, text: str) -> str:
+        return text.lower() if self.uncased else text
+
     def turns(self, dialogue: Dialogue, target: int) -> range:
         """Return the indices of the turns to show before any is left out for length."""
         if self.context == "dialogue":
@@ -52,12 +67,12 @@ class Layout(BaseModel):
         A task about an aspect names it in a line after the target, so that all aspects share what precedes.
         """
         labels = "Labels: " + ", ".join(task.word(label) for label in task.labels)
-        target_line = dialogue.turns[target].line()
-        lines = [dialogue.turns[i].line() for i in turns] if task.context else [target_line]
+        target_line = self.line(dialogue.turns[target])
+        lines = [self.line(dialogue.turns[i]) for i in turns] if task.context else [target_line]
         if self.name == "paper" and task.context:
             lines = ["Dialogue:", *lines, f"Target utterance: {target_line}"]
         if task.about:
-            lines.append(task.aspect_line(aspect))
+            lines.append(self.aspect_line(task, aspect))
         if self.name == "inline":
             return "\n".join([task.instruction, labels, *lines]) + " =>"
         return "\n".join([*lines, task.instruction, labels]) + "\nAnswer:"

@@ -2,6 +2,7 @@
 
 import sys
 from collections import OrderedDict
+from collections.abc import Callable
 from itertools import accumulate
 from typing import Any
 
@@ -66,11 +67,11 @@ class TurnTokenCounts:
 
 
 class TokenCountCache:
-    """Token counts by one tokenizer, shared by its encoders; takes constant memory."""
+    """Token counts by one tokenizer, shared by its encoders of one layout; takes constant memory."""
 
-    def __init__(self, tokenizer: Any) -> None:
-        """Start empty."""
-        self._tokenizer = tokenizer
+    def __init__(self, tokenizer: Any, line: Callable[[Utterance], str] = Utterance.line) -> None:
+        """Start empty; `line` is the layout's, which makes a line of a turn."""
+        self._tokenizer, self._line = tokenizer, line
         self.lines: dict[str, int] = {}
         """Tokens of each cached line."""
         self.size = 0
@@ -84,7 +85,7 @@ class TokenCountCache:
         if key in self._dialogues:
             self._dialogues.move_to_end(key)
             return self._dialogues[key]
-        counts = TurnTokenCounts(dialogue.turns, self._count([turn.line() for turn in dialogue.turns]))
+        counts = TurnTokenCounts(dialogue.turns, self._count([self._line(turn) for turn in dialogue.turns]))
         if len(dialogue.turns) > 1:
             self._dialogues[key] = counts
             self._turns += len(dialogue.turns)

@@ -208,7 +208,7 @@ class Evaluator:
 
     def pipeline(self, level: int, calibration: Calibration) -> Pipeline:
         """Return a pipeline with the model of a level; one model is in memory at a time."""
-        return Pipeline(self._load(level), self.model.layout, self.model.max_row_tokens, calibration)
+        return Pipeline(self._load(level), self.model.layout(level), self.model.max_row_tokens, calibration)
 
     def _load(self, level: int) -> LoadedModel:
         if self._loaded is None or self._loaded[0] != level:
@@ -218,7 +218,7 @@ class Evaluator:
 
     def _model_digest(self, level: int) -> str:
         """Return a checksum of a level's weights and of how they read a prompt."""
-        layout = self.model.layout.model_dump(mode="json")
+        layout = self.model.layout(level).model_dump(mode="json", exclude_none=True)
         if self.model.chain:
             identity = self.model.chain.identity(level)
         else:

@@ -46,7 +46,7 @@ def answer_cases(root: Path, out: Path | None = None) -> list[CaseAnswer]:
     rows = []
     for level in range(len(chain.links) + 1):
         loaded = load_chain(chain, recipe.backbone, level)
-        pipeline = Pipeline(loaded, recipe.layout, recipe.training.max_row_tokens)
+        pipeline = Pipeline(loaded, recipe.layout_at(level), recipe.training.max_row_tokens)
         for example in examples:
             task = task_of(_source(recipe, example.dataset))
             (prediction,) = pipeline.predict([example], task)

@@ -18,6 +18,7 @@ from pathlib import Path
 from gsa.atomic_io import atomic_path, write_atomic
 from gsa.chain.chain import Chain
 from gsa.chain.run_folder import RunFolder
+from gsa.chain.source import with_layout_of_backbone
 from gsa.checksums import from_checked_json, to_checked_json
 from gsa.errors import InputError, suggest
 from gsa.evaluation import results
@@ -98,7 +99,7 @@ class StudyPlan:
         for seed in self.seeds:
             overrides = [override.replace("{seed}", str(seed)) for override in self.overrides]
             for name in (name for name in by_name if not self.names or name in self.names):
-                recipe = load_recipe(by_name[name], overrides, seed)
+                recipe = with_layout_of_backbone(load_recipe(by_name[name], overrides, seed))
                 recipe = recipe.model_copy(update={"name": prefix + name})
                 first = prefix + first_links[name] if name in first_links else ""
                 arms.append(Arm(recipe, first, self.work, self.out))
@@ -209,7 +210,7 @@ def _evaluate_untuned(arm: Arm, evaluator: Evaluator, chain: Chain) -> None:
     """Take the untuned model's predictions from other arms, compute what is missing, and share the result."""
     root, recipe = arm.out / f"{UNTUNED}-s0", arm.recipe
     shared, split = PredictionStore(root), recipe.evaluation.split
-    base = {"base": chain.base, "layout": recipe.layout.model_dump(mode="json")}
+    base = {"base": chain.base, "layout": recipe.layout_at(0).model_dump(mode="json", exclude_none=True)}
     if (root / BASE).is_file() and from_checked_json((root / BASE).read_text(encoding="utf-8")) != base:
         raise InputError(f"'{root}' is of another backbone or layout: expected another --out")
     names = [source.name for source in recipe.datasets]

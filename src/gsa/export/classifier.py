@@ -57,7 +57,7 @@ def write_classifier(loaded: LoadedModel, layout: Layout, task: Task, temperatur
     """
     encoder = Encoder(loaded.tokenizer, layout, task)
     frame = frame_of(loaded.tokenizer, encoder)
-    tokenizer = _tokenizer(loaded.tokenizer, frame, layout.max_tokens - 1)
+    tokenizer = _tokenizer(loaded.tokenizer, frame, layout)
     prompts = encoder.encode([_example(text) for text in SAMPLES])
     for text, prompt in zip(SAMPLES, prompts, strict=True):
         if tuple(tokenizer(text)["input_ids"]) != prompt.ids:
@@ -77,7 +77,7 @@ def frame_of(tokenizer: Any, encoder: Encoder) -> Frame:
     Raises InputError for a task with several labels at once or an aspect, for labels of several tokens, and
     for a layout that repeats the text.
     """
-    task, text = encoder.task, SAMPLES[0]
+    task, text = encoder.task, encoder.layout.line(Utterance(SAMPLES[0]))
     if task.about:
         raise InputError(f"task '{task.name}' asks about a part of the text: {OTHERS}")
     (prompt,) = encoder.encode([_example(text)])
@@ -97,12 +97,13 @@ def frame_of(tokenizer: Any, encoder: Encoder) -> Frame:
     return Frame(before, prompt.ids[len(before) + length :], answers)
 
 
-def _tokenizer(source: Any, frame: Frame, max_tokens: int) -> Any:
+def _tokenizer(source: Any, frame: Frame, layout: Layout) -> Any:
     """Return a tokenizer that turns a text into the ids of its prompt; truncation cuts the text alone."""
     backend = Tokenizer.from_str(source.backend_tokenizer.to_str())
     folded = [normalizers.Replace(Regex(f"[{WHITE_SPACE}]+"), " "), normalizers.Strip()]
+    cased = [normalizers.Lowercase()] if layout.uncased else []
     own = [backend.normalizer] if backend.normalizer else []
-    backend.normalizer = normalizers.Sequence([*folded, *own])
+    backend.normalizer = normalizers.Sequence([*folded, *cased, *own])
     backend.no_truncation()
     backend.no_padding()
     template, pieces = ["$A"], []
@@ -120,7 +121,7 @@ def _tokenizer(source: Any, frame: Frame, max_tokens: int) -> Any:
         pad_token=pad,
         padding_side="right",
         truncation_side="right",
-        model_max_length=max_tokens,
+        model_max_length=layout.max_tokens - 1,
         split_special_tokens=True,
         clean_up_tokenization_spaces=False,
     )

@@ -63,6 +63,7 @@ def export(
         raise InputError(f"--task and --no-context: expected only with --format classifier, found '{kind}'")
     recipe, chain = RunFolder.find(root).read()
     chain.check_level(level)
+    recipe = recipe.at_level(len(chain.links) if level is None else level)
     chosen = (
         _classifier_task(_source(recipe, chain).tasks(level), task, context) if kind == "classifier" else None
     )

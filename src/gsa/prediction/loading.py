@@ -36,7 +36,8 @@ def predictor_arguments(model: ModelSource, level: int | None = None, device: st
     loaded = model.load(level, device, prediction=True)
     identity = identity_of(model, loaded, level)
     calibration, tuned = model.calibration(level), model.tuned_names(level)
-    return loaded, model.layout, model.tasks(level), model.max_row_tokens, identity, calibration, tuned
+    layout, tasks = model.layout(level), model.tasks(level)
+    return loaded, layout, tasks, model.max_row_tokens, identity, calibration, tuned
 
 
 def identity_of(model: ModelSource, loaded: LoadedModel, level: int | None = None) -> dict[str, Any]:
@@ -44,7 +45,7 @@ def identity_of(model: ModelSource, loaded: LoadedModel, level: int | None = Non
     identity: dict[str, Any] = {
         "base": loaded.identity,
         "links": [link.sha256 for link in model.chain.links[:level]] if model.chain else [],
-        "layout": model.layout.model_dump(mode="json"),
+        "layout": model.layout(level).model_dump(mode="json", exclude_none=True),
         "precision": loaded.precision,
     }
     calibration = model.calibration(level)

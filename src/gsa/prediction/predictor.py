@@ -79,10 +79,21 @@ class Predictor:
         """Return as a sentence which labels no level was tuned on; empty if one was tuned on all of them."""
         return untuned_labels(tuple(labels), self.tuned_labels)
 
-    def with_model(self, loaded: LoadedModel, calibration: Calibration | None = None) -> "Predictor":
-        """Return a predictor with another model and its calibration, and this one's tasks and layout."""
-        rows = self.pipeline.max_row_tokens
-        return Predictor(loaded, self.layout, self.tasks, rows, calibration=calibration, tuned=self.tuned)
+    def with_model(
+        self, loaded: LoadedModel, layout: Layout | None = None, calibration: Calibration | None = None
+    ) -> "Predictor":
+        """Return a predictor with another model, its layout and calibration, and this one's tasks.
+
+        `layout` is this one's if left out.
+        """
+        return Predictor(
+            loaded,
+            layout or self.layout,
+            self.tasks,
+            self.pipeline.max_row_tokens,
+            calibration=calibration,
+            tuned=self.tuned,
+        )
 
     @overload
     def sentiment(  # type: ignore[overload-overlap]  # a str is a sequence of str too

@@ -218,6 +218,9 @@ class Level(_Section):
     list."""
     lora: Lora | None = None
     """Overrides the recipe's `[lora]` for this level's link, as a whole."""
+    uncased: StrictBool | None = None
+    """Whether texts are read in lower case from this level on (`Layout.uncased`); left out is as at the level
+    before, at the first level as the layout says."""
     balance: StrictFloat = Field(default=0.0, ge=0, le=1)
     """With the labels loss: an example's weight is the frequency of its label in the dataset to the power of
     -balance, scaled to mean 1. With 1 all labels have equal weight, with 0 all examples."""
@@ -316,6 +319,21 @@ class Recipe(_Section):
     def few_shot(self) -> bool:
         """Whether any level samples its training examples by class."""
         return any(config.per_class for level in self.levels for config in level.datasets)
+
+    def layout_at(self, level: int | None = None) -> Layout:
+        """Return the layout of prompts after the first `level` levels: None is all, 0 the untuned model."""
+        chosen = [self.layout.uncased, *(each.uncased for each in self.levels[:level])]
+        uncased = next((value for value in reversed(chosen) if value is not None), None)
+        return self.layout.model_copy(update={"uncased": uncased or None})
+
+    def layout_of(self, level: Level) -> Layout:
+        """Return the layout of the prompts that a level is tuned on."""
+        return self.layout_at(1 + [each.name for each in self.levels].index(level.name))
+
+    def at_level(self, level: int | None) -> "Recipe":
+        """Return the recipe with the layout after the first `level` levels as that of all levels."""
+        levels = tuple(each.model_copy(update={"uncased": None}) for each in self.levels)
+        return self.model_copy(update={"layout": self.layout_at(level), "levels": levels})
 
     def lora_of(self, level: Level) -> Lora:
         """Return the shape of a level's link."""

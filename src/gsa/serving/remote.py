@@ -126,7 +126,11 @@ class RemotePredictor(Predictor):
         loaded = LoadedModel(server, tokenizer, source.chain.base if source.chain else source.name)
         identity = identity_of(source, loaded, level)
         super().__init__(
-            loaded, source.layout, source.tasks(level), identity=identity, tuned=source.tuned_names(level)
+            loaded,
+            source.layout(level),
+            source.tasks(level),
+            identity=identity,
+            tuned=source.tuned_names(level),
         )
         self.pipeline = RemotePipeline(loaded, source, level, parallel)
 
@@ -136,7 +140,7 @@ class RemotePipeline(Pipeline):
 
     def __init__(self, loaded: LoadedModel, source: ModelSource, level: int | None, parallel: int) -> None:
         """`loaded.model` is the ModelServer; `parallel` is how many requests are made at a time."""
-        super().__init__(loaded, source.layout, calibration=source.calibration(level))
+        super().__init__(loaded, source.layout(level), calibration=source.calibration(level))
         self._parallel = parallel
 
     def _score(self, prompts: Sequence[Prompt], progress: ProgressCallback | None) -> list[Prediction]:

@@ -60,7 +60,7 @@ def warn_of_changed_data(recipe: Recipe, data: Mapping[str, Any]) -> None:
             examples = training_examples(config, recipe.seed)
         except InputError:  # it need not be here any more
             continue
-        prompts = Encoder(tokenizer, recipe.layout, task_of(config)).encode(examples)
+        prompts = Encoder(tokenizer, recipe.layout_of(level), task_of(config)).encode(examples)
         if before and before != _entry(prompts):
             logger.warning(
                 "the training data of '%s' changed since level %s was tuned on it: expected another --out to "

@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig
 
 from gsa.chain.base import load_config, resolve_base
 from gsa.chain.lora import fresh_link
+from gsa.chain.source import with_layout_of_backbone
 from gsa.data.encoder import Prompt
 from gsa.datasets.catalogue import data_root, get, missing_message
 from gsa.errors import InputError
@@ -76,6 +77,7 @@ def make_plan(recipe: Recipe, gpu: str = "") -> Plan:
     Raises InputError for an unknown GPU, and for bad data as tuning does.
     """
     device = find_gpu(gpu) if gpu else None
+    recipe = with_layout_of_backbone(recipe)
     config, tokenizer, notes = _describe(recipe.backbone)
     refuse_unsuitable(config, recipe.backbone.name, recipe.layout.max_tokens)
     check_tokenizer(tokenizer, config, recipe.backbone.name)

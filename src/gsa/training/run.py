@@ -13,6 +13,7 @@ from gsa.chain.base import load_base, load_chain, load_config, with_precision
 from gsa.chain.chain import Chain
 from gsa.chain.lora import apply_active, check_targets
 from gsa.chain.run_folder import RunFolder
+from gsa.chain.source import with_layout_of_backbone
 from gsa.errors import InputError
 from gsa.model.backbone import default_device
 from gsa.model.validation import check_symlinks, check_tokenizer, refuse_unsuitable
@@ -73,7 +74,7 @@ def tune(recipe: Recipe, root: Path, callbacks: Sequence[TrainerCallback] = ()) 
 def _open(recipe: Recipe, run: RunFolder, lock: ExitStack) -> tuple[Recipe, Chain | None, str]:
     """Lock the run folder, check what it holds; return the resolved recipe, the chain and its log so far."""
     _check_folder(run)
-    recipe = _with_precision(recipe, run)
+    recipe = with_layout_of_backbone(_with_precision(recipe, run))
     lock.enter_context(run.lock("tune"))
     _check_folder(run)
     check_symlinks(run.root)

@@ -54,8 +54,9 @@ def balanced(prompts: Sequence[Prompt], power: float) -> list[Prompt]:
 def build_training_data(recipe: Recipe, level: Level, tokenizer: Any) -> TrainingData:
     """Return a level's datasets encoded, and the rows of all its epochs."""
     training, prompts = recipe.training, {}
+    layout = recipe.layout_of(level)
     for source in level.datasets:
-        encoder = Encoder(tokenizer, recipe.layout, task_of(source))
+        encoder = Encoder(tokenizer, layout, task_of(source))
         encoded = encoder.encode(training_examples(source, recipe.seed))
         clear_cache()  # what was not sampled would stay in memory as long as the level is tuned
         power = level.balance_of(source)

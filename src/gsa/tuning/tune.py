@@ -186,7 +186,7 @@ def make_recipe(rows: Sequence[LabelledRow], options: Options, data: Path, split
         "name": name,
         "seed": options.seed,
         "backbone": {"name": _backbone_name(options.model), "precision": options.precision},
-        "layout": ModelSource.find(options.model).layout.model_dump(mode="json"),
+        "layout": ModelSource.find(options.model).layout().model_dump(mode="json", exclude_none=True),
         "training": training_keys,
         "levels": [level],
         "evaluation": {"split": split},
@@ -217,7 +217,7 @@ def _held_out(rows: Sequence[LabelledRow], options: Options) -> np.ndarray:
 def _early_stopping(recipe: Recipe) -> EarlyStopping:
     (level,) = recipe.levels
     (config,) = level.datasets
-    encoder = Encoder(load_config(recipe.backbone)[1], recipe.layout, task_of(config))
+    encoder = Encoder(load_config(recipe.backbone)[1], recipe.layout_at(), task_of(config))
     return EarlyStopping(encoder.encode(load_splits(config)["dev"]), level.epochs)
 
 

@@ -94,7 +94,7 @@ class Levels:
                 model = copy_links(self.served.model, current.model)
             loaded = LoadedModel(model, current.tokenizer, chain.identity(level))
             calibration = Calibration.read(self._root, chain.identity(level))
-            predictors.append(self.served.with_model(loaded, calibration))
+            predictors.append(self.served.with_model(loaded, recipe.layout_at(level), calibration))
         return predictors
 
 
