@@ -19,7 +19,8 @@ from gsa.prediction.documents import DocumentPrediction
 from gsa.prediction.explain import ExplanationPlan
 from gsa.prediction.predictor import Predictor
 from gsa.serving import answers, schemas
-from gsa.serving.app import STATUSES, Service, make_service
+from gsa.serving.app import Service, make_service
+from gsa.serving.error_responses import STATUSES
 from gsa.serving.limits import Limits
 from gsa.serving.scheduler import QueueFullError
 from gsa.serving.server import allowed_hosts

@@ -1,37 +1,33 @@
-"""The application: its routes, and each error as one sentence.
+"""The application and its routes.
 
 In: a Predictor and Limits. Out: an ASGI application for uvicorn or a test's client.
 """
 
 import asyncio
 import contextlib
-import json
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import fastapi
 from fastapi import APIRouter, Depends, FastAPI, Response
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.responses import PlainTextResponse
 from fastapi.security import HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 
 from gsa import __version__
 from gsa.data.task import ASPECT, EMOTION, SARCASM, SENTIMENT
 from gsa.data.types import Prediction
-from gsa.errors import InputError
 from gsa.serving.answers import Answers
+from gsa.serving.error_responses import ERRORS, AsciiJSONResponse, add_error_handlers
 from gsa.serving.limits import Limits
 from gsa.serving.middleware import RequestMiddleware
 from gsa.serving.page import MountedPage, Page
 from gsa.serving.requests import Body, client_of, parse_request
 from gsa.serving.responses import (
-    ErrorResponse,
     ExplanationResponse,
     LabelResponse,
     LabelsResponse,
@@ -40,7 +36,6 @@ from gsa.serving.responses import (
 )
 from gsa.serving.scheduler import (
     QueryGroup,
-    QueueFullError,
     Request,
     Scheduler,
     SchedulerClosedError,
@@ -52,7 +47,6 @@ from gsa.serving.schemas import (
     ConversationRequest,
     ExplainRequest,
     TextRequest,
-    keys_of,
 )
 from gsa.serving.telemetry import Metrics
 
@@ -61,15 +55,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MAX_MESSAGE = 300
-"""Characters of the sentence about a request that is refused."""
 JOIN_TIMEOUT = 5.0
 """Seconds that the end of the application waits for the scheduler, after the server itself has waited."""
-MAX_VALUE = 60
-"""Characters of a value that is refused."""
-NAMED = {"missing", "value_error"}
-"""Types of validation errors whose messages need no value, or say what was found."""
-NOT_JSON = "body: expected JSON in UTF-8"
 NO_PAGE = (
     "no web page: it is off (--no-page), or the extra `web` is missing (pip install '.[web]' in a clone); "
     "the API is described at /openapi.json"
@@ -78,28 +65,6 @@ PATHS = {
     "/", "/v1/sentiment", "/v1/emotion", "/v1/sarcasm", "/v1/aspect", "/v1/classify", "/v1/explain",
     "/health", "/ready", "/metrics", "/docs", "/openapi.json",
 }  # fmt: skip
-STATUSES = {
-    400: "The body is not JSON in UTF-8.",
-    401: "The token is missing or wrong.",
-    408: "The body came too slowly.",
-    413: "The body is too large.",
-    415: "The content type is not JSON.",
-    422: "The request is not as described, or beyond a limit; the sentence says where.",
-    429: "Too many requests are waiting; Retry-After says when to retry.",
-    500: "The server failed; its log has the id.",
-    503: "The server is stopping.",
-}
-ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorResponse, "description": text} for status, text in STATUSES.items()
-}
-
-
-class AsciiJSONResponse(JSONResponse):
-    """JSON in ASCII, which holds whatever characters a user sent; floats as Python writes them."""
-
-    def render(self, content: Any) -> bytes:
-        """Return the body."""
-        return json.dumps(content, allow_nan=False).encode()
 
 
 @dataclass(frozen=True)
@@ -156,7 +121,7 @@ def make_service(
             CORSMiddleware, allow_origins=list(origins), allow_methods=["GET", "POST"],
             allow_headers=["authorization", "content-type"], expose_headers=["retry-after", "x-request-id"],
         )  # fmt: skip
-    _add_error_handlers(app)
+    add_error_handlers(app)
     # In the OpenAPI only: the middleware checks the token before a body is read.
     security = [Depends(HTTPBearer(auto_error=False))] if token else []
     app.include_router(_label_routes(predictor, limits, scheduler), prefix="/v1", dependencies=security)
@@ -271,49 +236,3 @@ def _state_routes(predictor: "Predictor", scheduler: Scheduler, metrics: Metrics
 
 async def _no_page() -> Response:
     return PlainTextResponse(f"{NO_PAGE}\n", 404)
-
-
-def _short(value: Any) -> str:
-    """Return a value of a request as JSON of at most `MAX_VALUE` characters."""
-    if isinstance(value, dict | list) and value:
-        return f"an object of {len(value):,} keys" if isinstance(value, dict) else f"a list of {len(value):,}"
-    return json.dumps(value)[:MAX_VALUE]
-
-
-def _add_error_handlers(app: FastAPI) -> None:
-    """Answer every error with one sentence and the request's id."""
-
-    def respond(
-        http: fastapi.Request, status: int, message: str, headers: Mapping[str, str] | None = None
-    ) -> Response:
-        short = message if len(message) <= MAX_MESSAGE else f"{message[:MAX_MESSAGE]}..."
-        return AsciiJSONResponse({"error": short, "id": http.scope["gsa.id"]}, status, headers)
-
-    @app.exception_handler(InputError)
-    async def bad_input(http: fastapi.Request, error: InputError) -> Response:
-        return respond(http, 422, str(error))
-
-    @app.exception_handler(RequestValidationError)
-    async def invalid(http: fastapi.Request, error: RequestValidationError) -> Response:
-        first = error.errors()[0]
-        if first["type"] == "json_invalid":
-            message = f"{NOT_JSON}: {first['ctx']['error']} at character {first['loc'][1]}"
-            return respond(http, 400, message)
-        where = ".".join(map(str, keys_of(first["loc"])))
-        problem = first["msg"].removeprefix("Value error, ")
-        if first["type"] not in NAMED:
-            problem += f", found {_short(first['input'])}"
-        return respond(http, 422, f"{where}: {problem}")
-
-    @app.exception_handler(HTTPException)
-    async def http_error(http: fastapi.Request, error: HTTPException) -> Response:
-        message = NOT_JSON if error.status_code == 400 else str(error.detail)
-        return respond(http, error.status_code, message, error.headers)
-
-    @app.exception_handler(QueueFullError)
-    async def queue_full(http: fastapi.Request, error: QueueFullError) -> Response:
-        return respond(http, 429, str(error), {"retry-after": str(error.retry_after)})
-
-    @app.exception_handler(SchedulerClosedError)
-    async def closed(http: fastapi.Request, error: SchedulerClosedError) -> Response:
-        return respond(http, 503, str(error), {"retry-after": "5"})
