@@ -1,9 +1,11 @@
-"""Cost per turn of conversations from 10 to 1,000 turns: `emotions` and tuning, milliseconds, tokens, memory.
+"""Cost per turn of conversations from 10 to 1,000 turns: `emotions`, `gsa predict emotion`, tuning.
 
     python benchmarks/conversations.py --out results/bench/conversations.jsonl
 
-Random conversations of short turns. Each size runs in a process of its own, so that its peak memory is its
-own; tuning takes the forward and backward pass of up to four rows. `conversations.png` is drawn beside.
+Milliseconds, tokens, memory, on random conversations of short turns; 50 turns are as many as IEMOCAP's
+conversations have. Each size runs in a process of its own, so that its peak memory is its own. The command
+labels a file of 1,000 turns, its start included; tuning takes the forward and backward pass of up to four
+rows. `conversations.png` is drawn beside.
 """
 
 import argparse
@@ -12,26 +14,29 @@ import random
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 from gsa.data.types import Dialogue, Example, Utterance
 
-TURNS = (10, 30, 100, 300, 1000)
+TURNS = (10, 50, 100, 300, 1000)
 WORDS = "I really do not know what to say about it but you were right that this is a lovely day".split()  # noqa: SIM905
 ROWS = 4
 """Rows that tuning is timed on, spread over the conversation."""
+FILE_TURNS = 1000
+"""Turns of the file that the command labels."""
 
 
-def conversation(turns: int) -> Dialogue:
+def conversation(turns: int, seed: int = 0) -> Dialogue:
     """Return a seeded conversation of turns with 3 to 10 words."""
-    rng = random.Random(0)
+    rng = random.Random(seed)
     texts = (" ".join(rng.choices(WORDS, k=rng.randint(3, 10))) for _ in range(turns))
     return Dialogue("conversation", tuple(Utterance(text, "AB"[i % 2]) for i, text in enumerate(texts)))
 
 
-def predict(turns: int, precision: str) -> dict[str, Any]:
+def emotions(turns: int, precision: str) -> dict[str, Any]:
     """Time `Predictor.emotions`, median of three calls after one of ten turns."""
     import gsa
 
@@ -43,6 +48,25 @@ def predict(turns: int, precision: str) -> dict[str, Any]:
         model.emotions(dialogue.turns)
         seconds.append(time.perf_counter() - began)
     return {"ms_per_turn": 1000 * sorted(seconds)[1] / turns}
+
+
+def command(turns: int, precision: str) -> dict[str, Any]:
+    """Time `gsa predict emotion` on a file of conversations."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "chats.jsonl"
+        with file.open("w") as lines:
+            for seed in range(FILE_TURNS // turns):
+                said = [[turn.speaker, turn.text] for turn in conversation(turns, seed).turns]
+                lines.write(json.dumps({"turns": [{"speaker": s, "text": t} for s, t in said]}) + "\n")
+        out = Path(folder) / "out.jsonl"
+        words = ["predict", "emotion", str(file), "--output", str(out), "--precision", precision, "--quiet"]
+        began = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "gsa", *words], check=True, capture_output=True)
+        seconds = time.perf_counter() - began
+        labelled = sum(len(json.loads(line)["turns"]) for line in out.open())
+    if labelled != FILE_TURNS // turns * turns:
+        raise SystemExit(f"the command labelled {labelled} turns")
+    return {"ms_per_turn": 1000 * seconds / labelled}
 
 
 def tune(turns: int, precision: str) -> dict[str, Any]:
@@ -85,6 +109,9 @@ def tune(turns: int, precision: str) -> dict[str, Any]:
     }
 
 
+WORKS = {"emotions": emotions, "command": command, "tune": tune}
+
+
 def plot(lines: list[dict[str, Any]], path: Path) -> None:
     """Draw milliseconds per turn over turns, a line for each kind of work."""
     import matplotlib
@@ -93,7 +120,7 @@ def plot(lines: list[dict[str, Any]], path: Path) -> None:
     from matplotlib import pyplot as plt
 
     figure, axes = plt.subplots(figsize=(6, 4))
-    for work in ("predict", "tune"):
+    for work in WORKS:
         points = sorted((line["turns"], line["ms_per_turn"]) for line in lines if line["work"] == work)
         axes.plot(*zip(*points, strict=True), marker="o", label=work)
     axes.set(xscale="log", xlabel="turns of the conversation", ylabel="milliseconds per turn", ylim=(0, None))
@@ -110,8 +137,9 @@ def main() -> None:
     options = parser.parse_args()
     if options.single:
         work, turns = options.single[0], int(options.single[1])
-        line = {"predict": predict, "tune": tune}[work](turns, options.precision)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        line = WORKS[work](turns, options.precision)
+        who = resource.RUSAGE_CHILDREN if work == "command" else resource.RUSAGE_SELF
+        peak = resource.getrusage(who).ru_maxrss / 1024
         print(
             json.dumps(
                 {"work": work, "turns": turns, "precision": options.precision, **line, "peak_mb": peak}
@@ -119,7 +147,7 @@ def main() -> None:
         )
         return
     lines = []
-    for work in ("predict", "tune"):
+    for work in WORKS:
         for turns in options.turns:
             command = [
                 sys.executable,
