@@ -207,6 +207,20 @@ def test_a_file_is_summed_up_by_label(options: PredictOptions, tmp_path: Path) -
         label("sentiment", str(path), replace(options, output=out, only=("negativ",), overwrite=True))
 
 
+def test_blank_lines_are_counted_in_the_summary(
+    options: PredictOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, out = tmp_path / "in.txt", tmp_path / "out.csv"
+    path.write_text("\nfine\n \n\n\nbad\n" + "\n" * 1200)
+    said, _ = label("sentiment", str(path), replace(options, output=out))
+    assert re.search(r"2 rows labelled in \d+ s \(.*\), 1,204 blank lines skipped, none rejected$", said)
+    caplog.set_level(logging.INFO, "gsa")
+    stream = io.TextIOWrapper(io.BytesIO(b"fine\n\nbad\n"))
+    monkeypatch.setattr("sys.stdin", stream)
+    label("sentiment", "-", replace(options, read=replace(options.read, format="txt")))
+    assert re.search(r"2 rows labelled .*, 1 blank line skipped, none rejected$", caplog.messages[-1])
+
+
 def test_the_summary_of_many_labels_is_short() -> None:
     counts = RowCounts(78, 0, labels={f"l{i}": i for i in range(13)})
     said = module.summary(counts, 1, None)

@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from gsa.datasets import record_lines
 from gsa.datasets.record_files import format_of, open_records, output_format_of
-from gsa.datasets.records import ReadOptions, Record, RecordReader, Rejected
+from gsa.datasets.records import Columns, ReadOptions, Record, RecordReader, Rejected
 from gsa.errors import InputError
 
 TABLE = "text,id\nIt was café noir – “fine”.,1\nlast,2\n"
@@ -158,11 +159,32 @@ def test_blank_lines_are_counted_a_block_at_a_time(
     for path, pack in ((tmp_path / name, bytes), (tmp_path / f"{name}.gz", gzip.compress)):
         path.write_bytes(pack((head + blank * 10**5 + last).encode(encoding)))
         reads = 0
-        rows = [row for row in opened(path).rows if isinstance(row, Record)]
+        reader = opened(path)
+        rows = [row for row in reader.rows if isinstance(row, Record)]
+        assert reader.blank_lines() == 10**5
         assert rows[-1].text == "last"
         assert rows[-1].row == head.count("\n") + 10**5 + last.count("\n", 0, last.index("last")) + 1
         assert len(rows) == 1 + bool(head)
         assert reads < 1000
+
+
+@pytest.mark.parametrize(
+    ("content", "blank_lines"),
+    [
+        ("", 0), ("a\nb", 0), ("a\n\n", 1), ("\n \na\n", 2), ("a\n\n\nb\n\t", 3),
+        ("\n" * 10**5 + "a\n\nb\n" + " \n" * 10**5 + "  ", 2 * 10**5 + 2),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("format", ["txt", "jsonl", "csv"])
+def test_each_blank_line_is_counted_once(format: str, content: str, blank_lines: int, tmp_path: Path) -> None:
+    path = tmp_path / "in"
+    if format == "csv":  # where a line of white space is a row
+        content = re.sub("[ \t]+", "", content) + "\n" * content.endswith((" ", "\t"))
+    row = '{"text": "%s"}' if format == "jsonl" else "%s"
+    path.write_text(row % "first" + "\n" + re.sub("[ab]", lambda match: row % match[0], content))
+    reader = open_records(path, ReadOptions(format, Columns("first" if format == "csv" else None)))
+    assert len(list(reader.rows)) == len(re.findall("[ab]", content)) + (format != "csv")
+    assert reader.blank_lines() == blank_lines
 
 
 def test_an_endless_stretch_of_blank_lines_is_refused(

@@ -1,6 +1,8 @@
 """Parquet files of any size are read a slice at a time; those that would fill memory are refused unread."""
 
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -14,6 +16,19 @@ from gsa.errors import InputError
 
 def opened(path: Path) -> RecordReader:
     return open_records(path, ReadOptions("parquet"))
+
+
+needs_pyarrow = pytest.mark.skipif(not find_spec("pyarrow"), reason="polars writes no delta encoding")
+
+
+def write_encoded(path: Path, encoding: str, texts: list[Any], **options: Any) -> None:
+    """Write a column of texts, or of lists of them, in an encoding that polars reads and does not write."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.table({"text": ["a"] * len(texts), "note": texts})
+    name = "note.list.element" if isinstance(texts[0], list) else "note"
+    pq.write_table(table, path, use_dictionary=False, column_encoding={name: encoding}, **options)
 
 
 def failure(path: Path) -> str:
@@ -62,6 +77,71 @@ def test_a_list_that_would_fill_memory_is_refused(tmp_path: Path, monkeypatch: p
     with pytest.raises(
         InputError, match=r"rows 1 to 2: expected lists of at most 10,000 values .* found 100,001"
     ):
+        opened(path)
+
+
+@needs_pyarrow
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+@pytest.mark.parametrize("encoding", ["DELTA_BYTE_ARRAY", "DELTA_LENGTH_BYTE_ARRAY"])
+def test_texts_in_a_delta_encoding_are_read(encoding: str, version: str, tmp_path: Path) -> None:
+    path = tmp_path / "in.parquet"
+    texts = [None if n % 100 == 99 else f"https://example.org/{n % 30}/{'é' * (n % 40)}" for n in range(3000)]
+    options = {"data_page_version": version, "row_group_size": 1700, "data_page_size": 10_000}
+    write_encoded(path, encoding, texts, **options)
+    assert [row.values["note"] for row in opened(path).rows if isinstance(row, Record)] == texts
+    lists = [texts[n : n + 3] for n in range(50)]
+    write_encoded(path, encoding, lists)
+    assert [row.values["note"] for row in opened(path).rows if isinstance(row, Record)] == lists
+
+
+@needs_pyarrow
+def test_values_that_share_prefixes_come_in_slices_of_bounded_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(record_parquet, "MAX_SHARED_SLICE_BYTES", 10**6)
+    path = tmp_path / "in.parquet"
+    texts = ["x" * 50_000 + str(n) for n in range(200)]
+    write_encoded(path, "DELTA_BYTE_ARRAY", texts)
+    assert path.stat().st_size < 10_000
+    sizes: list[int] = []
+    frame_rows = record_tables.frame_rows
+
+    def measured(frame: pl.DataFrame) -> object:
+        sizes.append(frame["note"].str.len_bytes().sum())
+        return frame_rows(frame)
+
+    monkeypatch.setattr(record_parquet, "frame_rows", measured)
+    assert [row.values["note"] for row in opened(path).rows if isinstance(row, Record)] == texts
+    assert max(sizes) <= 10**6
+
+
+@needs_pyarrow
+@pytest.mark.parametrize("is_list", [False, True])
+def test_prefixes_shared_by_too_many_values_are_refused(
+    is_list: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet_pages, "MAX_PAGE_BYTES" if is_list else "MAX_SHARED_BYTES", 2 * 10**6)
+    path = tmp_path / "in.parquet"
+    write_encoded(path, "DELTA_BYTE_ARRAY", [["x" * 1000] if is_list else "x" * 1000] * 2000)
+    column = r"note\.list\.element" if is_list else "note"
+    with pytest.raises(
+        InputError,
+        match=r"in\.parquet rows 1 to 2000: expected pages of shared prefixes with at most 2,000,000 bytes "
+        rf"times values in column '{column}', found 1,\d\d\d bytes in 2,000 values",
+    ):
+        opened(path)
+
+
+@needs_pyarrow
+@pytest.mark.parametrize("encoding", ["DELTA_BYTE_ARRAY", "DELTA_LENGTH_BYTE_ARRAY"])
+def test_lengths_that_take_no_bits_are_bounded(
+    encoding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet_pages, "MAX_DELTA_VALUES", 1999)
+    path = tmp_path / "in.parquet"
+    write_encoded(path, encoding, [""] * 2000)
+    limit = r"expected pages of at most 1,999 values in a delta encoding in column 'note', found .* in 2,000"
+    with pytest.raises(InputError, match=limit):
         opened(path)
 
 

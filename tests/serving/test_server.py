@@ -1,6 +1,7 @@
 """`gsa serve` as a process and as its parts: what it checks, how it listens, how it stops."""
 
 import asyncio
+import http.client
 import io
 import json
 import os
@@ -24,7 +25,7 @@ from gsa.data.task import EMOTION, EMOTIONS, SENTIMENT
 from gsa.errors import InputError
 from gsa.model.backbone import LoadedModel
 from gsa.prediction.predictor import Predictor
-from gsa.serving import answers
+from gsa.serving import answers, shutdown
 from gsa.serving import server as module
 from gsa.serving.app import make_service
 from gsa.serving.limits import Limits
@@ -210,6 +211,83 @@ def test_200_connections_that_send_nothing_or_half_a_head_hold_up_nobody(
         for connection in idle:
             connection.settimeout(20)
             assert connection.recv(10) == b"", "closed"
+
+
+def request(connection: socket.socket, path: str) -> tuple[int, dict[str, Any], dict[str, str]]:
+    """Ask for a path on an open connection; return status, JSON and headers of the answer."""
+    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    response = http.client.HTTPResponse(connection)
+    response.begin()
+    return response.status, json.loads(response.read()), {k.lower(): v for k, v in response.getheaders()}
+
+
+def test_connections_beyond_the_limit_are_refused_in_a_sentence_and_then_closed(
+    predictor: ControlledPredictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutdown, "SPARE_CONNECTIONS", 3)
+    service = make_service(predictor, Limits(connections=4))
+    with listening(service, max_connections=4) as (address, server), ExitStack() as stack:
+
+        def connect() -> socket.socket:
+            before = len(server.server_state.connections)
+            connection = stack.enter_context(socket.create_connection(address, timeout=30))
+            until(lambda: len(server.server_state.connections) > before)
+            return connection
+
+        connections = [connect() for _ in range(7)]
+        with socket.create_connection(address, timeout=30) as eighth:
+            assert dropped(eighth)
+        for connection in connections[:4]:
+            assert request(connection, "/ready")[0] == 200
+        health = request(connections[4], "/health")
+        status, body, headers = request(connections[5], "/ready")
+        assert (health[0], health[1]["status"]) == (200, "ok")
+        assert status == 503
+        assert body["error"] == "the server has 4 open connections already: try again later"
+        assert (body["id"], headers["retry-after"]) == (headers["x-request-id"], "5")
+        assert dropped(connections[5]), "a refused connection is not kept"
+        assert dropped(connections[4])
+        for connection in connections[2:]:
+            connection.close()
+        until(lambda: len(server.server_state.connections) == 2)
+        assert request(connect(), "/ready")[0] == 200
+
+
+def test_the_bounds_of_connections_are_those_of_the_limits(
+    predictor: ControlledPredictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bounds: list[tuple[float, int]] = []
+
+    def run(server: Any, sockets: Any) -> None:
+        protocol = server.config.http
+        bounds.append((protocol.head_seconds, protocol.max_connections))
+
+    monkeypatch.setattr(Server, "run", run)
+    monkeypatch.setattr("gsa.prediction.loading.load", lambda *_, **__: predictor)
+    serve(Options(port=0, limits=["connections=7", "timeout=9"]))
+    assert bounds == [(9, 7)]
+
+
+def dropped(connection: socket.socket) -> bool:
+    """Return whether the server closes a connection without a further byte."""
+    try:
+        return connection.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+def test_a_silent_connection_beyond_the_limit_is_closed_soon(
+    predictor: ControlledPredictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutdown, "SPARE_SECONDS", 0.1)
+    with (
+        listening(make_service(predictor, Limits(connections=1)), max_connections=1) as (address, server),
+        socket.create_connection(address, timeout=30) as first,
+    ):
+        until(lambda: len(server.server_state.connections) == 1)
+        with socket.create_connection(address, timeout=30) as second:
+            assert dropped(second)
+        assert request(first, "/ready")[0] == 200
 
 
 def test_a_connection_that_is_kept_waits_for_each_head_anew(predictor: ControlledPredictor) -> None:

@@ -45,15 +45,15 @@ class ControlledPredictor:
 
 @contextmanager
 def listening(
-    service: Service, drain: float = 10, end: Callable[[], None] = lambda: None, head_seconds: float = 60
+    service: Service, drain: float = 10, end: Callable[[], None] = lambda: None, **bounds: Any
 ) -> Iterator[tuple[tuple[str, int], Server]]:
     """Run a server on a socket of its own, in a thread; yields its address and the server.
 
-    `end` is called when it is to stop.
+    `end` is called when it is to stop. `bounds` are those of the server's connections.
     """
     is_listening = threading.Event()
     with bind("127.0.0.1", 0) as listener:
-        server = Server(service, drain, is_listening.set, head_seconds)
+        server = Server(service, drain, is_listening.set, **bounds)
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
         try:

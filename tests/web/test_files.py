@@ -305,6 +305,7 @@ def test_one_row_is_one_row() -> None:
     counts = RowCounts(3, labels={"negative": 1, "positive": 2})
     assert summary(counts) == "3 rows labelled, none rejected. Labels: positive 2, negative 1."
     assert summary(RowCounts(1)) == "1 row labelled, none rejected."
+    assert summary(RowCounts(1, blank_lines=2)) == "1 row labelled, 2 blank lines skipped, none rejected."
     assert (
         summary(RowCounts(0, 1, "row 2: odd"))
         == "0 rows labelled, 1 rejected. The first of them: row 2: odd."

@@ -233,7 +233,7 @@ def _line(prediction: Prediction) -> str:
 
 
 def summary(counts: RowCounts, seconds: float, rejects: Path | None) -> str:
-    """Return how many rows were labelled with which labels, and how many were rejected and why."""
+    """Return how many rows were labelled with which labels, skipped as blank lines, and rejected and why."""
     labels = f" ({counts.by_label()})" if counts.labels else ""
     parts = [f"{count_of(counts.labelled, 'row')} labelled in {duration(seconds)}{labels}"]
     if counts.untuned:
@@ -242,6 +242,8 @@ def summary(counts: RowCounts, seconds: float, rejects: Path | None) -> str:
         parts.append(f"{counts.uncertain:,} of them without a label (below --min-confidence)")
     if counts.dropped:
         parts.append(f"{counts.labelled - counts.dropped:,} of them written")
+    if counts.blank_lines:
+        parts.append(counts.skipped())
     if not counts.rejected:
         return ", ".join([*parts, "none rejected"])
     hint = f"see {rejects}" if rejects else "--rejects FILE keeps them"

@@ -108,4 +108,5 @@ def open_records(path: Path | None, options: ReadOptions, stream: BinaryIO | Non
     reader.options = replace(reader.options, encoding=lines.encoding)
     reader.size = path.stat().st_size if path else 0
     reader.position, reader.close = lines.position, lines.close
+    reader.blank_lines = lambda: lines.blank_lines
     return reader

@@ -52,6 +52,8 @@ class LineReader:
         self.location = location
         self.number = 0
         """Of the line that was read last."""
+        self.blank_lines = 0
+        """How many were skipped."""
         self._position = 0
         stream = self._file = _peekable(stream)
         compressed = stream.peek(2)[:2] == GZIP  # type: ignore[attr-defined]
@@ -93,18 +95,21 @@ class LineReader:
             self.close()
 
     def skip_blank(self, blanks: bytes = BLANKS) -> None:
-        """Skip the lines of nothing but `blanks` that follow the current one, a block at a time.
+        """Count the current line as blank, and skip those of nothing but `blanks` after it by the block.
 
         Raises InputError for more than MAX_BLANK_BYTES of them.
         """
         first, skipped = self.number, 0
+        self.blank_lines += 1
         while True:
             with self._damage_named():
                 block = self._stream.peek(1)  # type: ignore[attr-defined]
             end = block.rfind(b"\n", 0, len(block) - len(block.lstrip(blanks))) + 1
             if not end:
                 return
-            self.number += block.count(b"\n", 0, end)
+            lines = block.count(b"\n", 0, end)
+            self.number += lines
+            self.blank_lines += lines
             self._advance(len(self._stream.read(end)))
             skipped += end
             if skipped > MAX_BLANK_BYTES:

@@ -12,6 +12,8 @@ from gsa.errors import InputError
 MAX_SLICE_ROWS = 2**16
 MAX_SLICE_BYTES = 2**25
 """Rows, and bytes of their values, that are decoded at once."""
+MAX_SHARED_SLICE_BYTES = 2**27
+"""The same for values that share prefixes, each counted as long as its page; only a hostile file has such."""
 
 
 def open_parquet(path: Path, options: ReadOptions) -> RecordReader:
@@ -38,7 +40,8 @@ def _rows(scan: Any, groups: list[RowGroup], path: Path) -> Iterator[dict[str, A
     import polars as pl
 
     for group in groups:
-        step = max(1, min(MAX_SLICE_ROWS, int(MAX_SLICE_BYTES / max(group.row_bytes, 1))))
+        sizes = (MAX_SLICE_BYTES, group.row_bytes), (MAX_SHARED_SLICE_BYTES, group.shared_bytes)
+        step = max(1, min(MAX_SLICE_ROWS, *(int(limit / max(size, 1)) for limit, size in sizes)))
         for start in range(0, group.rows, step):
             try:
                 frame = scan.slice(group.first + start, min(step, group.rows - start)).collect()

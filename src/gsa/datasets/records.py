@@ -150,6 +150,8 @@ class RecordReader:
     """Returns how much of `size` was read."""
     close: Callable[[], None] = lambda: None
     """Closes a file that is not read to its end."""
+    blank_lines: Callable[[], int] = lambda: 0
+    """Returns how many lines of text formats were skipped so far because they are blank."""
     schema: dict[str, Any] = field(default_factory=dict)
     """Polars types of the columns, of Parquet only."""
     has_dialogues: bool = False

@@ -222,7 +222,7 @@ def label_stream(
             first = False
     if first:
         out.write(job.writer.encode([], header=True))
-    return counts
+    return replace(counts, blank_lines=job.reader.blank_lines())
 
 
 def label_file(
@@ -252,7 +252,7 @@ def label_file(
         if file_state(source) != state:
             parts.remove()
             raise InputError(f"'{source}' changed while it was read: run the same command again")
-        return parts.join()
+        return replace(parts.join(), blank_lines=job.reader.blank_lines())
 
 
 def file_state(path: Path | None) -> tuple[int, ...]:

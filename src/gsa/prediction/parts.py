@@ -22,6 +22,7 @@ from gsa.errors import InputError
 from gsa.locking import BusyError, folder_lock
 from gsa.prediction.output_paths import MANIFEST, parts_folder, rejects_path
 from gsa.prediction.writers import Writer, concatenate
+from gsa.progress import count_of
 
 MAX_LABELS = 10
 """Labels that are counted one by one in a summary."""
@@ -49,6 +50,8 @@ class RowCounts:
     """Labelled rows with a label list of their own that has labels which no level was tuned on."""
     first_untuned: str = ""
     """Which those of the first such row are, as a sentence."""
+    blank_lines: int = 0
+    """Lines of the input that were skipped because they are blank."""
 
     def by_label(self) -> str:
         """Return the numbers of the most frequent labels, empty where nothing was labelled."""
@@ -57,6 +60,10 @@ class RowCounts:
         if len(ranked) > MAX_LABELS:
             parts.append(f"{len(ranked) - MAX_LABELS} more labels")
         return ", ".join(parts)
+
+    def skipped(self) -> str:
+        """Return how many blank lines were skipped, empty where there were none."""
+        return f"{count_of(self.blank_lines, 'blank line')} skipped" if self.blank_lines else ""
 
     def __add__(self, other: "RowCounts") -> "RowCounts":
         labels = dict(self.labels)
@@ -71,6 +78,7 @@ class RowCounts:
             self.uncertain + other.uncertain,
             self.untuned + other.untuned,
             self.first_untuned or other.first_untuned,
+            self.blank_lines + other.blank_lines,
         )
 
 

@@ -31,7 +31,7 @@ STATUSES = {
     422: "The request is not as described, or beyond a limit; the sentence says where.",
     429: "Too many requests are waiting; Retry-After says when to retry.",
     500: "The server failed; its log has the id.",
-    503: "The server is stopping.",
+    503: "The server is stopping, or has too many connections.",
 }
 ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorResponse, "description": text} for status, text in STATUSES.items()

@@ -13,6 +13,9 @@ class Limits:
 
     body: int = 256 * 1024
     """Bytes of a JSON body (413)."""
+    connections: int = 512
+    """Open connections; requests on a few more get 503, unless they ask for the server's health, and any
+    beyond those are closed."""
     timeout: int = 60
     """Seconds for a body or an upload to arrive (408), and for a head (the connection is closed)."""
     waiting: int = 1_024

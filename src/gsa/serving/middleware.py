@@ -37,6 +37,10 @@ MAX_HOST = 100
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 MAX_UPLOADS = 4
 """Files that may arrive at a time; each is held in memory until it is whole."""
+SURPLUS = "gsa.surplus"
+"""Key of the scope's state that marks a connection beyond the limit."""
+STATE_PATHS = ("/health", "/metrics")
+"""What is answered on such a connection too."""
 STOPPING = HTTPException(503, "the server is stopping", {"retry-after": "5", "connection": "close"})
 
 
@@ -74,6 +78,8 @@ class RequestMiddleware:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers.update({"x-request-id": request_id, **(HEADERS if page else {})})
+                if _is_surplus(scope):
+                    headers["connection"] = "close"
             try:
                 await send(message)
             except LocalProtocolError:  # uvicorn has answered a malformed body with 400 by itself
@@ -90,6 +96,7 @@ class RequestMiddleware:
 
         try:
             await self._check_host(scope, receive)
+            self._check_connections(scope)
             if page:
                 await page.app(scope, await self._admit_to_page(page, scope, receive), send_with_id)
             else:
@@ -114,6 +121,12 @@ class RequestMiddleware:
             scope["gsa.fields"] = {"host": host}
             expected = "expected a name of this server (gsa serve --allowed-host NAME adds one)"
             raise HTTPException(400, f"host '{host}': {expected}")
+
+    def _check_connections(self, scope: Scope) -> None:
+        """Raise HTTPException for a request on a connection beyond the limit, except for STATE_PATHS."""
+        if _is_surplus(scope) and scope["path"] not in STATE_PATHS:
+            message = f"the server has {self.limits.connections:,} open connections already: try again later"
+            raise HTTPException(503, message, {"retry-after": "5"})
 
     def _record(self, scope: Scope, path: str, status: int, seconds: float) -> None:
         """Count and log a request; `path` is what is shown instead of the request's own, if not empty."""
@@ -185,6 +198,10 @@ class RequestMiddleware:
             return messages.pop() if messages else await receive()
 
         return replay
+
+
+def _is_surplus(scope: Scope) -> bool:
+    return bool(scope.get("state", {}).get(SURPLUS))
 
 
 async def _trust_host(scope: Scope, receive: Receive, send: Send) -> None:

@@ -149,7 +149,7 @@ def _run(
     page = make_page(predictor, options.model, options.level) if make_page else None
     hosts = allowed_hosts(host, options.allowed_hosts)
     service = make_service(predictor, limits, token, page, hosts, options.cors_origins)
-    Server(service, limits.drain, announce, limits.timeout).run(sockets=[listener])
+    Server(service, limits.drain, announce, limits.timeout, limits.connections).run(sockets=[listener])
 
 
 def browser_origins(origins: Sequence[str]) -> list[str]:

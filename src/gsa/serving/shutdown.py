@@ -1,4 +1,4 @@
-"""A uvicorn server that reports when it listens, closes slow connections, and stops once all are answered."""
+"""A uvicorn server that reports when it listens, bounds connections, and stops once all are answered."""
 
 import asyncio
 import contextlib
@@ -12,22 +12,38 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from gsa.serving.app import Service
+from gsa.serving.middleware import SURPLUS
 from gsa.serving.telemetry import log
+
+SPARE_CONNECTIONS = 64
+"""Connections beyond the limit whose requests are refused in a sentence; more are closed at once."""
+SPARE_SECONDS = 5.0
+"""How long the head of a request may take on one of them."""
 
 
 class Connection(H11Protocol):
-    """A connection that is closed where the head of a request does not arrive in time.
+    """A connection that is closed where the head of a request does not arrive in time, or there are too many.
 
-    uvicorn bounds only how long a connection may be silent after an answer.
+    uvicorn bounds only how long a connection may be silent after an answer. Its `limit_concurrency` answers a
+    plain 503 to every request, that for the server's health too, and lets idle connections be.
     """
 
     head_seconds: float = 60
     """How long the head of a request may take."""
+    max_connections: int = 512
+    """Open connections, this one among them, beyond which requests are refused."""
     _head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Wait for the first head."""
+        """Wait for the first head; mark the requests of a connection beyond the limit in their scope."""
         super().connection_made(transport)
+        surplus = len(self.connections) - self.max_connections
+        if surplus > SPARE_CONNECTIONS:
+            transport.abort()
+            return
+        if surplus > 0:
+            self.app_state = {**self.app_state, SURPLUS: True}
+            self.head_seconds = min(self.head_seconds, SPARE_SECONDS)
         self._await_head()
 
     def data_received(self, data: bytes) -> None:
@@ -57,14 +73,21 @@ class Server(uvicorn.Server):
     """Serves one Service."""
 
     def __init__(
-        self, service: Service, drain: float, on_listening: Callable[[], None], head_seconds: float = 60
+        self,
+        service: Service,
+        drain: float,
+        on_listening: Callable[[], None],
+        head_seconds: float = Connection.head_seconds,
+        max_connections: int = Connection.max_connections,
     ) -> None:
         """`drain` is how many seconds a stop waits for unanswered requests, before they get a 503.
 
-        `head_seconds` is how long the head of a request may take to arrive.
+        `head_seconds` is how long the head of a request may take to arrive, `max_connections` how many
+        connections may be open before requests on further ones get a 503.
         """
         self._service, self._on_listening = service, on_listening
-        protocol = type("TimedConnection", (Connection,), {"head_seconds": head_seconds})
+        bounds = {"head_seconds": head_seconds, "max_connections": max_connections}
+        protocol = type("BoundedConnection", (Connection,), bounds)
         config = uvicorn.Config(
             service.app, http=protocol, ws="none", loop="asyncio", lifespan="on", log_config=None,
             access_log=False, server_header=False, timeout_keep_alive=30,

@@ -126,6 +126,8 @@ def in_page_terms(message: str, source: Path) -> str:
 def summary(count: RowCounts) -> str:
     """Return what became of the rows, and how many have which label."""
     rows = f"{count_of(count.labelled, 'row')} labelled"
+    if count.blank_lines:
+        rows += f", {count.skipped()}"
     if not count.rejected:
         message = f"{rows}, none rejected."
     else:
