@@ -70,3 +70,29 @@ def test_what_is_not_labelled_data_is_refused(run: Run, tuned: Path, tmp_path: P
     code, _, err = run("threshold", "sentiment", path, "--model", tuned)
     assert code == 2
     assert "expected a label out of negative, neutral, positive, found 'good'" in err
+
+
+def test_other_columns_and_labels_are_named_as_in_predict(run: Run, tuned: Path, tmp_path: Path) -> None:
+    labels = ["bad", "good, really"]
+    predictions = gsa.load(tuned).sentiment(TEXTS, labels)
+    path = tmp_path / "dev.jsonl"
+    rows = [{"body": t, "right": p.label} for t, p in zip(TEXTS, predictions, strict=True)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    words = ("threshold", "sentiment", path, "--model", tuned, "--device", "cpu", "--precision", "float32")
+    named = (
+        "--text",
+        "body",
+        "--label-column",
+        "right",
+        "--label",
+        labels[0],
+        "--label",
+        labels[1],
+        "--json",
+    )
+    code, out, err = run(*words, *named)
+    assert code == 0, err
+    assert json.loads(out) == {"min_confidence": 0.0, "precision": 1.0, "coverage": 1.0, "count": len(TEXTS)}
+    code, _, err = run(*words, "--text", "bdy")
+    assert code == 2
+    assert "found no column 'bdy' (did you mean 'body'?)" in err

@@ -124,3 +124,12 @@ def test_a_multi_label_task_asks_yes_or_no_and_splits_its_labels():
     assert EMOTIONS.split_labels("joy,love") == ("joy", "love")
     assert SENTIMENT.yes_or_no() is SENTIMENT
     assert SENTIMENT.split_labels("neutral") == ("neutral",)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"instruction": "Wh\ud800at?"}, {"labels": ("good", "b\ud800d")}, {"words": {"positive": "\ud800"}}],
+)
+def test_what_no_tokenizer_can_read_is_refused(change):
+    with pytest.raises(InputError, match=r"task 'sentiment': expected .* found the character U\+D800 in '"):
+        replace(SENTIMENT, **change)

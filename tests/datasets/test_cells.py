@@ -1,5 +1,9 @@
 """Cells of any type as names, sort keys and label lists."""
 
+from decimal import Decimal
+from fractions import Fraction
+
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -12,6 +16,11 @@ def test_names_are_texts_and_numbers() -> None:
     assert [as_name(value) for value in values] == [
         "Ana", "7", "-3", "1", "2.5", str(10**20), "", "", "", "",
     ]  # fmt: skip
+    numbers = [np.int64(7), np.float32(0.5), np.float64(1), Decimal("2.00"), Decimal("2.50"), Fraction(4, 2)]
+    assert [as_name(value) for value in numbers] == ["7", "0.5", "1", "2", "2.50", "2"]
+    extremes = [float("inf"), Decimal("Infinity"), Decimal("1E+400"), Decimal("NaN"), 1e300]
+    assert [as_name(value) for value in extremes] == ["inf", "Infinity", "1E+400", "", str(int(1e300))]
+    assert as_name(np.True_) is None
     assert [as_name(value) for value in (True, [1], {"a": 1}, b"a")] == [None] * 4
     assert name_cell({"who": 1.0}, "who") == "1"
     assert name_cell({"who": 1.0}, "") == name_cell({"who": 1.0}, "whom") == ""

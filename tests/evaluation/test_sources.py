@@ -1,6 +1,8 @@
 """Any model on any dataset: where its results go, and what they are."""
 
+import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -161,3 +163,25 @@ def test_datasets_that_are_only_evaluated_may_be_in_the_recipe(recipe_file: Path
     with pytest.raises(InputError, match=r"evaluation.datasets.sst-2.name: .*did you mean 'sst2'"):
         load_recipe(recipe_file, ['evaluation.datasets=["sst-2"]'])
     assert Evaluator(copy).datasets.keys() == {"sampler-sentiment", "sampler-emotion", "sampler-sarcasm"}
+
+
+def test_a_users_folder_may_have_other_columns_and_labels_with_commas(
+    run: Callable[..., tuple[int, str, str]], tuned: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "chats"
+    folder.mkdir()
+    rows = ['Call me now!,"now, please",a', "No hurry.,can wait,a", 'Help!,"now, please",b']
+    (folder / "test.csv").write_text("\n".join(["body,right,chat", *rows]) + "\n")
+    task = ("--task", "urgency", "--instruction", "Determine how urgent the sentence is.")
+    labels = ("--label", "now, please", "--label", "can wait")
+    columns = ("--text", "body", "--label-column", "right", "--dialogue-id", "chat")
+    words = ("eval", tuned, "--dataset", folder, *task, *labels, "--out", tmp_path / "out", "--json")
+    code, out, err = run(*words, *columns)
+    assert code == 0, err
+    assert {(row["dataset"], row["n"]) for row in map(json.loads, out.splitlines())} == {("chats", 3)}
+    (config,) = load_recipe(tmp_path / "out" / "recipe.toml").evaluation.datasets or ()
+    assert (config.text_column, config.label_column, config.dialogue_column) == ("body", "right", "chat")
+    assert (config.labels, config.speaker_column) == (("now, please", "can wait"), "")
+    code, _, err = run(*words, "--text", "body")
+    assert code == 2
+    assert "expected a column 'label'" in err

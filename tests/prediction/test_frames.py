@@ -1,5 +1,8 @@
 """Predictions as tables."""
 
+import json
+from typing import Any
+
 import pandas as pd
 import polars as pl
 import pytest
@@ -8,6 +11,7 @@ import gsa
 from gsa.data.types import Prediction, Truncated
 from gsa.errors import InputError
 from gsa.prediction import frames
+from gsa.prediction.documents import Passage, combine_passages
 
 GOOD = Prediction("positive", {"negative": 0.25, "positive": 0.75}, Truncated(0, 3))
 UNSURE = Prediction(None, {"negative": 0.5, "positive": 0.5})
@@ -52,3 +56,31 @@ def test_pandas_on_request_and_where_polars_is_missing(monkeypatch: pytest.Monke
         gsa.frame([GOOD], "polars")
     with pytest.raises(InputError, match="library 'arrow': expected polars or pandas"):
         gsa.frame([GOOD], "arrow")
+
+
+def test_documents_have_their_passages_as_labelled_files_do() -> None:
+    parts = [Passage("Fine.", 0, GOOD), Passage("Well.", 6, UNSURE)]
+    document = combine_passages(parts)
+    table = gsa.frame([GOOD, document, None])
+    assert table.columns[-2:] == ["detected_language", "passages"]
+    assert table["passages"].to_list()[::2] == [None, None]
+    assert json.loads(table["passages"][1]) == [
+        {"start": 0, "text": "Fine.", "predicted": "positive", "p_negative": 0.25, "p_positive": 0.75},
+        {"start": 6, "text": "Well.", "predicted": None, "p_negative": 0.5, "p_positive": 0.5},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("abc", "expected predictions, found 'abc'"),
+        (None, "expected predictions, found None"),
+        (["abc"], "prediction 1: expected a Prediction, found 'abc'"),
+        ([GOOD, 5], "prediction 2: expected a Prediction, found 5"),
+        ([[JOY, "abc"]], "prediction 1 turn 2: expected a Prediction, found 'abc'"),
+        (pl.DataFrame({"predicted": ["joy"]}), "predictions: found a table"),
+    ],
+)
+def test_what_is_no_prediction_is_refused(given: Any, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        gsa.frame(given)

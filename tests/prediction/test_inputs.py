@@ -1,5 +1,6 @@
 """What a user may hand in, and what is said of the rest."""
 
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,16 @@ import pytest
 from gsa.data.task import EMOTION, SENTIMENT
 from gsa.data.types import Prediction, Truncated, Utterance
 from gsa.errors import InputError
-from gsa.prediction.inputs import as_list, dialogue, is_many, is_missing, label_list, utterance, utterances
+from gsa.prediction.inputs import (
+    as_list,
+    dialogue,
+    instruction_text,
+    is_many,
+    is_missing,
+    label_list,
+    utterance,
+    utterances,
+)
 
 
 def test_a_turn_is_a_text_a_mapping_or_an_utterance() -> None:
@@ -28,6 +38,9 @@ def test_chats_and_numbered_speakers_are_read_as_in_files() -> None:
         ({"content": "Hi", "role": None}, Utterance("Hi")),
         ((1.0, "Hi"), Utterance("Hi", "1")),
         ((None, "Hi"), Utterance("Hi")),
+        ((np.int64(1), "Hi"), Utterance("Hi", "1")),
+        ({"text": "Hi", "speaker": np.float32(2)}, Utterance("Hi", "2")),
+        ((Decimal("3.00"), "Hi"), Utterance("Hi", "3")),
     ):
         assert utterance(turn, "x") == expected  # type: ignore[arg-type]
 
@@ -173,3 +186,18 @@ def test_an_error_of_the_users_own_generator_is_not_hidden() -> None:
 def _failing() -> Any:
     yield "a"
     raise TypeError("mine")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("caf\udce9", r"the byte 0xE9 \('é' in the encoding cp1252\) in 'caf\\udce9'"),
+        ("\ud800", r"the character U\+D800"),
+        ("a\0", r"the character U\+0000"),
+    ],
+)
+def test_labels_and_instructions_are_readable_text(text: str, found: str) -> None:
+    with pytest.raises(InputError, match=f"labels: expected text, found {found}"):
+        label_list(["good", text])
+    with pytest.raises(InputError, match=f"instruction: expected text, found {found}"):
+        instruction_text(text)

@@ -33,6 +33,7 @@ TALK = [
 ]
 ABOUT = replace(SENTIMENT, labels=("poor", "fine"), about="Aspect")
 TEXTS = ["It was fine.", "Dreadful, all of it!", "The lamp is on the table."]
+HI = example(SENTIMENT, dialogue("Hi"))
 
 
 @pytest.fixture(scope="module")
@@ -446,6 +447,9 @@ def test_aspects_are_asked_with_the_tuned_task_about_them(
     [
         ("Fine.", "food", "expected a list of aspects"),
         ("Fine.", 5, "expected a list of aspects"),
+        (None, ["food"], "input: expected a text, found None"),
+        (["Fine.", None], [["food"], ["food"]], "input 2: expected .* found None"),
+        ("Fine.", ["caf\udce9"], "input: aspects: expected text, found the byte 0xE9"),
         (["One.", "Two."], 5, "aspects: expected a list of aspects for each text, found 5"),
         ("Fine.", ["food", " "], "none of them empty"),
         ("", ["food"], "expected a text, found an empty one"),
@@ -480,3 +484,31 @@ def test_a_text_in_another_language_is_marked(plain: Predictor) -> None:
         ["Die Rechnung ist am Freitag fällig.", "The invoice is due on Friday."]
     )
     assert (german.language, english.language) == ("de", "")
+
+
+def test_predict_takes_names_of_tasks(plain: Predictor) -> None:
+    examples = [example(SENTIMENT, dialogue(text)) for text in TEXTS[:2]]
+    by_name = plain.predict(examples, "sentiment")
+    assert by_name == plain.predict(examples, SENTIMENT)
+    mixed = plain.predict(examples, ["sentiment", EMOTION])
+    assert mixed[0].probabilities == pytest.approx(by_name[0].probabilities, abs=1e-5)
+    assert list(mixed[1].probabilities) == list(EMOTION.labels)
+
+
+@pytest.mark.parametrize(
+    ("examples", "tasks", "says"),
+    [
+        (["Hi"], "sentiment", "example 1: expected an Example, found 'Hi'"),
+        ("Hi", "sentiment", "examples: expected a list of Examples, found 'Hi'"),
+        (None, "sentiment", "examples: expected a list of Examples, found None"),
+        ([HI], "sentimnt", r"task 'sentimnt': unknown \(did you mean 'sentiment'\?\)"),
+        ([HI], None, "task: expected a name or a Task, found None"),
+        ([HI], [5], "task: expected a name or a Task, found 5"),
+        ([HI], ["sentiment"] * 2, "or one an example, found 2 for 1 examples"),
+    ],
+)
+def test_predict_refuses_what_is_no_example_or_task(
+    plain: Predictor, examples: Any, tasks: Any, says: str
+) -> None:
+    with pytest.raises(InputError, match=says):
+        plain.predict(examples, tasks)

@@ -23,7 +23,7 @@ from gsa.serving.app import Service, make_service
 from gsa.serving.error_responses import STATUSES
 from gsa.serving.limits import Limits
 from gsa.serving.scheduler import QueueFullError
-from gsa.serving.server import allowed_hosts
+from gsa.serving.server import allowed_hosts, host_names
 from gsa.serving.telemetry import configure_json_logging
 from serving import ControlledPredictor, until
 
@@ -504,10 +504,13 @@ def test_a_request_with_a_foreign_host_is_refused(
     predictor: ControlledPredictor, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "gsa.serving")
-    service = make_service(predictor, hosts=allowed_hosts("127.0.0.1", ["gsa.example"]))
+    service = make_service(
+        predictor, hosts=allowed_hosts("127.0.0.1", host_names(["Gsa.example", "*.b.example", "::2"]))
+    )
     with TestClient(service.app) as client:
         for host, status in {
             "localhost:8000": 200, "127.0.0.1": 200, "[::1]:80": 200, "gsa.example": 200,
+            "a.b.example:80": 200, "[::2]:8000": 200, "b.example": 400,
             "evil.example": 400, "127.0.0.1.evil.example": 400, "": 400,
         }.items():  # fmt: skip
             assert client.get("/health", headers={"host": host}).status_code == status, host

@@ -5,6 +5,7 @@ import http.client
 import io
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -30,7 +31,15 @@ from gsa.serving import server as module
 from gsa.serving.app import make_service
 from gsa.serving.limits import Limits
 from gsa.serving.requests import client_of
-from gsa.serving.server import Options, bind, browser_origins, check_probabilities, read_token, serve
+from gsa.serving.server import (
+    Options,
+    bind,
+    browser_origins,
+    check_probabilities,
+    host_names,
+    read_token,
+    serve,
+)
 from gsa.serving.shutdown import Server
 from gsa.serving.telemetry import configure_json_logging
 from serving import ControlledPredictor, listening, until
@@ -101,14 +110,52 @@ def test_origins_are_named_as_browsers_name_them() -> None:
         "https://example.org:443",
         "HTTP://example.org:80",
         "http://[::1]:443",
+        "https://example.org:8443",
         "*",
     ]
     assert browser_origins(asked) == [
-        "https://example.org", "https://example.org", "http://example.org", "http://[::1]:443", "*",
+        "https://example.org", "https://example.org", "http://example.org", "http://[::1]:443",
+        "https://example.org:8443", "*",
     ]  # fmt: skip
-    for bad in ("example.org", "https://example.org/", "ftp://example.org", "null"):
-        with pytest.raises(InputError, match=f"--cors-origin '{bad}': expected a scheme"):
-            serve(Options(cors_origins=[bad]))
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        *("example.org", "https://example.org/", "ftp://example.org", "null", "", "https://", "https://a b"),
+        *("https://a:", "https://a:0", "https://a:080", "https://a:99999", "https://a:b", "https://u@a"),
+        *(
+            "https://a*b",
+            "https://*.a",
+            "https://a,b",
+            "https://münchen.example",
+            "https://[::g]",
+            "https://[::1",
+        ),
+    ],
+)
+def test_what_no_browser_calls_an_origin_is_refused(bad: str) -> None:
+    with pytest.raises(InputError, match=f"--cors-origin '{re.escape(bad)}': expected a scheme"):
+        serve(Options(model="no/such", cors_origins=[bad]))
+
+
+def test_hosts_are_named_as_browsers_name_them() -> None:
+    asked = ["Labels.Example.org", "*.Example.org", "my_host", "10.0.0.7", "::1", "[0:0::1]", "*"]
+    assert host_names(asked) == [
+        "labels.example.org", "*.example.org", "my_host", "10.0.0.7", "[::1]", "[::1]", "*",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        *("a*b", "*a", "*.", "*.*.a", "*.::1", "https://name", "name:80", "[::1]:80", "name/", "a..b"),
+        *("münchen.example", "a b", "", " "),
+    ],
+)
+def test_what_no_request_names_as_its_host_is_refused_before_the_model_is_loaded(bad: str) -> None:
+    with pytest.raises(InputError, match=f"--allowed-host '{re.escape(bad)}': expected a host name in ASCII"):
+        serve(Options(model="no/such", allowed_hosts=[bad]))
 
 
 def test_a_site_that_is_named_with_capitals_may_use_the_api(

@@ -1,5 +1,6 @@
 """Dry runs: counted from the same rows as tuning, without weights."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from gsa.recipes.loader import load_recipe
 from gsa.recipes.schema import Backbone, Recipe
 from gsa.training import plan as planning
 from gsa.training.training_data import build_training_data
+from gsa.trie.packing import branches
+from gsa.trie.trie import size
 
 
 def test_a_plan_counts_what_tuning_reads(recipe_file: Path, tokenizer: PreTrainedTokenizerFast) -> None:
@@ -113,3 +116,54 @@ def test_a_gpu_that_is_too_small_is_told(
     changes = ["backbone.precision=bfloat16", "training.recompute=true"]
     fits = planning.make_plan(large_recipe(recipe_file, changes), "rtx4090")
     assert not any("less than this needs" in note for note in fits.notes)
+
+
+TURNS = 60
+CHAT = """
+name = "chat"
+[backbone]
+name = "{backbone}"
+[[levels]]
+name = "ERC"
+datasets = [{{ name = "chat", path = "{folder}", task = "emotion", labels = ["joy", "fear"] }}]
+"""
+
+
+@pytest.fixture
+def chat(tiny_folder: Path, tmp_path: Path) -> Path:
+    """A level on one conversation, of which each turn is labelled."""
+    rows = [f"d,{i} is the number of a sentence,{('joy', 'fear')[i % 2]}" for i in range(TURNS)]
+    (tmp_path / "train.csv").write_text("\n".join(["dialogue_id,text,label", *rows]) + "\n")
+    path = tmp_path / "chat.toml"
+    path.write_text(CHAT.format(backbone=tiny_folder.as_posix(), folder=tmp_path.as_posix()))
+    return path
+
+
+def nodes(chat: Path, changes: list[str], tokenizer: PreTrainedTokenizerFast) -> tuple[int, int]:
+    """Return the tokens of one epoch if all its prompts were in one row, and those of its rows."""
+    recipe = load_recipe(chat, ["levels.ERC.epochs=1", *changes])
+    data = build_training_data(recipe, recipe.levels[0], tokenizer)
+    sequences = [b for row in data.rows for p in row.prompts for b in branches(p, row.score)]
+    return size(sequences), data.tokens
+
+
+@pytest.mark.parametrize("key", ["training.max_row_tokens", "layout.max_tokens"])
+def test_a_plan_warns_where_a_long_conversation_is_computed_again(
+    chat: Path, tokenizer: PreTrainedTokenizerFast, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setattr(planning, "REPEATED_WARNING", 0.1)
+    unlimited = ["layout.max_tokens=4096", "training.max_row_tokens=100000"]
+    once, _ = nodes(chat, unlimited, tokenizer)
+    in_one_row, in_rows = nodes(chat, [*unlimited, f"{key}=700"], tokenizer)
+    repeated = 1 - once / (in_rows if key == "training.max_row_tokens" else in_one_row)
+    plan = planning.make_plan(load_recipe(chat, [*unlimited, f"{key}=700"]), "l4")
+    (note,) = (note for note in plan.notes if "level 'ERC'" in note)
+    match = re.fullmatch(
+        r"level 'ERC': (\d+)% of its tokens are computed twice or more, because conversations are cut: "
+        rf"expected a larger {re.escape(key)} than 700",
+        note,
+    )
+    assert match
+    assert int(match[1]) / 100 == pytest.approx(repeated, abs=0.02)
+    plan = planning.make_plan(load_recipe(chat, unlimited), "l4")
+    assert not any("level 'ERC'" in note for note in plan.notes)

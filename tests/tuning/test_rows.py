@@ -1,5 +1,7 @@
 """Labelled texts as people have them: what is read, what is refused, and how they are divided."""
 
+from decimal import Decimal
+
 import numpy as np
 import polars as pl
 import pytest
@@ -55,6 +57,8 @@ def test_a_conversation_has_a_label_of_its_last_turn_or_of_each() -> None:
         (TEXTS, ["urgent", 0.5, "x"], "label 2: expected a word, found 0.5"),
         (TEXTS, ["urgent", " ", "x"], "label 2: expected a word, found ' '"),
         (TEXTS, [True, False, True], "label 1: expected a word, found True"),
+        (TEXTS, ["urgent", float("nan"), "x"], "label 2: expected a word, found nan"),
+        (TEXTS, ["urgent", "a\0", "x"], r"label 2: expected a word, found the character U\+0000 in 'a"),
         (TEXTS, ["urgent"] * 3, r"labels: expected two or more distinct ones, found \['urgent'\]"),
         ([["a", "b"], "c"], [["x"], "y"], "label 1: expected one of each of 2 turns, found 1"),
         ([["a", "b"], "c"], [[None, None], "y"], "label 1: expected a label at one turn or more, found none"),
@@ -70,6 +74,14 @@ def test_a_missing_column_is_named() -> None:
     frame = pl.DataFrame({"body": TEXTS, "urgency": LABELS})
     with pytest.raises(InputError, match=r"no column 'urgncy' \(did you mean 'urgency'\?\): expected one of"):
         labelled_rows("body", "urgncy", frame)
+    wide = {f"column {i}": TEXTS for i in range(2_000)}
+    with pytest.raises(
+        InputError, match=r"no column 'body': expected one of column 0, .* column 19, \.\.\.$"
+    ):
+        labelled_rows("body", "urgency", wide)
+    for rows, kind in ((frame.rows(named=True), "list"), ("body", "str")):
+        with pytest.raises(InputError, match=f"^data: expected a table, such as .* found {kind}$"):
+            labelled_rows("body", "urgency", rows)
     with pytest.raises(InputError, match="texts: expected the name of a column of `data`"):
         labelled_rows(TEXTS, "urgency", frame)
     with pytest.raises(InputError, match="texts: found a table"):
@@ -77,8 +89,18 @@ def test_a_missing_column_is_named() -> None:
 
 
 def test_numbers_are_taken_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
-    rows = labelled_rows(TEXTS, np.array([1, 0, 1]))
-    assert [row.label for row in rows] == ["1", "0", "1"]
+    for labels in (
+        np.array([1, 0, 1]),
+        [1.0, 0.0, 1.0],
+        ["1", "0", "1"],
+        [Decimal("1.00"), 0, np.float32(1)],
+    ):
+        caplog.clear()
+        rows = labelled_rows(TEXTS, labels)
+        assert [row.label for row in rows] == ["1", "0", "1"]
+        assert "the labels are numbers" in caplog.text
+    caplog.clear()
+    assert label_names(labelled_rows(TEXTS, [-1, 0, 1])) == ("-1", "0", "1")
     assert "the labels are numbers" in caplog.text
 
 

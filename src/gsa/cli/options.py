@@ -57,6 +57,26 @@ ModelArgument = Annotated[
 TaskArgument = Annotated[
     str, typer.Argument(metavar="TASK", help="sentiment, emotion, sarcasm, or one of the run's own.")
 ]
+TextColumn = Annotated[str | None, typer.Option("--text", help="Column of texts; default: text.")]
+SpeakerColumn = Annotated[str | None, typer.Option("--speaker", help="Column of speakers; default: speaker.")]
+DialogueColumn = Annotated[
+    str | None,
+    typer.Option("--dialogue-id", help="Column that names each row's dialogue; default: dialogue_id."),
+]
+LabelColumn = Annotated[
+    str, typer.Option("--label-column", help="Column of the right labels; default: label.")
+]
+Labels = Annotated[str, typer.Option(help="Labels instead of the model's, separated by commas.")]
+Label = Annotated[
+    list[str] | None, typer.Option(help="One label instead of the model's; repeat it for each.")
+]
+
+
+def label_list(labels: str, label: list[str] | None) -> list[str]:
+    """Return the labels that are separated by commas, and those that are given one by one."""
+    return [*(labels.split(",") if labels else []), *(label or [])]
+
+
 Level = Annotated[int | None, typer.Option(min=0, help="Links to apply; all if not given.")]
 RecipePrecision = Annotated[
     str, typer.Option("--precision", help="float32, bfloat16 or auto; default: the recipe's.")

@@ -5,14 +5,23 @@ from typing import Annotated
 
 import typer
 
-from gsa.cli.options import Device, Json, Level, Model, Precision, Quiet, TaskArgument
+from gsa.cli.options import (
+    Device,
+    DialogueColumn,
+    Json,
+    Label,
+    Labels,
+    Level,
+    Model,
+    Precision,
+    Quiet,
+    SpeakerColumn,
+    TaskArgument,
+    TextColumn,
+    label_list,
+)
 from gsa.errors import InputError
 
-Text = Annotated[str | None, typer.Option(help="Column of texts; default: text.")]
-Speaker = Annotated[str | None, typer.Option(help="Column of speakers; default: speaker.")]
-DialogueId = Annotated[
-    str | None, typer.Option(help="Column that names each row's dialogue; default: dialogue_id.")
-]
 Order = Annotated[str | None, typer.Option(help="Column that sorts the turns of a dialogue.")]
 Aspect = Annotated[
     str | None, typer.Option("--aspect-column", help="Column of aspects that are asked about.")
@@ -28,8 +37,6 @@ NoQuotes = Annotated[
     bool, typer.Option("--no-quotes", help="Quotes in CSV and TSV are text; a line is a row.")
 ]
 
-Labels = Annotated[str, typer.Option(help="Labels instead of the run's, separated by commas.")]
-Label = Annotated[list[str] | None, typer.Option(help="One label instead of the run's; repeat it for each.")]
 Instruction = Annotated[str, typer.Option(help="Instruction of a task of your own.")]
 Context = Annotated[bool, typer.Option("--context", help="Read the preceding turns as well.")]
 Document = Annotated[bool, typer.Option("--document", help="Read texts in passages, whatever their length.")]
@@ -63,9 +70,9 @@ def predict(
     precision: Precision = "auto",
     device: Device = "",
     output: Output = None,
-    text: Text = None,
-    speaker: Speaker = None,
-    dialogue_id: DialogueId = None,
+    text: TextColumn = None,
+    speaker: SpeakerColumn = None,
+    dialogue_id: DialogueColumn = None,
     order: Order = None,
     aspect: Aspect = None,
     instruction_column: InstructionColumn = None,
@@ -103,10 +110,9 @@ def predict(
 
     columns = Columns(text, speaker, dialogue_id, order, aspect, instruction_column, labels_column)
     read = ReadOptions(input_format, columns, not no_quotes, encoding, checked_delimiter(delimiter))
-    label_list = [*(labels.split(",") if labels else []), *(label or [])]
     options = PredictOptions(
-        model, level, precision, read, output, label_list, instruction, context, tuple(only or ()), minimum,
-        min_confidence, document, explain,
+        model, level, precision, read, output, label_list(labels, label), instruction, context,
+        tuple(only or ()), minimum, min_confidence, document, explain,
         prefix, rejects, overwrite, as_json,
     )  # fmt: skip
     if ray:

@@ -8,7 +8,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gsa.cli.options import Json, Level, Model, Precision, Quiet, TaskArgument
+from gsa.cli.options import (
+    Device,
+    DialogueColumn,
+    Json,
+    Label,
+    LabelColumn,
+    Labels,
+    Level,
+    Model,
+    Precision,
+    Quiet,
+    SpeakerColumn,
+    TaskArgument,
+    TextColumn,
+    label_list,
+)
 
 if TYPE_CHECKING:
     from gsa.data.task import Task
@@ -26,19 +41,29 @@ def threshold(
     model: Model = None,
     level: Level = None,
     precision: Precision = "auto",
+    device: Device = "",
+    text: TextColumn = None,
+    speaker: SpeakerColumn = None,
+    dialogue_id: DialogueColumn = None,
+    label_column: LabelColumn = "",
+    labels: Labels = "",
+    label: Label = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Choose the --min-confidence of `gsa predict` on labelled data, for a wanted precision."""
-    from gsa.datasets.custom import read_file
+    from gsa.datasets.custom import LABEL, read_file
+    from gsa.datasets.records import Columns
     from gsa.evaluation.thresholds import choose_threshold
     from gsa.prediction.documents import predict_texts
     from gsa.prediction.loading import load
     from gsa.progress import count_of
 
-    predictor = load(model, level, precision=precision)
-    chosen = predictor.task(task)
-    examples = [one for one in read_file(source, source.name, chosen.labels) if one.label is not None]
+    predictor = load(model, level, device, precision)
+    chosen = predictor.task(task, label_list(labels, label))
+    columns = Columns(text, speaker, dialogue_id)
+    rows = read_file(source, source.name, chosen.labels, columns, label_column or LABEL)
+    examples = [one for one in rows if one.label is not None]
     unlabelled = [_unlabelled(one, chosen) for one in examples]
     predictions = predict_texts(predictor.predict, unlabelled, chosen)
     best = choose_threshold(predictions, [str(one.label) for one in examples], target_precision)

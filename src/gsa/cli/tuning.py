@@ -7,7 +7,9 @@ import typer
 
 from gsa.cli.options import (
     Device,
+    DialogueColumn,
     Json,
+    LabelColumn,
     ModelArgument,
     Overrides,
     Overwrite,
@@ -16,6 +18,9 @@ from gsa.cli.options import (
     RecipePrecision,
     RunPath,
     Seed,
+    SpeakerColumn,
+    TextColumn,
+    label_list,
 )
 from gsa.errors import InputError
 
@@ -95,7 +100,14 @@ def evaluate(
     ] = None,
     task: Annotated[str, typer.Option(help="Of a folder: a task of the model, or a new one.")] = "",
     labels: Annotated[str, typer.Option(help="Of a folder: labels, separated by commas.")] = "",
+    label: Annotated[
+        list[str] | None, typer.Option(help="Of a folder: one label; repeat it for each.")
+    ] = None,
     instruction: Annotated[str, typer.Option(help="Of a folder: instruction of a new task.")] = "",
+    text: TextColumn = None,
+    label_column: LabelColumn = "",
+    speaker: SpeakerColumn = None,
+    dialogue_id: DialogueColumn = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -120,7 +132,14 @@ def evaluate(
     from gsa.recipes.datasets import warn_of_own_data
     from gsa.training.metadata import read_data, warn_of_changed_data
 
-    own = FolderTask(task, [label.strip() for label in labels.split(",")] if labels else [], instruction)
+    columns = {
+        "text_column": text,
+        "label_column": label_column,
+        "speaker_column": speaker,
+        "dialogue_column": dialogue_id,
+    }
+    named = {key: column for key, column in columns.items() if column}
+    own = FolderTask(task, label_list(labels, label), instruction, named)
     evaluator, names = make_evaluator(model, dataset or [], out, precision, own)
     rows = evaluator.evaluate(level, names, split, limit, overwrite)
     for name in names or evaluator.datasets:

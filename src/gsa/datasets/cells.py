@@ -1,7 +1,10 @@
 """Values of cells as people's programs write them: names, sort keys and label lists from any type."""
 
+import math
 import re
 from collections.abc import Mapping
+from decimal import Decimal
+from numbers import Integral, Real
 from typing import Any
 
 from gsa.data.types import UNREADABLE, unreadable
@@ -28,9 +31,10 @@ def as_name(value: object) -> str | None:
         return ""
     if isinstance(value, str):
         return value.strip()
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, Real | Decimal):
         return None
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    is_whole = isinstance(value, Integral) or (math.isfinite(value) and value == int(value))
+    return str(int(value)) if is_whole else str(value)
 
 
 def name_cell(values: Mapping[str, Any], column: str) -> str:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from gsa.chain.run_folder import SHIPPED_NAME, RunFolder
@@ -21,11 +21,16 @@ RESULTS = Path("runs") / "eval"
 
 @dataclass(frozen=True)
 class FolderTask:
-    """What is asked about a user's folder of labelled files; empty is what the model was tuned on."""
+    """What is asked about a user's folder of labelled files, and how they are read.
+
+    An empty task is what the model was tuned on.
+    """
 
     name: str = ""
     labels: Sequence[str] = ()
     instruction: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Names of the columns of its files, by the keys of a DatasetConfig."""
 
 
 def make_evaluator(
@@ -104,6 +109,7 @@ def _own_folder(
         instruction=task.instruction or (own.instruction if own else ""),
         labels=tuple(task.labels or (tuned.labels if tuned else ())),
         context=own.context if own else None,
+        **task.columns,
     )
 
 

@@ -236,8 +236,9 @@ class Predictor:
         are no list.
         """
         task = self.aspect_task(labels)
-        many = not isinstance(text, str)
-        texts, lists = (as_list(text), as_list(aspects)) if many else ([text], [aspects])
+        text = as_list(text)
+        many = isinstance(text, list | tuple)
+        texts, lists = (text, as_list(aspects)) if many else ([text], [aspects])
         examples = aspect_examples(task, texts, lists)
         answers = self.predict([one for group in examples for one in group], task)
         predictions = iter(confident(answers, min_confidence))
@@ -318,20 +319,41 @@ class Predictor:
     def predict(
         self,
         examples: Sequence[Example],
-        tasks: Task | Sequence[Task],
+        tasks: str | Task | Sequence[str | Task],
         progress: Callable[[int], None] | None = None,
     ) -> list[Prediction]:
         """Return one Prediction an example, in order.
 
-        `tasks` is one task for all examples, or one an example. Examples of one task share its instruction,
-        those of one Dialogue object its turns. Of a multi-label task all labels that hold are one label, with
-        commas between. `progress` is called with the number of examples done.
+        `tasks` is one task, or its name, for all examples, or a list of one an example. Examples of one task
+        share its instruction, those of one Dialogue object its turns. Of a multi-label task all labels that
+        hold are one label, with commas between. `progress` is called with the number of examples done. Raises
+        InputError for what is no Example, an unknown task, and another number of tasks.
         """
-        predictions = self.pipeline.predict(examples, tasks, progress)
+        examples = as_list(examples, "examples")
+        if not isinstance(examples, list | tuple):
+            raise InputError(f"examples: expected a list of Examples, found {examples!r:.60}")
+        for number, one in enumerate(examples, start=1):
+            if not isinstance(one, Example):
+                raise InputError(f"example {number}: expected an Example, found {one!r:.60}")
+        predictions = self.pipeline.predict(examples, self._tasks_of(examples, tasks), progress)
         return [
             replace(prediction, language=_language(example))
             for prediction, example in zip(predictions, examples, strict=True)
         ]
+
+    def _tasks_of(self, examples: Sequence[Example], tasks: Any) -> Task | list[Task]:
+        """Return tasks as the pipeline takes them, where names stand for tasks of the model."""
+        tasks = as_list(tasks, "tasks")
+        if isinstance(tasks, Task):
+            return tasks
+        if not isinstance(tasks, list | tuple):
+            return self.task(tasks)
+        if len(tasks) != len(examples):
+            raise InputError(
+                f"tasks: expected one for all examples or one an example, found {len(tasks)} for "
+                f"{len(examples)} examples"
+            )
+        return [task if isinstance(task, Task) else self.task(task) for task in tasks]
 
     def explain(
         self, inputs: Conversation, task: str | Task = SENTIMENT.name, label: str = "", exact: bool = False

@@ -22,14 +22,14 @@ from pydantic import (
 from gsa.data.augmentation import NAMED
 from gsa.data.layout import Layout
 from gsa.data.task import TASKS
-from gsa.data.types import is_blank
+from gsa.data.types import is_blank, unreadable
 from gsa.datasets.cells import as_name
 from gsa.errors import suggest
 
 
-def _not_blank(text: str) -> str:
-    if text and is_blank(text):
-        raise ValueError(f"expected a text, found {text!r:.60}")
+def _readable(text: str) -> str:
+    if text and (is_blank(text) or unreadable(text)):
+        raise ValueError(f"expected a text, found {unreadable(text) or repr(text)[:60]}")
     return text
 
 
@@ -39,8 +39,8 @@ Epochs = Annotated[StrictFloat, Field(gt=0, le=1000)]
 ExamplesPerStep = Annotated[StrictInt, Field(ge=1)]
 Seed = Annotated[StrictInt, Field(ge=0, lt=2**31)]
 Precision = Literal["float32", "bfloat16", "auto"]
-Text = Annotated[str, AfterValidator(_not_blank)]
-"""Empty where it is left out, but not of white space alone."""
+Text = Annotated[str, AfterValidator(_readable)]
+"""Empty where it is left out, but not of white space alone; without NUL and surrogates."""
 
 
 class _Section(BaseModel):

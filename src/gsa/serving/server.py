@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 
 REQUIRED = ("fastapi", "uvicorn", "prometheus_client")
 LOOPBACK = ("localhost", "127.0.0.1", "::1", "[::1]")
-ORIGIN = re.compile(r"https?://[^/?#@\s]+")
+HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
+"""A host name or an IPv4 address; browsers send other names in their ASCII form."""
+ORIGIN = re.compile(r"(https?)://(\[.*\]|[^:]*)(?::([1-9][0-9]{0,4}))?")
+PORTS = {"http": 80, "https": 443}
+MAX_PORT = 65535
 TOKEN_VARIABLE = "GSA_TOKEN"
 """Environment variable of the token."""
 
@@ -41,7 +45,7 @@ class Options:
     limits: Sequence[str] = ()
     """Each ``NAME=NUMBER``."""
     allowed_hosts: Sequence[str] = ()
-    """Host names beside those of a loopback address; ``*`` is any."""
+    """Host names beside those of a loopback address; ``*.NAME`` is all names below one, ``*`` is any."""
     cors_origins: Sequence[str] = ()
     """Web sites whose scripts may use the API, as ``https://HOST``; ``*`` is any."""
 
@@ -60,7 +64,11 @@ def serve(options: Options, make_page: "PageFactory | None" = None) -> None:
             "pip install '.[server]' in a clone"
         )
     limits, token = Limits.parse(options.limits), read_token(options.token_file)
-    options = replace(options, cors_origins=browser_origins(options.cors_origins))
+    options = replace(
+        options,
+        allowed_hosts=host_names(options.allowed_hosts),
+        cors_origins=browser_origins(options.cors_origins),
+    )
     with closing(bind(options.host, options.port)) as listener:
         from gsa.prediction.loading import load
 
@@ -159,14 +167,44 @@ def browser_origins(origins: Sequence[str]) -> list[str]:
     """
     names = []
     for origin in origins:
-        name = origin.lower()
-        if name != "*" and not ORIGIN.fullmatch(name):
+        match = ORIGIN.fullmatch(origin.lower())
+        scheme, host, port = match.groups() if match else ("", "", None)
+        host = browser_host(host)
+        if origin != "*" and (not host or int(port or 0) > MAX_PORT):
             raise InputError(
-                f"--cors-origin '{origin}': expected a scheme, a host and perhaps a port, such as "
+                f"--cors-origin '{origin}': expected a scheme, a host in ASCII and perhaps a port, such as "
                 "https://example.org, or *"
             )
-        names.append(name.removesuffix(":443" if name.startswith("https:") else ":80"))
+        has_port = port and int(port) != PORTS[scheme]
+        names.append("*" if origin == "*" else f"{scheme}://{host}{f':{port}' if has_port else ''}")
     return names
+
+
+def host_names(hosts: Sequence[str]) -> list[str]:
+    """Return host names as browsers write them, of which ``*`` and ``*.NAME`` are patterns.
+
+    Raises InputError for what no request's host could be, such as a name with a port.
+    """
+    names = []
+    for host in hosts:
+        prefix = "*." if host.startswith("*.") else ""
+        name = browser_host(host.removeprefix(prefix))
+        if host != "*" and (not name or (prefix and name.startswith("["))):
+            raise InputError(
+                f"--allowed-host '{host}': expected a host name in ASCII without scheme and port, such as "
+                "labels.example.org or *.example.org, an IP address, or *"
+            )
+        names.append("*" if host == "*" else prefix + name)
+    return names
+
+
+def browser_host(host: str) -> str:
+    """Return a host as browsers write it: in lower case, an IPv6 address in brackets; empty for no host."""
+    name = host.lower()
+    try:
+        return f"[{ipaddress.IPv6Address(name.removeprefix('[').removesuffix(']'))}]"
+    except ValueError:
+        return name if HOST.fullmatch(name) else ""
 
 
 def allowed_hosts(address: str, more: Sequence[str]) -> list[str]:

@@ -6,6 +6,7 @@ so a 7B model is planned on a machine that cannot hold it.
 
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,13 +17,14 @@ from gsa.chain.base import load_config, resolve_base
 from gsa.chain.lora import fresh_link
 from gsa.chain.source import with_layout_of_backbone
 from gsa.data.encoder import Prompt
+from gsa.data.token_counts import TokenCountCache
 from gsa.datasets.catalogue import data_root, get, missing_message
 from gsa.errors import InputError
 from gsa.model import smollm2
 from gsa.model.ops import linear
 from gsa.model.precision import resolve_precision
 from gsa.model.validation import check_tokenizer, refuse_unsuitable
-from gsa.recipes.schema import Backbone, Level, Lora, Recipe, Training
+from gsa.recipes.schema import Backbone, Level, Lora, Recipe
 from gsa.training import gpus, memory
 from gsa.training.gpus import Gpu, find_gpu
 from gsa.training.training_data import TrainingData, build_training_data, token_count
@@ -107,7 +109,7 @@ def make_plan(recipe: Recipe, gpu: str = "") -> Plan:
         levels.append(LevelPlan(level.name, counts, flat, data.tokens, len(data.steps), link, seconds))
         rows += data.rows
         prompts += [prompt for encoded in data.prompts.values() for prompt in encoded]
-        notes += _repetition_notes(data, level, recipe.training)
+        notes += _repetition_notes(data, level, recipe, tokenizer)
     sizes = _sizes(recipe.backbone, parameters, body, links, rows, prompts)
     dtype = getattr(torch, precision)
     if device:
@@ -174,20 +176,46 @@ def _earlier_links(backbone: Backbone) -> int:
     return sum(a.numel() + b.numel() for link in links for a, b in link.pairs.values())
 
 
-def _repetition_notes(data: TrainingData, level: Level, training: Training) -> list[str]:
-    """Return a note where much of an epoch is computed again because conversations are cut."""
+def _repetition_notes(data: TrainingData, level: Level, recipe: Recipe, tokenizer: Any) -> list[str]:
+    """Return a note where much of an epoch is computed again because conversations are cut.
+
+    Rows are cut at `training.max_row_tokens`; prompts at `layout.max_tokens`, beyond which later targets are
+    shown a history that starts at a later turn.
+    """
+    max_row_tokens, layout = recipe.training.max_row_tokens, recipe.layout_of(level)
     groups = [part for prompts in data.prompts.values() for part in group(prompts)]
     cut, uncut = (
-        token_count(pack(groups, level.loss == "labels", limit))
-        for limit in (training.max_row_tokens, sys.maxsize)
+        token_count(pack(groups, level.loss == "labels", limit)) for limit in (max_row_tokens, sys.maxsize)
     )
-    repeated = 1 - uncut / cut
+    counts = TokenCountCache(tokenizer, layout.line)
+    shares = {
+        f"training.max_row_tokens than {max_row_tokens}": 1 - uncut / cut,
+        f"layout.max_tokens than {layout.max_tokens}": sum(_repeated_turns(g, counts) for g in groups) / cut,
+    }
+    repeated = sum(shares.values())
     if repeated <= REPEATED_WARNING:
         return []
+    causes = [key for key, share in shares.items() if share > REPEATED_WARNING / 2]
     return [
         f"level '{level.name}': {repeated:.0%} of its tokens are computed twice or more, because "
-        f"conversations are cut: expected a larger training.max_row_tokens than {training.max_row_tokens}"
+        f"conversations are cut: expected a larger {' and a larger '.join(causes)}"
     ]
+
+
+def _repeated_turns(group: Sequence[Prompt], counts: TokenCountCache) -> int:
+    """Return the tokens of turns that prompts about one dialogue show again behind another first turn."""
+    if not any(prompt.omitted_turns for prompt in group):
+        return 0
+    stops: dict[int, int] = {}  # by first turn; prompts with the same one share it and what follows
+    for prompt in group:
+        start, stop = prompt.turns.start, prompt.turns.stop
+        stops[start] = max(stop, stops.get(start, 0))
+    of_turns = counts.of(group[0].example.dialogue)
+    repeated = covered = 0
+    for start, stop in sorted(stops.items()):
+        repeated += of_turns.total(range(start, max(start, min(stop, covered))))
+        covered = max(covered, stop)
+    return repeated
 
 
 def _available(level: Level, notes: list[str]) -> Level:

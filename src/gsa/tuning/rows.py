@@ -4,14 +4,15 @@ import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from sklearn.model_selection import StratifiedKFold
 
-from gsa.data.types import Utterance
+from gsa.data.types import Utterance, unreadable
+from gsa.datasets.cells import as_name
+from gsa.datasets.records import MAX_NAMES
 from gsa.errors import InputError, suggest
 from gsa.prediction.inputs import as_list, dialogue
 
@@ -47,7 +48,7 @@ def labelled_rows(texts: Any, labels: Any, data: Any = None) -> list[LabelledRow
     rows = [_row(*pair, number) for number, pair in enumerate(zip(texts, labels, strict=True), start=1)]
     if len(names := label_names(rows)) < 2:
         raise InputError(f"labels: expected two or more distinct ones, found {list(names)}")
-    if all(name.isdigit() for name in names):
+    if all(map(_is_number, names)):
         logger.warning("the labels are numbers: words such as 'urgent' tell the model what they mean")
     return rows
 
@@ -63,9 +64,19 @@ def _column(data: Any, name: Any, what: str) -> Any:
     try:
         return data[name]
     except Exception:  # pandas, polars and dicts raise errors of their own
-        columns = [str(column) for column in getattr(data, "columns", data)]
+        names = getattr(
+            data, "columns", getattr(data, "column_names", None)
+        )  # the latter of datasets.Dataset
+        names = data if isinstance(data, Mapping) else names
+        if names is None:
+            kind = type(data).__name__
+            raise InputError(
+                f"data: expected a table, such as a DataFrame or a dict of columns, found {kind}"
+            ) from None
+        columns = [str(column) for column in names]
+        shown = f"{', '.join(columns[:MAX_NAMES]) or 'none'}{', ...' if len(columns) > MAX_NAMES else ''}"
         raise InputError(
-            f"{what}: `data` has no column '{name}'{suggest(name, columns)}: expected one of {columns}"
+            f"{what}: `data` has no column '{name}'{suggest(name, columns)}: expected one of {shown}"
         ) from None
 
 
@@ -93,11 +104,16 @@ def _row(text: Any, label: Any, number: int) -> LabelledRow:
 
 
 def _label(value: Any, where: str) -> str:
-    if isinstance(value, Integral) and not isinstance(value, bool):
-        return str(int(value))
-    if not isinstance(value, str) or not value.strip():
+    name = as_name(value)
+    if not name or not (isinstance(value, str) or _is_number(name)):
         raise InputError(f"{where}: expected a word, found {value!r:.60}")
-    return value.strip()
+    if character := unreadable(name):
+        raise InputError(f"{where}: expected a word, found {character} in {value!r:.60}")
+    return name
+
+
+def _is_number(label: str) -> bool:
+    return label.removeprefix("-").isdecimal()
 
 
 def folds(rows: Sequence[LabelledRow], count: int, seed: int) -> list[np.ndarray]:
