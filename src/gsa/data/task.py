@@ -7,6 +7,7 @@ level before: semantic, contextual, linguistic (paper, table 2).
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from gsa.data.types import unreadable
 from gsa.errors import InputError
 
 
@@ -31,6 +32,15 @@ class Task:
     """The word that introduces an example's aspect in the last line of a prompt; empty for no aspect."""
     multilabel: bool = False
     """Whether several labels may hold at once; prompts then ask each of them (see ``yes_or_no``)."""
+
+    def __post_init__(self) -> None:
+        """Raise InputError for an instruction or a label with a character that no tokenizer can read."""
+        for text in (self.instruction, *self.labels, *self.words.values()):
+            if isinstance(text, str) and (character := unreadable(text)):
+                raise InputError(
+                    f"task '{self.name}': expected an instruction and labels that can be read, found "
+                    f"{character} in {text!r:.60}"
+                )
 
     def word(self, label: str) -> str:
         """Return the words that stand for a label in prompts and answers."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from gsa.data.task import Task
 from gsa.data.types import Dialogue, Example, Utterance, is_blank, unreadable
-from gsa.datasets.cells import as_name, is_missing
+from gsa.datasets.cells import as_name, describe_unreadable, is_missing
 from gsa.errors import InputError, suggest
 
 logger = logging.getLogger(__name__)
@@ -51,6 +51,8 @@ def aspect_examples(task: Task, texts: Sequence[Any], aspects: Sequence[Any]) ->
             raise InputError(
                 f"{location}: expected a list of aspects, none of them empty, found {names!r:.60}"
             )
+        for name in names:
+            _check_readable(name, f"{location}: aspects")
         sentence = dialogue(text, location)
         groups.append([replace(example(task, sentence), aspect=name) for name in names])
     return groups
@@ -175,6 +177,7 @@ def label_list(labels: Any) -> list[str]:
     for item in items:
         if not isinstance(item, str):
             raise InputError(f"labels: expected texts, found {item!r:.60}")
+        _check_readable(item, "labels")
     digits = tuple(item.strip() for item in items if item.strip().isdecimal())
     if digits:
         _warn_of_digits(digits)
@@ -212,7 +215,13 @@ def instruction_text(instruction: Any) -> str:
     """
     if not isinstance(instruction, str) or (instruction and is_blank(instruction)):
         raise InputError(f"instruction: expected a text, found {instruction!r:.60}")
+    _check_readable(instruction, "instruction")
     return instruction.strip()
+
+
+def _check_readable(text: str, location: str) -> None:
+    if unreadable(text):
+        raise InputError(f"{location}: expected text, found {describe_unreadable(text)} in {text!r:.60}")
 
 
 def as_list(inputs: Any, location: str = "input") -> Any:
