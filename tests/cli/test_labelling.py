@@ -277,6 +277,38 @@ def test_rows_with_labels_that_no_level_was_tuned_on_are_counted(
     assert "no level was tuned on" not in caplog.text, "the labels 'yes' and 'no' were typed by nobody"
 
 
+def test_names_without_times_are_speakers_only_for_tasks_that_read_conversations(
+    options: PredictOptions, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "gsa")
+    review, out = tmp_path / "review.txt", tmp_path / "out.csv"
+    review.write_text("Pros: light\nCons: the zip broke\n")
+    label("sentiment", str(review), replace(options, output=out))
+    assert caplog.text.count("review.txt: read as one text a line, though lines look like turns") == 1
+    assert [line.split(",")[0] for line in out.read_text().splitlines()] == [
+        "text", "Pros: light", "Cons: the zip broke",
+    ]  # fmt: skip
+    for task, read in (("emotion", ReadOptions("")), ("sentiment", ReadOptions("chat"))):
+        label(task, str(review), replace(options, output=out, read=read, overwrite=True))
+        assert [line.split(",")[2:4] for line in out.read_text().splitlines()[1:]] == [
+            ["Pros", "light"], ["Cons", "the zip broke"],
+        ]  # fmt: skip
+    chat = "12/03/24, 12:00 - Calls are encrypted.\n12/03/24, 12:04 - Ana: Hi\n12/03/24, 12:05 - Ben: Oh\n"
+    review.write_text(chat)
+    for task in ("sentiment", "emotion"):
+        label(task, str(review), replace(options, output=out, overwrite=True))
+        assert [line.split(",")[2:4] for line in out.read_text().splitlines()[1:]] == [
+            ["", "Calls are encrypted."], ["Ana", "Hi"], ["Ben", "Oh"],
+        ]  # fmt: skip
+
+
+def test_what_no_tokenizer_can_read_is_one_sentence(options: PredictOptions) -> None:
+    question = {"labels": ["good", "caf\udce9"], "instruction": "How?"}
+    for change, location in ((question, "labels"), ({"instruction": "Wh\udce9?"}, "instruction")):
+        with pytest.raises(InputError, match=f"^{location}: expected text, found the byte 0xE9 "):
+            label("sentiment", "Fine.", replace(options, **change))
+
+
 def test_a_chat_is_reported_once(
     options: PredictOptions, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

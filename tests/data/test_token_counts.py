@@ -5,6 +5,7 @@ import pytest
 from gsa.data import token_counts
 from gsa.data.token_counts import LINE_OVERHEAD, TokenCountCache, TurnTokenCounts, tokenize
 from gsa.data.types import Dialogue, Utterance
+from gsa.errors import InputError
 
 
 def dialogue(*texts):
@@ -70,6 +71,11 @@ class FreshNumbers:
 
     def __call__(self, texts, split_special_tokens):
         return {"input_ids": [[int("40000")] for _ in texts]}
+
+
+def test_a_surrogate_is_one_sentence(tokenizer):
+    with pytest.raises(InputError, match=r"expected UTF-8 text, found the character U\+D800"):
+        tokenize(tokenizer, ["fine", "\ud800"])
 
 
 def test_equal_token_ids_are_one_object():

@@ -35,6 +35,11 @@ def test_sort_keys_compare_numbers_before_texts() -> None:
     for missing in (None, float("nan"), pd.NA, " "):
         with pytest.raises(InputError, match="'t': expected a value to sort turns by, found none"):
             sort_key_cell({"t": missing}, "t")
+    ids = [-(10**400), float("-inf"), -1, 2**62, 2**62 + 1, str(2**62 + 2), 1e30, 10**400, "nan"]
+    ids[:2] = ids[1::-1]
+    keys = [sort_key_cell({"t": value}, "t") for value in ids]
+    assert keys == sorted(keys), "long numbers are told apart"
+    assert len(set(keys)) == len(keys)
     assert sort_key_cell({"t": "01"}, "t") == sort_key_cell({"t": 1}, "t")
     assert sort_key_cell({"t": "9" * 5000 + ":1"}, "t") < sort_key_cell({"t": "9" * 5000 + ":2"}, "t")
 

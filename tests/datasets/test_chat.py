@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gsa.datasets.chat import is_conversation, parse_conversation
+from gsa.datasets.chat import is_conversation, parse_conversation, resembles_conversation
 from gsa.errors import InputError
 
 LINES = [
@@ -76,6 +76,39 @@ def test_lines_with_names_are_a_conversation() -> None:
         [f"Title {i}: text" for i in range(9)], ["https://example.org", "10:30"],
     ):  # fmt: skip
         assert not is_conversation(lines), lines
+
+
+WHATSAPP = [
+    "12/03/2024, 12:00 - Messages and calls are end-to-end encrypted. Tap to learn more.",
+    '12/03/2024, 12:00 - Anna created group "Trip"',
+    "12/03/2024, 12:04 - Anna: hi",
+    "and more",
+    "12/03/2024, 12:05 - Ben: oh",
+    "12/03/2024, 12:06 - Anna: no",
+]
+
+
+def test_an_export_may_have_lines_of_the_program() -> None:
+    assert is_conversation(WHATSAPP)
+    assert is_conversation(WHATSAPP, untimed=False)
+    assert is_conversation(["Chat with Ben", "", *WHATSAPP])
+    turns = parse_conversation("\n".join(WHATSAPP), 9)
+    assert [(turn.speaker, turn.text) for turn in turns] == [
+        ("", "Messages and calls are end-to-end encrypted. Tap to learn more."),
+        ("", 'Anna created group "Trip"'), ("Anna", "hi\nand more"), ("Ben", "oh"), ("Anna", "no"),
+    ]  # fmt: skip
+    diary = [*(f"2024-03-{day} 21:00 I slept badly" for day in range(10, 20)), *WHATSAPP[4:]]
+    assert not is_conversation(diary)
+    assert resembles_conversation(diary)
+
+
+def test_names_without_times_may_be_titles() -> None:
+    lines = ["Pros: light", "Cons: the zip broke"]
+    assert is_conversation(lines)
+    assert not is_conversation(lines, untimed=False)
+    assert resembles_conversation(lines)
+    for lines in ([], ["It was fine."], ["It was fine.", "It broke.", "Note: twice."], ["10:30", "11:30"]):
+        assert not resembles_conversation(lines), lines
 
 
 def test_characters_that_only_look_like_line_ends_stay_in_their_turn() -> None:

@@ -111,8 +111,8 @@ def test_any_label_will_do_when_none_are_given(write):
             "text,lable\nx,bad\n",
             r"expected a column 'label' \(did you mean 'lable'\?\), found text, lable",
         ),
-        ("a.jsonl", '{"turns": ["x"]}', r"line 1: 'turns': expected a list of objects, found \['x'\]"),
-        ("a.jsonl", '{"turns": []}', r"line 1: 'turns': expected a list of objects, found \[\]"),
+        ("a.jsonl", '{"turns": [7]}', r"line 1: turn 1 expected an object or a text, found 7"),
+        ("a.jsonl", '{"turns": []}', r"line 1: 'turns': expected a list of turns, found \[\]"),
         (
             "a.jsonl",
             '\n{"text": "x", "label": "god"}',

@@ -10,7 +10,7 @@ import pytest
 
 from gsa.datasets import record_files, record_json, record_lines, record_tables
 from gsa.datasets.record_files import format_of, open_records
-from gsa.datasets.records import Columns, ReadOptions, Record, RecordReader, Rejected
+from gsa.datasets.records import ENCODING_HINT, Columns, ReadOptions, Record, RecordReader, Rejected
 from gsa.errors import InputError
 
 ROWS = [
@@ -76,7 +76,7 @@ def test_bad_rows_of_a_table_are_rejected_with_the_reason(tmp_path: Path) -> Non
     )
     records, rejected = both(opened(path))
     assert [record.text for record in records] == ["fine", "last"]
-    assert [(r.row, r.reason.split(":")[-1].strip()) for r in rejected] == [
+    assert [(r.row, r.reason.split(":")[-1].removesuffix(ENCODING_HINT).strip()) for r in rejected] == [
         (3, "expected 2 fields, found 1"),
         (4, "',' expected after '\"' (--no-quotes reads quotes as text)"),
         (5, "expected a text, found an empty one"),
@@ -196,6 +196,58 @@ def test_dialogues_of_jsonl_are_flattened(tmp_path: Path) -> None:
     assert [(r.row, r.reason) for r in rejected] == [
         (1, "turn 2 'text': expected a text, found an empty one")
     ]
+
+
+def test_turns_may_be_texts_and_a_bad_one_is_rejected_alone(tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_text(
+        json.dumps({"id": 1.0, "turns": ["hi", 7, {"text": "yo", "speaker": "Ana"}, None, ["Ana", "oh"]]})
+        + "\n" + json.dumps({"turns": [{"role": "user", "content": "a"}, "b", {"text": "c", "speaker": 2}]})
+        + "\n" + json.dumps({"id": [1], "turns": ["d"]}) + "\n"
+    )  # fmt: skip
+    records, rejected = both(opened(path))
+    assert [(r.text, r.speaker, r.dialogue, r.turn) for r in records] == [
+        ("hi", "", "1", 1), ("yo", "Ana", "1", 3),
+        ("a", "user", "line2", 1), ("b", "", "line2", 2), ("c", "2", "line2", 3),
+    ]  # fmt: skip
+    assert dict(records[0].values) == {"dialogue_id": "1", "turn": 1, "text": "hi"}
+    assert [r.reason for r in rejected] == [
+        "turn 2 expected an object or a text, found 7",
+        "turn 4 expected an object or a text, found none",
+        "turn 5 expected an object or a text, found ['Ana', 'oh']",
+        "'id': expected a text or a number, found [1]",
+    ]
+    path.write_text('{"messages": [{"role": "user", "content": "a"}, "b"]}\n')
+    records, _ = both(opened(path))
+    assert [(r.text, r.speaker) for r in records] == [("a", "user"), ("b", "")]
+    path.write_text('{"turns": ["a", {"said": "b"}]}\n')
+    records, _ = both(opened(path, Columns("said")))
+    assert [r.text for r in records] == ["a", "b"], "under the key that is named"
+
+
+def test_deep_nesting_is_rejected_alone(tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl"
+    deep = [f'{{"text": "a", "x": {"[" * depth}NaN{"]" * depth}}}' for depth in (99, 100, 600)]
+    path.write_text("\n".join([*deep, '{"text": "last"}']) + "\n")
+    records, rejected = both(opened(path))
+    assert [r.row for r in records] == [1, 4]
+    reason = "expected JSON in UTF-8, found more than 100 nested lists and objects"
+    assert [(r.row, r.reason) for r in rejected] == [(2, reason), (3, reason)]
+    assert rejected[0].found == deep[1]
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_an_array_of_objects_is_refused(indent: int | None, tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_text("\n" + json.dumps([{"text": "a"}, {"text": "b"}], indent=indent))
+    with pytest.raises(
+        InputError, match=r"in\.jsonl line 2: expected an object on each line, found a JSON arr"
+    ):
+        opened(path)
+    path.write_text('["a"]\n{"text": "b"}\n[\n')
+    records, rejected = both(opened(path))
+    assert [r.text for r in records] == ["b"], "a bad line is a bad line"
+    assert [r.row for r in rejected] == [1, 3]
 
 
 def test_two_dialogues_of_one_id_are_two(tmp_path: Path) -> None:

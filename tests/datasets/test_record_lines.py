@@ -53,7 +53,75 @@ def test_windows_1252_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture)
     path = tmp_path / "in.csv"
     path.write_bytes("text\nfine\ncafé\n".encode("cp1252"))
     assert texts(opened(path)) == ["fine", "café"]
-    assert caplog.messages == [f"{path}: not UTF-8, read as cp1252 ('é' in line 3)"]
+    assert caplog.messages == [
+        f"{path}: not UTF-8, read as cp1252 ('é' in line 3); --encoding names another one"
+    ]
+
+
+MACINTOSH = {
+    "in.csv": 'id,text\r1,"two\nlines"\r\r2,last\r',
+    "in.tsv": "id\ttext\r1\ttwo lines\r\r2\tlast",
+    "in.jsonl": '{"id": 1, "text": "two\\nlines"}\r\r{"id": 2, "text": "last"}\r',
+    "in.txt": "two lines\r\rlast\r",
+}
+"""Files whose lines end with a carriage return alone, as Excel's "CSV (Macintosh)"."""
+
+
+@pytest.mark.parametrize("name", MACINTOSH)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_carriage_return_alone_ends_lines(name: str, encoding: str, tmp_path: Path) -> None:
+    content = MACINTOSH[name].encode(encoding)
+    for path, data in ((tmp_path / name, content), (tmp_path / f"{name}.gz", gzip.compress(content))):
+        path.write_bytes(data)
+        reader = opened(path)
+        rows = list(reader.rows)
+        assert all(isinstance(row, Record) for row in rows), rows
+        assert [" ".join(row.text.split()) for row in rows if isinstance(row, Record)] == [
+            "two lines", "last",
+        ]  # fmt: skip
+        assert rows[1].row == rows[0].row + 2 + (name == "in.csv"), "blank lines and those in quotes count"
+        assert reader.fraction == 1.0
+
+
+def test_carriage_returns_of_other_files_stay(tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    path.write_bytes(b'id,text\n1,"a\rb"\n2,a\rb\n3,last\n')
+    first, bad, last = opened(path).rows
+    assert isinstance(first, Record)
+    assert first.text == "a\rb"
+    assert isinstance(bad, Rejected)
+    assert bad.reason.startswith("expected a row of a table, found a carriage return outside of quotes")
+    assert isinstance(last, Record)
+    assert last.row == 4
+    path.write_bytes(b"\ntext\rid\n")
+    with pytest.raises(
+        InputError, match="line 2: expected a header of column names, found a carriage return"
+    ):
+        opened(path)
+
+
+def test_a_long_first_line_of_a_macintosh_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "in.txt"
+    path.write_bytes(b"x" * 10**5 + b"\r" + "café\r".encode("cp1252") * 10**4)
+    found = texts(opened(path))
+    assert (len(found), found[-1]) == (10**4 + 1, "café")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "shift-jis", "gbk"])
+@pytest.mark.parametrize("name", ["in.csv", "in.jsonl", "in.txt"])
+def test_encodings_that_are_not_found_are_named(
+    name: str, encoding: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "gsa")
+    lines = {"in.csv": "text\n今日は\n", "in.jsonl": '{"text": "今日は"}\n', "in.txt": "今日は\n"}[name]
+    path = tmp_path / name
+    path.write_bytes(lines.encode(encoding))
+    try:
+        messages = texts(opened(path)) + caplog.messages
+    except InputError as error:
+        messages = [str(error)]
+    assert any("--encoding" in message for message in messages), messages
+    assert texts(opened(path, encoding=encoding)) == ["今日は"]
 
 
 def test_utf_8_with_a_damaged_row_stays_utf_8(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,8 +129,10 @@ def test_utf_8_with_a_damaged_row_stays_utf_8(tmp_path: Path, monkeypatch: pytes
     path = tmp_path / "in.csv"
     path.write_bytes("text\ncafé\n".encode() + b"caf\xe9\n")
     assert texts(opened(path)) == [
-        "café", "expected UTF-8 text, found the byte 0xE9 ('é' in the encoding cp1252)"
-    ]  # fmt: skip
+        "café",
+        "expected UTF-8 text, found the byte 0xE9 ('é' in the encoding cp1252) (--encoding names another "
+        "encoding)",
+    ]
     path.write_bytes(b"text\nfine\nodd \x81\n")
     assert "0x81" in texts(opened(path))[1], "no character of Windows-1252"
     path.write_bytes(b"text\n" + b"fine\n" * 2**15 + "café\n".encode("cp1252"))

@@ -61,6 +61,19 @@ def test_the_delimiter_may_be_given(tmp_path: Path) -> None:
         opened(path, delimiter=",")
 
 
+@pytest.mark.parametrize("line", ["sep=;\n", "SEP=;\r\n", '"sep=;"\n', "\nsep=;\n"])
+def test_the_first_line_of_excel_names_the_delimiter(line: str, tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text(f"{line}text;a,b,c\nfine;1\n", newline="")
+    for delimiter in ("", ";"):
+        reader = opened(path, delimiter=delimiter)
+        (record,) = reader.rows
+        assert isinstance(record, Record)
+        assert dict(record.values) == {"text": "fine", "a,b,c": "1"}
+        assert record.row == line.count("\n") + 2
+        assert reader.options.delimiter == ";"
+
+
 def test_columns_that_nobody_asked_about_are_carried_along(tmp_path: Path) -> None:
     path = tmp_path / "in.csv"
     path.write_text(",text,x,x,,x_duplicated_0\n0,fine,a,b,c,d\n")

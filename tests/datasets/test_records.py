@@ -1,6 +1,7 @@
 """Values of rows as people's programs write them: numbers, missing values, chats, label lists."""
 
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def test_numbers_of_parquet_are_speakers_and_ids(tmp_path: Path) -> None:
 def test_sort_keys_order_numbers_and_times() -> None:
     for values in (
         [-1, 2, 10.5], ["2", "10"], ["9:05", "10:01", "10:02"], ["2024-01-09T23:00", "2024-01-10T01:00"],
-        ["turn 2", "turn 10"], [1, "09", "x"],
+        ["turn 2", "turn 10"], [1, "09", "x"], [Decimal("2.4"), "2.5", Decimal("2.6"), 10**400],
     ):  # fmt: skip
         keys = [parsed({"t": value}, order="t").order for value in values]
         assert keys == sorted(keys)

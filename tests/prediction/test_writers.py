@@ -1,5 +1,6 @@
 """Rows out: valid JSON whatever came in, label lists of the rows, the rows that were asked for."""
 
+import csv
 import io
 import json
 import math
@@ -7,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import polars as pl
 import pytest
 from jobs import Fake, make_job, predict_by_length, read
@@ -53,6 +55,36 @@ def test_characters_that_utf_8_cannot_encode_are_escaped() -> None:
     line = json_line({"found": "caf\udce9 é", "\ud800": math.nan})
     assert strict(line) == {"found": "caf\\udce9 é", "\\ud800": None}
     line.decode()
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv"])
+def test_a_table_reads_back_whatever_line_ends_are_in_its_texts(kind: str, tmp_path: Path) -> None:
+    texts = ["a\rb", "a\nb", "a\r\nb", "\rb", 'a "b",\tc', "plain"]
+    path, out = tmp_path / "in.jsonl", tmp_path / f"out.{kind}"
+    path.write_text("".join(json.dumps({"n\rm": text, "text": "x"}) + "\n" for text in texts))
+    label_file(make_job(path, kind), out)
+    separator = {"csv": ",", "tsv": "\t"}[kind]
+    with out.open(newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file, delimiter=separator, strict=True)
+    assert (header[0], [row[0] for row in rows]) == ("n\rm", texts)
+    assert pl.read_csv(out, separator=separator)["n\rm"].to_list() == texts
+    assert list(pd.read_csv(out, sep=separator)["n\rm"]) == texts
+    content = out.read_bytes()
+    assert content.endswith(b"\n")
+    assert not content.endswith(b"\r\n"), "rows end with a line feed"
+    assert content.count(b"\r\n") == 1, "that of a text"
+
+
+def test_rows_that_are_nested_too_deep_end_no_file(tmp_path: Path) -> None:
+    path, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    deep = [f'{{"text": "a", "x": {"[" * depth}NaN{"]" * depth}}}\n' for depth in (99, 600)]
+    path.write_text("".join(deep) + f'{{"text": "b", "x": {10**400}}}\n')
+    for columns in (Columns(), Columns(order="x")):
+        counts = label_file(make_job(path, "jsonl", columns=columns), out, overwrite=True)
+        assert (counts.labelled, counts.rejected) == (2, 1)
+        x = [strict(line)["x"] for line in out.read_text().splitlines()]
+        assert "[" * 99 in json.dumps(x[0])
+        assert x[1] == 10**400
 
 
 def test_only_rows_that_are_asked_for_are_written(tmp_path: Path) -> None:

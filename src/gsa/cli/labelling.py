@@ -120,7 +120,7 @@ def label(task: str, source: str, options: PredictOptions) -> tuple[str, bool]:
     if path:
         reader = open_records(path, read)
         reader.close()
-        read = reader.options
+        read = replace(reader.options, format=read.format)  # whether texts are a chat depends on the task
     predictor, chosen = options.load(task)
     config = JobConfig(
         path, read, chosen, output_format, options.prefix, predictor.identity, options.only,

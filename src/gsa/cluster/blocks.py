@@ -5,6 +5,7 @@ place, that of a turn its dialogue, so a dialogue is in one block whatever files
 """
 
 import hashlib
+import logging
 import pickle
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +21,8 @@ from gsa.prediction.chunking import chunks
 from gsa.prediction.job import Labeller
 from gsa.prediction.parts import Part
 from gsa.prediction.writers import json_line
+
+logger = logging.getLogger(__name__)
 
 READ_ROWS = 2048
 """Rows that are read before they are passed on."""
@@ -139,9 +142,11 @@ def open_files(source: Path, read: ReadOptions, context: bool, id_column: str = 
     paths = find_files(source)
     first, files = None, []
     for path in paths:
-        options = replace(read, format=format_of(path, read.format))
+        options = replace(read, format=format_of(path, read.format), untimed_chats=context)
         reader = open_records(path, options)
         reader.close()
+        if reader.note:
+            logger.info("%s", reader.note)
         first = first or reader
         is_lines = reader.options.format == "jsonl"
         differing = set(reader.columns) ^ set(first.columns)

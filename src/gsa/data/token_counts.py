@@ -6,7 +6,8 @@ from collections.abc import Callable
 from itertools import accumulate
 from typing import Any
 
-from gsa.data.types import Dialogue, Utterance
+from gsa.data.types import Dialogue, Utterance, unreadable
+from gsa.errors import InputError
 
 TokenIds = tuple[int, ...]
 
@@ -26,9 +27,14 @@ def tokenize(tokenizer: Any, texts: list[str]) -> list[TokenIds]:
     """Return the token ids of each text without a final end-of-text token.
 
     Control tokens are not recognised in a text: whatever a user writes is read as text. Equal ids are one
-    Python object, which takes 8 bytes in a tuple instead of 40.
+    Python object, which takes 8 bytes in a tuple instead of 40. Raises InputError for a text with surrogates.
     """
-    encoded = tokenizer(texts, split_special_tokens=True)["input_ids"]
+    try:
+        encoded = tokenizer(texts, split_special_tokens=True)["input_ids"]
+    except TypeError:
+        if text := next(filter(unreadable, texts), ""):
+            raise InputError(f"expected UTF-8 text, found {unreadable(text)}") from None
+        raise
     eos = tokenizer.eos_token_id
     texts_ids = (ids[:-1] if ids and ids[-1] == eos else ids for ids in encoded)
     return [tuple(map(_NUMBERS.setdefault, ids, ids)) for ids in texts_ids]

@@ -56,11 +56,23 @@ def sort_key_cell(values: Mapping[str, Any], column: str) -> tuple[Any, ...]:
     value: Any = values.get(column)
     if is_missing(value) or not str(value).strip():
         raise InputError(f"'{column}': expected a value to sort turns by, found none")
-    try:
-        return (0, float(value))
-    except (TypeError, ValueError):
-        parts = re.split(r"(\d+)", str(value).strip())
+    number = _as_number(value)
+    if number is not None and not is_missing(number):
+        return (0, number)
+    parts = re.split(r"(\d+)", str(value).strip())
     return (1, *((len(part.lstrip("0")), part) if part.isdecimal() else (0, part) for part in parts))
+
+
+def _as_number(value: Any) -> Any:
+    """Return a number as it is, since floats do not tell long ids apart, a text as one, None for others."""
+    if isinstance(value, Real | Decimal):
+        return value
+    for number in (int, float):
+        try:
+            return number(value)
+        except (TypeError, ValueError):
+            continue
+    return None
 
 
 def labels_cell(values: Mapping[str, Any], column: str) -> tuple[str, ...]:

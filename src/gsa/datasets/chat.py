@@ -3,7 +3,8 @@
 One turn per line, ``Name: text``, with or without a time before or behind the name, as chat programs copy
 it: ``[12:04] Anna: hi``, ``12/03/24, 12:04 - Anna: hi``. Empty lines are skipped. A name is what precedes the
 first colon that is followed by a space, if it is short enough to be one, so that ``10:30``, ``https://`` and
-``:)`` stay text. A line without a name is a turn without a speaker, and so is one that begins with a colon.
+``:)`` stay text. A line without a name is a turn without a speaker, and so is one that begins with a colon;
+exports have such lines from the program itself, as ``12/03/24, 12:00 - Anna added Ben``.
 Where the turns have times, a line without time and name continues the turn before.
 """
 
@@ -47,12 +48,31 @@ def parse_conversation(pasted: str, max_turns: int) -> list[Utterance]:
     return turns
 
 
-def is_conversation(lines: Sequence[str]) -> bool:
-    """Return whether lines are a conversation: two or more turns, each with a name, some may have times."""
-    numbered = [(0, line) for line in lines]
-    turns = [_split(line) for _, line in join_continued(numbered)]
-    names = Counter(name for _, name, _ in turns)
-    return len(turns) > 1 and "" not in names and len(names) <= max(MAX_SPEAKERS, len(turns) // 2)
+def is_conversation(lines: Sequence[str], untimed: bool = True) -> bool:
+    """Return whether lines are a conversation: two or more of its turns have a name, and not too many names.
+
+    If most turns have a time, half of them need a name; otherwise all do, and only with `untimed`.
+    """
+    turns = _turns(lines)
+    names = Counter(name for _, name, _ in turns if name)
+    named = names.total()
+    if named < 2 or len(names) > max(MAX_SPEAKERS, named // 2):
+        return False
+    timed = sum(is_timed for is_timed, _, _ in turns)
+    if 2 * timed > len(turns):
+        return 2 * named >= len(turns)
+    return untimed and named == len(turns)
+
+
+def resembles_conversation(lines: Sequence[str]) -> bool:
+    """Return whether some turns have a time and a name, or half of them a name."""
+    turns = _turns(lines)
+    named = sum(bool(name) for _, name, _ in turns)
+    return any(is_timed and name for is_timed, name, _ in turns) or 2 * named >= len(turns) > 1
+
+
+def _turns(lines: Sequence[str]) -> list[tuple[bool, str, str]]:
+    return [_split(line) for _, line in join_continued((0, line) for line in lines)]
 
 
 def join_continued(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:

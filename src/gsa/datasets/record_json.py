@@ -1,17 +1,31 @@
 """JSON lines: a row a line, or a dialogue a line with its turns."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
-from gsa.datasets.cells import describe_unreadable
-from gsa.datasets.record_lines import EXCERPT, MAX_LINE_BYTES, UNDECODED, LineReader
-from gsa.datasets.records import MAX_COLUMNS, ReadOptions, RecordReader, Rejected, Row, RowParser
+from gsa.data.types import unreadable
+from gsa.datasets.cells import describe_unreadable, excerpt, name_cell
+from gsa.datasets.record_lines import EXCERPT, MAX_LINE_BYTES, LineReader
+from gsa.datasets.records import (
+    ENCODING_HINT,
+    MAX_COLUMNS,
+    ReadOptions,
+    RecordReader,
+    Rejected,
+    Row,
+    RowParser,
+)
 from gsa.errors import InputError
 
 MAX_BAD_LINES = 1000
 """Lines at the start of a file among which a JSON object must be."""
+MAX_NESTING = 100
+"""Lists and objects in one another."""
+ARRAY = re.compile(r"\s*\[\s*(\{|$)")
+"""The beginning of a file that is one array of objects."""
 TURNS = ("turns", "messages")
 """Keys of a dialogue's turns; the second is that of chats with ``role`` and ``content``."""
 
@@ -42,7 +56,7 @@ def open_jsonl(lines: LineReader, options: ReadOptions) -> RecordReader:
     names = options.columns.resolve(keys, f"{lines.location} line {first.row}")
     # Other lines may have the columns that the first one lacks.
     names = names._replace(speaker=names.speaker or "speaker", dialogue=names.dialogue or "dialogue_id")
-    parser = RowParser(names)
+    parser = RowParser(names, ENCODING_HINT)
     rows = _rows(chain(bad, [first], items), parser, set(keys) if options.same_keys else None)
     has_dialogues = bool(first.turn) or names.dialogue in first.values
     return RecordReader(keys, rows, names, options, has_dialogues=has_dialogues)
@@ -61,7 +75,11 @@ def _rows(items: Iterable[Rejected | _Item], parser: RowParser, keys: set[str] |
 
 
 def _items(lines: LineReader, text: str | None) -> Iterator[Rejected | _Item]:
-    """Yield the objects of all lines, of a dialogue its turns; `text` is the key of texts."""
+    """Yield the objects of all lines, of a dialogue its turns; `text` is the key of texts.
+
+    Raises InputError for a file that is one array.
+    """
+    is_first = True
     for line in lines:
         row = lines.number
         if line is None:
@@ -71,17 +89,40 @@ def _items(lines: LineReader, text: str | None) -> Iterator[Rejected | _Item]:
             lines.skip_blank()
             continue
         decoded = lines.decode(line)
+        if is_first and ARRAY.match(decoded):
+            raise InputError(
+                f"{lines.location} line {row}: expected an object on each line, found a JSON array; "
+                "jq -c '.[]' FILE writes its objects a line each"
+            )
+        is_first = False
         try:
             item = json.loads(decoded)
             json.dumps(item, ensure_ascii=False).encode()  # lone surrogates, as escapes, cannot be written
+            problem = "" if _is_shallow(item) else f"more than {MAX_NESTING} nested lists and objects"
         except (ValueError, RecursionError) as error:
-            excerpt = line[:EXCERPT].decode("utf-8", "backslashreplace").strip()
             problem = f"an error: {error}".splitlines()[0]
-            if UNDECODED.search(decoded):
-                problem = describe_unreadable(decoded)
-            yield Rejected(row, f"expected JSON in UTF-8, found {problem}", excerpt)
+            if unreadable(decoded):
+                problem = f"{describe_unreadable(decoded)}{ENCODING_HINT}"
+        if problem:
+            found = line[:EXCERPT].decode("utf-8", "backslashreplace").strip()
+            yield Rejected(row, f"expected JSON in UTF-8, found {problem}", found)
             continue
         yield from _objects(row, item, (text,) if text else ("text", "content"))
+
+
+def _is_shallow(item: Any) -> bool:
+    """Return whether a JSON value has at most MAX_NESTING lists and objects in one another.
+
+    What is nested deeper may be read but not written, as both recurse.
+    """
+    level = [item]
+    for _ in range(MAX_NESTING + 1):
+        containers = [value for value in level if isinstance(value, dict | list)]
+        if not containers:
+            return True
+        children = (value.values() if isinstance(value, dict) else value for value in containers)
+        level = list(chain.from_iterable(children))
+    return False
 
 
 def _objects(row: int, item: Any, texts: tuple[str, ...]) -> Iterator[Rejected | _Item]:
@@ -98,14 +139,25 @@ def _objects(row: int, item: Any, texts: tuple[str, ...]) -> Iterator[Rejected |
     elif text:
         yield Rejected(row, f"expected either '{text}' or '{key}', found both", item)
     else:
-        yield from _turns(row, item, key)
+        yield from _turns(row, item, key, texts[0])
 
 
-def _turns(row: int, item: dict[str, Any], key: str) -> Iterator[Rejected | _Item]:
-    turns, id = item.pop(key), item.pop("id", None)
-    id = f"line{row}" if id in (None, "") else str(id)
-    if not isinstance(turns, list) or not turns or not all(isinstance(turn, dict) for turn in turns):
-        yield Rejected(row, f"'{key}': expected a list of objects, found {turns!r:.60}", turns)
+def _turns(row: int, item: dict[str, Any], key: str, text: str) -> Iterator[Rejected | _Item]:
+    """Yield the turns of a dialogue, of which one may also be a text alone, as that of `text`."""
+    turns = item.pop(key)
+    if not isinstance(turns, list) or not turns:
+        yield Rejected(row, f"'{key}': expected a list of turns, found {turns!r:.60}", turns)
         return
+    try:
+        id = name_cell(item, "id") or f"line{row}"
+    except InputError as error:
+        yield Rejected(row, str(error), {**item, key: turns})
+        return
+    item.pop("id", None)
     for number, turn in enumerate(turns, start=1):
-        yield _Item(row, {**item, "dialogue_id": id, "turn": number, **turn}, id, number)
+        if isinstance(turn, str):
+            turn = {text: turn}
+        if isinstance(turn, dict):
+            yield _Item(row, {**item, "dialogue_id": id, "turn": number, **turn}, id, number)
+        else:
+            yield Rejected(row, f"turn {number} expected an object or a text, found {excerpt(turn)}", turn)

@@ -35,13 +35,18 @@ MARKS = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 """Byte order marks and the encodings that they begin."""
+LONE_RETURN = re.compile(rb"\r[^\r\n]")
+"""The end of a line in files of old programs for the Macintosh, and in Excel's "CSV (Macintosh)"."""
 NOT_ASCII = re.compile("[^\0-\x7f\udc80-\udcff]")
 UNDECODED = re.compile("[\udc80-\udcff]")
 """A byte that is not UTF-8, as `surrogateescape` decodes it."""
 
 
 class LineReader:
-    """Iterates over the lines of a byte stream; yields None for a line that is too long."""
+    """Iterates over the lines of a byte stream; yields None for a line that is too long.
+
+    Lines end with a line feed; where the first one ends with a carriage return alone, so may all others.
+    """
 
     def __init__(self, stream: BinaryIO, location: str, encoding: str = "") -> None:
         """Read bytes that may be compressed; `location` begins the messages of errors.
@@ -68,7 +73,7 @@ class LineReader:
         if "a\n".encode(self.encoding)[-2:] != b"a\n":  # a line feed is not one byte, as in UTF-16
             stream = io.BufferedReader(_Transcoder(stream, self.encoding))  # type: ignore[assignment,type-var]
             self._line_encoding = "utf-8"
-        self._stream = stream
+        self._stream: BinaryIO = stream
 
     def position(self) -> int:
         """Return how many bytes of the file were read; of a compressed stream 0."""
@@ -121,6 +126,10 @@ class LineReader:
     def _read(self) -> bytes:
         with self._damage_named():
             line = self._stream.readline(MAX_LINE_BYTES)
+            if self.number == 0 and LONE_RETURN.search(line):
+                raw = _LineFeeds(line, self._stream)
+                self._stream = io.BufferedReader(raw)  # type: ignore[assignment,type-var]
+                line = self._stream.readline(MAX_LINE_BYTES)
         self._advance(len(line))
         return line
 
@@ -168,6 +177,31 @@ class _Transcoder(io.RawIOBase):
         return len(piece)
 
 
+class _LineFeeds(io.RawIOBase):
+    """A byte stream whose lines may end with a carriage return alone, each line end as a line feed."""
+
+    def __init__(self, head: bytes, stream: BinaryIO) -> None:
+        """Read `head`, then the rest of the stream."""
+        self._head, self._stream = io.BytesIO(head), stream
+        self._decoder = io.IncrementalNewlineDecoder(
+            codecs.getincrementaldecoder("latin-1")(), translate=True
+        )
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        while not self._rest:
+            block = self._head.read(8192) or self._stream.read1(8192)  # type: ignore[attr-defined]
+            self._rest = self._decoder.decode(block, final=not block).encode("latin-1")
+            if not block:
+                break
+        piece, self._rest = self._rest[: len(buffer)], self._rest[len(buffer) :]
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+
 def _peekable(stream: BinaryIO) -> BinaryIO:
     return stream if hasattr(stream, "peek") else io.BufferedReader(stream)  # type: ignore[type-var,return-value]
 
@@ -194,7 +228,7 @@ def find_encoding(path: Path) -> str:
     sequence of them is a character of UTF-8: a file in UTF-8 with a damaged row keeps its encoding.
     """
     decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
-    first, place, lines = "", 0, 1
+    first, line, feeds, returns = "", 0, 0, 0
     for number, block in enumerate(_blocks(path)):
         if number == 0 and any(block.startswith(mark) for mark in MARKS):
             return ""
@@ -203,11 +237,15 @@ def find_encoding(path: Path) -> str:
         if NOT_ASCII.search(text) or any(_cp1252(character) == "\ufffd" for character in undecoded):
             return ""
         if not first and (match := UNDECODED.search(text)):
-            first, place = match[0], lines + text.count("\n", 0, match.start())
-        lines += text.count("\n")
+            before = text[: match.start()]
+            first, line = match[0], 1 + max(feeds + before.count("\n"), returns + before.count("\r"))
+        feeds, returns = feeds + text.count("\n"), returns + text.count("\r")
     if not first:
         return ""
-    logger.info("%s: not UTF-8, read as cp1252 ('%s' in line %d)", path, _cp1252(first), place)
+    logger.info(
+        "%s: not UTF-8, read as cp1252 ('%s' in line %d); --encoding names another one",
+        path, _cp1252(first), line,
+    )  # fmt: skip
     return "cp1252"
 
 

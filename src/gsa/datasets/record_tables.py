@@ -2,14 +2,17 @@
 
 import csv
 import logging
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Any
 
 from gsa.data.types import unreadable
+from gsa.datasets.cells import describe_unreadable
 from gsa.datasets.record_lines import EXCERPT, MAX_LINE_BYTES, TOO_LONG, LineReader
 from gsa.datasets.records import (
+    ENCODING_HINT,
     MAX_COLUMNS,
     ColumnNames,
     Columns,
@@ -29,6 +32,8 @@ MAX_BATCH = 2**25
 """Bytes of the texts of a batch beyond which its rows are made one at a time."""
 DELIMITERS = (",", ";", "\t", "|")
 """Of CSV, in the order of preference."""
+SEPARATOR = re.compile(r'"?sep=([^"\r\n])"?\r?\n?', re.I)
+"""The first line of a CSV file in which Excel is told the delimiter."""
 NO_QUOTES = " (--no-quotes reads quotes as text)"
 """Follows the reason of rows that a stray quote makes unreadable."""
 
@@ -39,28 +44,31 @@ def open_csv(lines: LineReader, options: ReadOptions) -> RecordReader:
     raw_lines: list[str] = []  # of the row that the csv module reads
     texts = lines.text()
     first = _first_line(texts, lines)
+    if separator := SEPARATOR.fullmatch(first):
+        options = replace(options, delimiter=options.delimiter or separator[1])
+        first = _first_line(texts, lines)
     if first == TOO_LONG:
         raise InputError(f"{lines.location}: expected a header of at most {MAX_LINE_BYTES:,} bytes")
-    options = replace(options, delimiter=_delimiter(first, options, lines.location))
-    reader = csv.reader(
-        _copied(chain([first] if first else [], texts), raw_lines),
-        delimiter=options.delimiter,
-        quoting=csv.QUOTE_MINIMAL if options.quotes else csv.QUOTE_NONE,
-        strict=True,
-    )
+    location = f"{lines.location} line {lines.number}"
     try:
+        options = replace(options, delimiter=_delimiter(first, options, lines.location))
+        reader = csv.reader(
+            _copied(chain([first] if first else [], texts), raw_lines),
+            delimiter=options.delimiter,
+            quoting=csv.QUOTE_MINIMAL if options.quotes else csv.QUOTE_NONE,
+            strict=True,
+        )
         header = [name.strip() for name in next(reader, [])]
     except csv.Error as error:
-        raise InputError(
-            f"{lines.location} line 1: expected a header of column names, found {error}"
-        ) from None
+        raise InputError(f"{location}: expected a header of column names, found {_problem(error)}") from None
     if not header:
         raise InputError(f"{lines.location}: expected a header and rows, found an empty file")
-    if any(map(unreadable, header)):
-        raise InputError(f"{lines.location} line 1: expected a header in UTF-8 text, found other bytes")
+    if name := next(filter(unreadable, header), ""):
+        problem = f"{describe_unreadable(name)}{ENCODING_HINT}"
+        raise InputError(f"{location}: expected a header in UTF-8 text, found {problem}")
     header, names = resolve_header(header, options.columns, lines.location)
     hint = NO_QUOTES if options.quotes else ""
-    rows = _csv_rows(reader, lines, raw_lines, RowParser(names), header, hint)
+    rows = _csv_rows(reader, lines, raw_lines, RowParser(names, ENCODING_HINT), header, hint)
     return RecordReader(header, rows, names, options, has_dialogues=bool(names.dialogue))
 
 
@@ -71,6 +79,12 @@ def _first_line(texts: Iterable[str], lines: LineReader) -> str:
             return line
         lines.skip_blank(b"\r\n")
     return ""
+
+
+def _problem(error: csv.Error) -> str:
+    """Return what is wrong with a row; the csv module's words for a carriage return are about Python."""
+    is_return = "new-line character" in str(error)
+    return "a carriage return outside of quotes" if is_return else f"an error: {error}"
 
 
 def _delimiter(header: str, options: ReadOptions, location: str) -> str:
@@ -126,7 +140,7 @@ def _csv_rows(
         except StopIteration:
             return
         except csv.Error as error:
-            reason = f"expected a row of a table, found an error: {error}"
+            reason = f"expected a row of a table, found {_problem(error)}"
             yield from _reject_lines(row, raw_lines, reason + hint)
             continue
         if values and len(values) != len(header):

@@ -104,6 +104,9 @@ class Columns(NamedTuple):
         return ColumnNames(text, speaker, dialogue, self.order or "", aspect, instruction, labels)
 
 
+ENCODING_HINT = " (--encoding names another encoding)"
+SPEAKERS = {"text": "speaker", "content": "role"}
+"""Columns of texts by default, each with the one of speakers."""
 ROLES = ("text", "speaker", "dialogue id", "order", "aspect", "instruction", "labels")
 """What the fields of Columns are called in messages."""
 
@@ -121,6 +124,8 @@ class ReadOptions:
     """Of text files; empty is that of a byte order mark, else UTF-8, else Windows-1252."""
     delimiter: str = ""
     """Between the fields of CSV; empty is the one that divides the header into most columns."""
+    untimed_chats: bool = True
+    """Whether a .txt file whose lines have names and no times is a conversation rather than texts."""
     same_keys: bool = False
     """Reject lines of JSONL with a key that the first one lacks, as a table needs."""
 
@@ -156,6 +161,8 @@ class RecordReader:
     """Polars types of the columns, of Parquet only."""
     has_dialogues: bool = False
     """Whether rows belong to dialogues."""
+    note: str = ""
+    """How a file was read whose format its content tells, where that may be a mistake."""
     is_dialogue: bool = False
     """Whether the file is one dialogue, which no other file continues."""
 
@@ -170,6 +177,8 @@ class RowParser:
     """Makes a Record of the values of a row."""
 
     names: ColumnNames
+    hint: str = ""
+    """Follows the reason of a row that is not UTF-8: ENCODING_HINT, where an encoding may be named."""
 
     def parse(self, row: int, values: Mapping[str, Any], dialogue: str = "", turn: int = 0) -> Row:
         """Return a Record, or a Rejected; `dialogue` and `turn` are of a dialogue that is one line."""
@@ -178,7 +187,7 @@ class RowParser:
         if next(filter(None, map(unreadable, texts)), ""):
             escaped = {name: ascii(value) for name, value in values.items()}
             problem = next(filter(None, map(describe_unreadable, map(str, values.values()))))
-            return Rejected(row, f"{prefix}expected UTF-8 text, found {problem}", escaped)
+            return Rejected(row, f"{prefix}expected UTF-8 text, found {problem}{self.hint}", escaped)
         try:
             return self._record(row, values, dialogue, turn)
         except InputError as error:
@@ -186,15 +195,17 @@ class RowParser:
 
     def _record(self, row: int, values: Mapping[str, Any], dialogue: str, turn: int) -> Record:
         names = self.names
-        text_name = names.text if names.text in values or "content" not in values else "content"
+        text_name, fallback = names.text, "text" if names.text == "content" else "content"
+        if text_name not in values and fallback in values:
+            text_name = fallback
         text = values.get(text_name)
         if not isinstance(text, str):
             raise InputError(f"'{text_name}': expected a text, found {excerpt(text)}")
         if is_blank(text):
             raise InputError(f"'{text_name}': expected a text, found an empty one")
         speaker = names.speaker
-        if text_name == "content" and speaker not in values:
-            speaker = "role"
+        if speaker not in values:
+            speaker = SPEAKERS.get(text_name, speaker)
         dialogue = dialogue or name_cell(values, names.dialogue)
         return Record(
             row, values, text.strip(), name_cell(values, speaker), dialogue, turn,

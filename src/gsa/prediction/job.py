@@ -4,6 +4,7 @@ Rows are read, labelled and written in chunks of whole dialogues, so memory does
 file's finished chunks are kept as parts until all are done, so that the same command resumes a killed job.
 """
 
+import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,6 +27,8 @@ from gsa.prediction.parts import Part, PartStore, RowCounts
 from gsa.prediction.row_examples import RowTasks, examples_of
 from gsa.prediction.writers import Writer, json_line
 from gsa.progress import Progress
+
+logger = logging.getLogger(__name__)
 
 CHUNK = 512
 """Rows of a part: the most work that a kill loses."""
@@ -173,8 +176,12 @@ class LabelJob(Labeller):
         """
         if config.document:
             check_documents([config.task])
-        read = replace(config.read, same_keys=config.output_format != "jsonl")
+        read = replace(
+            config.read, same_keys=config.output_format != "jsonl", untimed_chats=config.task.context
+        )
         self.reader = open_records(config.source, read, stream)
+        if self.reader.note:
+            logger.info("%s", self.reader.note)
         try:
             writer = Writer.for_task(
                 config.output_format, self.reader, config.task, config.prefix, config.document

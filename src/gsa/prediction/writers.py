@@ -86,12 +86,12 @@ class Writer:
             return self._to_parquet(rows)
         if self.format == "jsonl":
             return b"".join(map(json_line, rows))
-        out = io.StringIO(newline="")
-        writer = csv.writer(out, delimiter="\t" if self.format == "tsv" else ",", lineterminator="\n")
+        lines = _Lines()
+        writer = csv.writer(lines, delimiter="\t" if self.format == "tsv" else ",", lineterminator="\r\n")
         if header:
             writer.writerow(self.columns)
         writer.writerows([_text(row.get(name), "") for name in self.columns] for row in rows)
-        return out.getvalue().encode()
+        return "".join(lines).encode()
 
     def _to_parquet(self, rows: Sequence[Mapping[str, Any]]) -> bytes:
         import polars as pl  # slow to import
@@ -119,6 +119,17 @@ class Writer:
                 scan.sink_parquet(draft, maintain_order=True, row_group_size=ROW_GROUP)
             else:
                 concatenate(parts, draft)
+
+
+class _Lines(list[str]):
+    """What a csv.writer writes, a row an item, with a line feed as the line end.
+
+    The writer quotes fields with characters of its own line end, which has to have the carriage return: most
+    readers end a row there too.
+    """
+
+    def write(self, line: str) -> None:
+        self.append(line.removesuffix("\r\n") + "\n")
 
 
 def passage_rows(prediction: Prediction) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from gsa.data.task import Task
 from gsa.datasets.record_files import FORMATS, format_of
 from gsa.datasets.record_lines import is_gzip
 from gsa.datasets.record_tables import NO_QUOTES
-from gsa.datasets.records import Columns, ReadOptions
+from gsa.datasets.records import ENCODING_HINT, Columns, ReadOptions
 from gsa.errors import InputError
 from gsa.prediction.job import JobConfig, LabelJob, label_file
 from gsa.prediction.parts import RowCounts
@@ -37,6 +37,8 @@ FIELDS = {
     "expected the text column": "expected 'Text column'",
     "expected the speaker column": "expected 'Speaker column'",
     "expected the dialogue id column": "expected 'Conversation column'",
+    ENCODING_HINT: "",
+    NO_QUOTES: "",
     "expected --prefix with other names for the labels": "expected it under another name",
 }
 """Phrases of error messages, and those with the names of the page's fields."""
@@ -117,7 +119,10 @@ def _label(
 
 def in_page_terms(message: str, source: Path) -> str:
     """Return an error's message without the server's paths and the command line's options."""
-    message = re.sub(rf"{re.escape(str(source.parent))}/?", "", message)
+    return _without_options(re.sub(rf"{re.escape(str(source.parent))}/?", "", message))
+
+
+def _without_options(message: str) -> str:
     for option, name in FIELDS.items():
         message = message.replace(option, name)
     return message
@@ -131,6 +136,6 @@ def summary(count: RowCounts) -> str:
     if not count.rejected:
         message = f"{rows}, none rejected."
     else:
-        reason = count.first_reason.replace(NO_QUOTES, "")
+        reason = _without_options(count.first_reason)
         message = f"{rows}, {count.rejected:,} rejected. The first of them: {reason}."
     return f"{message} Labels: {count.by_label()}." if count.labels else message
