@@ -1,6 +1,5 @@
 """Values of cells as people's programs write them: names, sort keys and label lists from any type."""
 
-import math
 import re
 from collections.abc import Mapping
 from decimal import Decimal
@@ -9,6 +8,9 @@ from typing import Any
 
 from gsa.data.types import UNREADABLE, unreadable
 from gsa.errors import InputError
+
+EXACT = 2**53
+"""Whole numbers below it are exact as floats; larger floats are written as they are."""
 
 
 def is_missing(value: object) -> bool:
@@ -21,7 +23,7 @@ def is_missing(value: object) -> bool:
         return type(value).__name__ == "NAType"
 
 
-def as_name(value: object) -> str | None:
+def as_name(value: Any) -> str | None:
     """Return a speaker, an id or a label as a text, None for what is neither a text nor a number.
 
     A whole number is one without a decimal point: 1.0 is "1", as pandas reads a column with gaps. A
@@ -33,7 +35,7 @@ def as_name(value: object) -> str | None:
         return value.strip()
     if isinstance(value, bool) or not isinstance(value, Real | Decimal):
         return None
-    is_whole = isinstance(value, Integral) or (math.isfinite(value) and value == int(value))
+    is_whole = isinstance(value, Integral) or (abs(value) < EXACT and value == int(value))
     return str(int(value)) if is_whole else str(value)
 
 
