@@ -35,7 +35,7 @@ def as_name(value: Any) -> str | None:
         return value.strip()
     if isinstance(value, bool) or not isinstance(value, Real | Decimal):
         return None
-    is_whole = isinstance(value, Integral) or (abs(value) < EXACT and value == int(value))
+    is_whole = isinstance(value, Integral) or (-EXACT < value < EXACT and value == int(value))
     return str(int(value)) if is_whole else str(value)
 
 
