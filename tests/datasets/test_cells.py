@@ -19,7 +19,7 @@ def test_names_are_texts_and_numbers() -> None:
     numbers = [np.int64(7), np.float32(0.5), np.float64(1), Decimal("2.00"), Decimal("2.50"), Fraction(4, 2)]
     assert [as_name(value) for value in numbers] == ["7", "0.5", "1", "2", "2.50", "2"]
     extremes = [float("inf"), Decimal("Infinity"), Decimal("1E+400"), Decimal("NaN"), 1e300]
-    assert [as_name(value) for value in extremes] == ["inf", "Infinity", "1E+400", "", str(int(1e300))]
+    assert [as_name(value) for value in extremes] == ["inf", "Infinity", "1E+400", "", "1e+300"]
     assert as_name(np.True_) is None
     assert [as_name(value) for value in (True, [1], {"a": 1}, b"a")] == [None] * 4
     assert name_cell({"who": 1.0}, "who") == "1"
