@@ -35,8 +35,9 @@ def as_name(value: Any) -> str | None:
         return value.strip()
     if isinstance(value, bool) or not isinstance(value, Real | Decimal):
         return None
-    is_whole = isinstance(value, Integral) or (-EXACT < value < EXACT and value == int(value))
-    return str(int(value)) if is_whole else str(value)
+    number: Any = value
+    is_whole = isinstance(number, Integral) or (-EXACT < number < EXACT and number == int(number))
+    return str(int(number)) if is_whole else str(number)
 
 
 def name_cell(values: Mapping[str, Any], column: str) -> str:
