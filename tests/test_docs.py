@@ -22,7 +22,9 @@ from tiny import tiny_bert
 from gsa.chain import run_folder
 from gsa.cli import main as cli
 from gsa.cli.probe import table as probe_table
+from gsa.datasets.catalogue import get
 from gsa.evaluation.behaviour import failure_rates, read_cases
+from gsa.evaluation.results import read as read_results
 from gsa.experiments import embeddings
 from gsa.model import smollm2
 from gsa.recipes.loader import resolve
@@ -296,3 +298,28 @@ def test_the_counts_of_overlaps_are_those_on_disk() -> None:
     assert len(table) == 6
     for tested, trained, count in table:
         assert len(found[tested][trained]) == int(count)
+
+
+def test_the_figures_of_the_uncased_links_are_those_of_the_rows() -> None:
+    """The table of dev sets in docs/experiments.md, column by column, and the mean over natural texts."""
+    page = (ROOT / "docs" / "experiments.md").read_text(encoding="utf-8")
+    table = page.split("| dev set | n | metric | shipped | the same, read in lower case |")[1].split("\n\n")[
+        0
+    ]
+    folders = ("shipped", "untrained", "seed-0", "seed-1", "mean")
+    rows = {}
+    for folder in folders:
+        for row in read_results(ROOT / "results" / "uncased" / f"dev-{folder}"):
+            if row.level == 5:
+                rows[folder, row.dataset, row.metric] = row
+    said: dict[str, list[float]] = {folder: [] for folder in folders}
+    for line in table.splitlines()[2:]:
+        dataset, n, _, *values = [cell.strip() for cell in line.strip("|").split("|")]
+        metric = get(dataset).metrics[0]
+        for folder, value in zip(folders, values, strict=True):
+            row = rows[folder, dataset, metric]
+            assert (f"{row.value:.1f}", f"{row.n:,}") == (value, n), (dataset, folder)
+            said[folder].append(float(value))
+    means = [f"{sum(said[folder][:14]) / 14:.1f}" for folder in folders if folder != "untrained"]
+    assert means == ["68.3", "67.6", "67.6", "67.8"]
+    assert "68.3 for the shipped link and 67.6 for either seed, 67.8 for their mean" in page
