@@ -63,7 +63,7 @@ def command(turns: int, precision: str) -> dict[str, Any]:
         began = time.perf_counter()
         subprocess.run([sys.executable, "-m", "gsa", *words], check=True, capture_output=True)
         seconds = time.perf_counter() - began
-        labelled = sum(len(json.loads(line)["turns"]) for line in out.open())
+        labelled = len(out.read_text(encoding="utf-8").splitlines())
     if labelled != FILE_TURNS // turns * turns:
         raise SystemExit(f"the command labelled {labelled} turns")
     return {"ms_per_turn": 1000 * seconds / labelled}
@@ -133,6 +133,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("results/bench/conversations.jsonl"))
     parser.add_argument("--precision", default="float32")
     parser.add_argument("--turns", type=int, nargs="+", default=TURNS)
+    parser.add_argument("--works", nargs="+", choices=WORKS, default=list(WORKS))
     parser.add_argument("--single", nargs=2, metavar=("WORK", "TURNS"), help="Measure one size; print it.")
     options = parser.parse_args()
     if options.single:
@@ -147,9 +148,9 @@ def main() -> None:
         )
         return
     lines = []
-    for work in WORKS:
+    for work in options.works:
         for turns in options.turns:
-            command = [
+            words = [
                 sys.executable,
                 __file__,
                 "--precision",
@@ -158,7 +159,7 @@ def main() -> None:
                 work,
                 str(turns),
             ]
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            done = subprocess.run(words, capture_output=True, text=True, check=True)
             lines.append(json.loads(done.stdout))
             print(done.stdout, end="", flush=True)
     options.out.parent.mkdir(parents=True, exist_ok=True)
