@@ -20,6 +20,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipe
 from transformers.utils import logging
 
 import gsa
+from gsa.data.types import Utterance
 from gsa.datasets.catalogue import load
 from gsa.export.export import export
 from gsa.prediction.inputs import dialogue, example
@@ -90,6 +91,7 @@ def main() -> None:
         task, texts, started = model.tasks[name], texts_of(name, options.count), time.monotonic()
         known = model.predict([example(task, dialogue(text)) for text in texts], task)
         expected = np.array([list(prediction.probabilities.values()) for prediction in known])
+        texts = [model.layout.line(Utterance(text)) for text in texts]  # a tokenizer folds no case
         with tempfile.TemporaryDirectory() as scratch:
             folder = export(
                 options.run, "classifier", Path(scratch) / "out", task=name, context=not task.context

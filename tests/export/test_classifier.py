@@ -106,7 +106,7 @@ def test_the_folder_is_an_ordinary_one(folder: Path) -> None:
 def test_a_model_that_reads_lower_case_is_a_classifier_that_does(letters: Path, tmp_path: Path) -> None:
     run = RunFolder(Path(shutil.copytree(letters, tmp_path / "run")))
     recipe, chain = run.read()
-    layout = recipe.layout.model_copy(update={"uncased": True})
+    layout = recipe.layout.model_copy(update={"fold_case": "all"})
     run.recipe_file.write_text(recipe.model_copy(update={"layout": layout}).toml())
     replace(chain, recipe=sha256(run.recipe_file)).write()
     out = export(run.root, "classifier", tmp_path / "classifier", task="tone")

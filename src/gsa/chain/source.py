@@ -148,16 +148,16 @@ class ModelSource:
 
 
 def with_layout_of_backbone(recipe: Recipe) -> Recipe:
-    """Return a recipe that says whether texts are read uncased: if it does not, as its backbone reads them.
+    """Return a recipe that says which texts are read in lower case: if it does not, as its backbone reads.
 
     That is a run or a merged export. Raises InputError as `ModelSource.find` does.
     """
     backbone = recipe.backbone
-    if recipe.layout.uncased is not None or not (below := ModelSource.find(backbone.name)).recipe:
+    if recipe.layout.fold_case or not (below := ModelSource.find(backbone.name)).recipe:
         return recipe
     level = int(backbone.revision) if below.chain and backbone.revision.isdecimal() else None
-    uncased = below.layout(level).uncased
-    return recipe.model_copy(update={"layout": recipe.layout.model_copy(update={"uncased": uncased})})
+    folded = below.layout(level).fold_case
+    return recipe.model_copy(update={"layout": recipe.layout.model_copy(update={"fold_case": folded})})
 
 
 def folder_of(source: str | Path | None) -> Path:

@@ -218,7 +218,9 @@ class Encoder:
         """Return the tokens left for the turns; raises InputError if the aspect leaves too few."""
         if not self.task.about:
             return self._budget
-        budget = self._budget - len(self._tokenize([self.layout.aspect_line(self.task, example.aspect)])[0])
+        budget = self._budget - len(
+            self._tokenize([self.layout.aspect_line(self.task, example.aspect, example.utterance)])[0]
+        )
         if budget < MIN_CONTENT_TOKENS // 2:
             raise InputError(
                 f"dataset '{example.dataset}', example '{example.id}': expected an aspect that leaves room "

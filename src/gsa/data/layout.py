@@ -4,6 +4,8 @@ The text ends where the answer begins; the answer follows after one space. `inli
 have in common, because the TokenTrie computes common prefixes once.
 """
 
+import re
+from dataclasses import replace
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, model_validator
@@ -11,8 +13,32 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, model_
 from gsa.data.task import Task
 from gsa.data.types import Dialogue, Utterance
 
+WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
+LONG = 4
+"""Letters from which a word has a capital in any title."""
+ADDRESS = re.compile(r"(?:@|https?://|www\.)\S+")
+"""Names of users and links, whose case says nothing about the text."""
 LayoutName = Literal["paper", "inline"]
 Context = Literal["dialogue", "history"]
+CaseFolding = Literal["none", "capitals", "all"]
+
+
+def is_in_capitals(text: str) -> bool:
+    """Return whether a text is written in capitals, two at least, or in title case, two words at least.
+
+    In title case every word begins with a capital, or, if three or more do, every word of four letters.
+    """
+    text = ADDRESS.sub("", text)
+    if text.upper() == text:
+        return sum(character.isupper() for character in text) > 1
+    if text.lower() == text:
+        return False
+    words = WORD.findall(text)
+    capitals = [word[0].isupper() for word in words]
+    if all(capitals):
+        return len(words) > 1
+    long = [word[0].isupper() for word in words if len(word) >= LONG]
+    return len(long) > 2 and all(long)
 
 
 class Layout(BaseModel):
@@ -31,6 +57,11 @@ class Layout(BaseModel):
     """Whether the answer is closed by the end-of-text token, for free generation in other programs. Costs one
     token per target; always on where one label's tokens are a prefix of another's."""
 
+    fold_case: CaseFolding | None = None
+    """Which texts are read in lower case: ``capitals`` those in capitals or in title case, ``all`` all of
+    them, as by an uncased model, ``none`` none. Left out is as the run that serves as backbone reads them,
+    for other backbones none."""
+
     @model_validator(mode="after")
     def _check_context(self) -> "Layout":
         if self.name == "inline" and self.context == "dialogue":
@@ -40,20 +71,19 @@ class Layout(BaseModel):
             )
         return self
 
-    uncased: StrictBool | None = None
-    """Whether texts, speakers and aspects are read in lower case, as by an uncased model, so that capitals
-    make no difference. Left out is as the run that serves as backbone reads them, for other backbones no."""
-
     def line(self, turn: Utterance) -> str:
         """Return a turn as one line of a prompt."""
-        return self._cased(turn.line())
+        if self.fold_case == "all":
+            return turn.line().lower()
+        return replace(turn, text=turn.text.lower()).line() if self._folds(turn.text) else turn.line()
 
-    def aspect_line(self, task: Task, aspect: str) -> str:
-        """Return the line that names what a task asks about."""
-        return task.aspect_line(self._cased(aspect))
+    def aspect_line(self, task: Task, aspect: str, target: Utterance) -> str:
+        """Return the line that names what a task asks about; an aspect is read as the text that it is of."""
+        return task.aspect_line(aspect.lower() if self._folds(target.text) else aspect)
 
-    def _cased(self, text: str) -> str:
-        return text.lower() if self.uncased else text
+    def _folds(self, text: str) -> bool:
+        """Return whether a text is read in lower case."""
+        return self.fold_case == "all" or (self.fold_case == "capitals" and is_in_capitals(text))
 
     def turns(self, dialogue: Dialogue, target: int) -> range:
         """Return the indices of the turns to show before any is left out for length."""
@@ -72,7 +102,7 @@ class Layout(BaseModel):
         if self.name == "paper" and task.context:
             lines = ["Dialogue:", *lines, f"Target utterance: {target_line}"]
         if task.about:
-            lines.append(self.aspect_line(task, aspect))
+            lines.append(self.aspect_line(task, aspect, dialogue.turns[target]))
         if self.name == "inline":
             return "\n".join([task.instruction, labels, *lines]) + " =>"
         return "\n".join([*lines, task.instruction, labels]) + "\nAnswer:"

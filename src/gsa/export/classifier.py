@@ -101,7 +101,7 @@ def _tokenizer(source: Any, frame: Frame, layout: Layout) -> Any:
     """Return a tokenizer that turns a text into the ids of its prompt; truncation cuts the text alone."""
     backend = Tokenizer.from_str(source.backend_tokenizer.to_str())
     folded = [normalizers.Replace(Regex(f"[{WHITE_SPACE}]+"), " "), normalizers.Strip()]
-    cased = [normalizers.Lowercase()] if layout.uncased else []
+    cased = [normalizers.Lowercase()] if layout.fold_case == "all" else []
     own = [backend.normalizer] if backend.normalizer else []
     backend.normalizer = normalizers.Sequence([*folded, *cased, *own])
     backend.no_truncation()

@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from gsa.data.augmentation import NAMED
-from gsa.data.layout import Layout
+from gsa.data.layout import CaseFolding, Layout
 from gsa.data.task import TASKS
 from gsa.data.types import is_blank, unreadable
 from gsa.datasets.cells import as_name
@@ -218,8 +218,8 @@ class Level(_Section):
     list."""
     lora: Lora | None = None
     """Overrides the recipe's `[lora]` for this level's link, as a whole."""
-    uncased: StrictBool | None = None
-    """Whether texts are read in lower case from this level on (`Layout.uncased`); left out is as at the level
+    fold_case: CaseFolding | None = None
+    """Which texts are read in lower case from this level on (`Layout.fold_case`); left out is as at the level
     before, at the first level as the layout says."""
     balance: StrictFloat = Field(default=0.0, ge=0, le=1)
     """With the labels loss: an example's weight is the frequency of its label in the dataset to the power of
@@ -322,9 +322,9 @@ class Recipe(_Section):
 
     def layout_at(self, level: int | None = None) -> Layout:
         """Return the layout of prompts after the first `level` levels: None is all, 0 the untuned model."""
-        chosen = [self.layout.uncased, *(each.uncased for each in self.levels[:level])]
-        uncased = next((value for value in reversed(chosen) if value is not None), None)
-        return self.layout.model_copy(update={"uncased": uncased or None})
+        chosen = [self.layout.fold_case, *(each.fold_case for each in self.levels[:level])]
+        folded = next((value for value in reversed(chosen) if value), None)
+        return self.layout.model_copy(update={"fold_case": None if folded == "none" else folded})
 
     def layout_of(self, level: Level) -> Layout:
         """Return the layout of the prompts that a level is tuned on."""
@@ -332,7 +332,7 @@ class Recipe(_Section):
 
     def at_level(self, level: int | None) -> "Recipe":
         """Return the recipe with the layout after the first `level` levels as that of all levels."""
-        levels = tuple(each.model_copy(update={"uncased": None}) for each in self.levels)
+        levels = tuple(each.model_copy(update={"fold_case": None}) for each in self.levels)
         return self.model_copy(update={"layout": self.layout_at(level), "levels": levels})
 
     def lora_of(self, level: Level) -> Lora:
