@@ -33,12 +33,14 @@ def is_in_capitals(text: str) -> bool:
         return sum(character.isupper() for character in text) > 1
     if text.lower() == text:
         return False
-    words = WORD.findall(text)
-    capitals = [word[0].isupper() for word in words]
-    if all(capitals):
-        return len(words) > 1
-    long = [word[0].isupper() for word in words if len(word) >= LONG]
-    return len(long) > 2 and all(long)
+    capitals, long = [], 0
+    for match in WORD.finditer(text):
+        capitals.append(match[0][0].isupper())
+        is_long = len(match[0]) >= LONG
+        if is_long and not capitals[-1]:  # most texts end the search here, at their first words
+            return False
+        long += is_long
+    return len(capitals) > 1 if all(capitals) else long > 2
 
 
 class Layout(BaseModel):

@@ -104,8 +104,8 @@ def _items(lines: LineReader, text: str | None) -> Iterator[Rejected | _Item]:
             if unreadable(decoded):
                 problem = f"{describe_unreadable(decoded)}{ENCODING_HINT}"
         if problem:
-            found = line[:EXCERPT].decode("utf-8", "backslashreplace").strip()
-            yield Rejected(row, f"expected JSON in UTF-8, found {problem}", found)
+            beginning = line[:EXCERPT].decode("utf-8", "backslashreplace").strip()
+            yield Rejected(row, f"expected JSON in UTF-8, found {problem}", beginning)
             continue
         yield from _objects(row, item, (text,) if text else ("text", "content"))
 
