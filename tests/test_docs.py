@@ -27,7 +27,7 @@ from gsa.evaluation.behaviour import failure_rates, read_cases
 from gsa.evaluation.results import read as read_results
 from gsa.experiments import embeddings
 from gsa.model import smollm2
-from gsa.recipes.loader import resolve
+from gsa.recipes.loader import load_recipe, resolve
 from gsa.recipes.schema import Recipe
 from gsa.serving.limits import Limits
 from gsa.serving.shutdown import Server
@@ -305,6 +305,8 @@ def test_the_figures_of_folded_case_are_those_of_the_rows() -> None:
     page = (ROOT / "docs" / "experiments.md").read_text(encoding="utf-8")
     table = page.split("| dev set | n | metric | without folding |")[1].split("\n\n")[0]
     folders = ("shipped", "folded", "untrained", "seed-0", "seed-1", "mean")
+    folded = load_recipe(ROOT / "results" / "uncased" / "test-seed-0" / "recipe.toml").layout_at().fold_case
+    assert folded == "all", "the recipes beside the rows can be tuned"
     rows = {}
     for folder in folders:
         for row in read_results(ROOT / "results" / "uncased" / f"dev-{folder}"):
