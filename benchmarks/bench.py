@@ -91,6 +91,7 @@ def call(contestant: Contestant, folder: Path, *more: str, patience: float) -> R
     """Run a contestant in a process of its own and return its JSON line, or why there is none."""
     head, *rest = (*contestant.arguments, "") if contestant.ours else ("", *contestant.arguments)
     arguments = [head, str(folder), *rest, *more]
+    arguments += ["--precision", contestant.precision] if contestant.precision != "float32" else []
     environment = {**os.environ, "OMP_NUM_THREADS": "2", "PYTHONWARNINGS": "ignore"}
     if not contestant.ours:  # a peer's environment holds its own versions of everything
         environment.pop("PYTHONPATH", None)
@@ -115,7 +116,7 @@ def folder_of(name: str, measure: Measure, contestant: Contestant, share: int, d
     words += [f"{len(contestant.labels)}labels"] if contestant.labels else []
     folder = INPUT / name / "-".join(words)
     if contestant.environment == "llamacpp":
-        weights.make(GGUF)
+        weights.make(GGUF.with_name(f"smollm2-135m-{contestant.precision}.gguf"), contestant.precision)
     if not (folder / "examples.jsonl").is_file():
         selection = Selection(
             measure.datasets,
@@ -173,6 +174,7 @@ def run(options: argparse.Namespace) -> None:
                 line = call(contestant, folder, *batch, patience=options.patience)
                 moment = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
                 more = {"layout": contestant.layout, "ours": contestant.ours, "share": share, "date": moment}
+                more["precision"] = contestant.precision
                 append(options.rows, {**key, **more, "machine": before, **line})
                 outcome = line.get("failed") or f"{line['targets'] / line['seconds']:.3f} {measure.unit}"
                 print(f"{name} round {number} {contestant.name}: {outcome}", flush=True)

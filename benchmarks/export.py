@@ -27,8 +27,8 @@ from gsa.trie.packing import group, pack
 CONTEXT = {"paper": "dialogue", "inline": "history"}
 """What each layout shows by default."""
 RATE = 5e-4
-GGUF = Path(__file__).parents[1] / "build" / "bench" / "smollm2-135m-f32.gguf"
-"""Where `weights.py` puts what llama.cpp reads."""
+GGUF = Path(__file__).parents[1] / "build" / "bench" / "smollm2-135m-float32.gguf"
+"""Where `weights.py` puts what llama.cpp reads; other precisions lie beside it."""
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,8 @@ class Contestant:
     """Another label list."""
     against: str = ""
     """The contestant whose time this one's is compared with, where there are no peers."""
+    precision: str = "float32"
+    """What the frozen weights are in: float32, bfloat16 or q8_0 (llama.cpp's 8 bits)."""
 
     @property
     def ours(self) -> bool:
@@ -81,11 +83,16 @@ def _inline(peer: Contestant, rows: int = 768) -> Contestant:
     return replace(peer, name=f"{peer.name}-inline", layout="inline", row_tokens=rows)
 
 
+def _in(precision: str, *contestants: Contestant) -> tuple[Contestant, ...]:
+    return tuple(replace(c, name=f"{c.name}-{precision}", precision=precision) for c in contestants)
+
+
 TRAINING = (
     _gsa("train", "gsa-paper", "paper", 2048),
     _gsa("train", "gsa-inline", "inline", 768),
     TRAINER,
 )
+IN_BOTH = (*TRAINING, *_in("bfloat16", *TRAINING))
 PEERS = (*TRAINING, _inline(TRAINER), TRL, PACKED, FACTORY)
 SCORING = (
     _gsa("score", "gsa-paper", "paper", 2048),
@@ -97,6 +104,9 @@ SCORING = (
     LLAMACPP,
     _inline(LLAMACPP),
 )
+READING = (*SCORING[:2], LLAMACPP, _inline(LLAMACPP))
+"""Of those that score, gsa and the fastest peer."""
+SCORING_IN_ALL = (*SCORING, *_in("bfloat16", *READING), *_in("q8_0", LLAMACPP, _inline(LLAMACPP)))
 LEAN = ("--batch", "1")
 
 MEASURES: dict[str, Measure] = {
@@ -106,11 +116,11 @@ MEASURES: dict[str, Measure] = {
         dialogues=12,
         note="every peer, on few dialogues: the best of them is measured on more below",
     ),
-    "erc-train-meld": Measure(("meld",), TRAINING),
-    "erc-train-emorynlp": Measure(("emorynlp",), TRAINING),
-    "sa-train": Measure(("sst2", "mosei"), TRAINING, dialogues=300, unit="sentences/s"),
-    "sd-train": Measure(("mustardpp",), TRAINING, dialogues=150),
-    "erc-score-meld": Measure(("meld",), SCORING, split="test"),
+    "erc-train-meld": Measure(("meld",), IN_BOTH),
+    "erc-train-emorynlp": Measure(("emorynlp",), IN_BOTH),
+    "sa-train": Measure(("sst2", "mosei"), IN_BOTH, dialogues=300, unit="sentences/s"),
+    "sd-train": Measure(("mustardpp",), IN_BOTH, dialogues=150),
+    "erc-score-meld": Measure(("meld",), SCORING_IN_ALL, split="test"),
     "labels-28": Measure(
         ("meld",),
         tuple(

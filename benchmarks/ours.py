@@ -71,7 +71,7 @@ def linear_weights(model: Any) -> tuple[int, int]:
 
 def train(options: argparse.Namespace, meta: dict[str, Any], prompts: list[Prompt]) -> None:
     """Tune a fresh link with AdamW by gsa's own loop; packing and reading of rows are timed too."""
-    loaded = load_base(Backbone(name=meta["backbone"]))
+    loaded = load_base(Backbone(name=meta["backbone"], precision=options.precision))
     before = gold_loss(loaded.model, prompts[: options.check], options.row_tokens)
     model = fresh_link(loaded.model, Lora(), 0)
     training = Training(
@@ -117,13 +117,18 @@ def train(options: argparse.Namespace, meta: dict[str, Any], prompts: list[Promp
         flat_tokens=meta["flat_tokens"],
         gflops=round(gflops, 1),
         linear_share=round(tokens * (4 * frozen + 6 * link) / clock.seconds / 1e9 / gflops, 3),
-        settings={"row_tokens": options.row_tokens, "loss": options.loss, "recompute": options.recompute},
+        settings={
+            "weights": options.precision,
+            "row_tokens": options.row_tokens,
+            "loss": options.loss,
+            "recompute": options.recompute,
+        },
     )
 
 
 def score_all(options: argparse.Namespace, meta: dict[str, Any], prompts: list[Prompt]) -> None:
     """Score every label of every prompt."""
-    model = load_base(Backbone(name=meta["backbone"])).model
+    model = load_base(Backbone(name=meta["backbone"], precision=options.precision)).model
     before = gold_loss(model, prompts[: options.check], options.row_tokens)
     score(model, prompts[: options.check], options.row_tokens)
     with Clock() as clock:
@@ -137,7 +142,7 @@ def score_all(options: argparse.Namespace, meta: dict[str, Any], prompts: list[P
         predictions=[int(p.label) for p in predictions],
         greedy=[None if p.greedy is None else int(p.greedy) for p in predictions],
         tokens=token_count(rows_of(prompts, options.row_tokens, True)),
-        settings={"row_tokens": options.row_tokens},
+        settings={"weights": options.precision, "row_tokens": options.row_tokens},
     )
 
 
@@ -147,6 +152,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder written by export.py")
     parser.add_argument("--row-tokens", type=int, default=1024)
     parser.add_argument("--loss", choices=tuple(LOSSES), default="answer")
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--recompute", action="store_true", help="keep of each layer its input alone")
     parser.add_argument("--check", type=int, default=16, help="examples whose loss is compared")
     options = parser.parse_args()

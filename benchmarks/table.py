@@ -11,8 +11,8 @@ from typing import Any
 from measures import Measure
 
 Row = dict[str, Any]
-TOLERANCE = 1e-4
-"""Relative difference of the losses from which a peer does not compute the same thing."""
+TOLERANCE = {"float32": 1e-4, "bfloat16": 2e-2, "q8_0": 2e-2}
+"""Relative difference from gsa's float32 loss from which a peer does not compute the same thing."""
 
 
 def rate(row: Row) -> float:
@@ -30,28 +30,32 @@ def newest(rows: Sequence[Row], measure: str) -> list[Row]:
     return list(last_rows.values())
 
 
+def precision(row: Row) -> str:
+    """Return what the frozen weights were in."""
+    return str(row.get("precision", "float32"))
+
+
+def references(row: Row, rows: Sequence[Row]) -> list[Row]:
+    """Return gsa's rows in float32 on the tokens of a peer's row, none for gsa's own in float32."""
+    tokens = (row["round"], row["layout"])
+    ours = [r for r in rows if r.get("ours") and precision(r) == "float32"]
+    return [r for r in ours if (r["round"], r["layout"]) == tokens and r["contestant"] != row["contestant"]]
+
+
 def wrong(row: Row, rows: Sequence[Row]) -> str:
-    """Say how a peer's loss differs from gsa's on the same tokens; empty if it agrees or is not known."""
-    for reference in rows:
-        same = reference.get("ours") and (reference["round"], reference["layout"]) == (
-            row["round"],
-            row["layout"],
-        )
-        if same and not row["ours"] and row.get("loss") is not None and reference.get("loss") is not None:
+    """Say how a loss differs from gsa's on the same tokens; empty if it agrees or is not known."""
+    for reference in references(row, rows):
+        if row.get("loss") is not None and reference.get("loss") is not None:
             difference = abs(row["loss"] - reference["loss"]) / abs(reference["loss"])
-            if difference > TOLERANCE:
+            if difference > TOLERANCE[precision(row)]:
                 return f"excluded: loss {row['loss']:.4f}, right is {reference['loss']:.4f}"
     return ""
 
 
 def agreement(row: Row, rows: Sequence[Row]) -> str:
-    """Say on how many targets a peer's answers are gsa's, where both were noted."""
-    for reference in rows:
-        same = reference.get("ours") and (reference["round"], reference["layout"]) == (
-            row["round"],
-            row["layout"],
-        )
-        if same and not row["ours"] and row.get("predictions") and reference.get("predictions"):
+    """Say on how many targets the answers are gsa's in float32, where both were noted."""
+    for reference in references(row, rows):
+        if row.get("predictions") and reference.get("predictions"):
             theirs = reference["greedy"] if row.get("decoding") == "greedy" else reference["predictions"]
             equal = sum(a == b for a, b in zip(row["predictions"], theirs, strict=True))
             return f"same answers {equal}/{len(theirs)}"
@@ -97,18 +101,28 @@ def _comparisons(grouped: Mapping[str, list[Row]], rows: Sequence[Row], measure:
     for name, against in pairs:
         times = [1 / ratio for ratio in ratios(grouped[name], grouped[against], rate)]
         lines += [f"- {name} takes {median(times):.2f} x the time of {against}"] if times else []
-    if not peers:
-        return lines
-    best = max(peers, key=lambda name: median(map(rate, peers[name])))
-    lean = min(peers, key=lambda name: median(row["peak_rss_mb"] for row in peers[name]))
     for name, own_rows in ours.items():
-        speed = ratios(own_rows, peers[best], rate)
-        memory = ratios(own_rows, peers[lean], lambda row: row["peak_rss_mb"])
-        if speed:
+        lines += _against(name, own_rows, peers)
+    return lines
+
+
+def _against(name: str, own_rows: Sequence[Row], peers: Mapping[str, list[Row]]) -> list[str]:
+    """Compare with the best peer, with the best in the same precision if that is another, and the leanest."""
+    lines, compared = [], set()
+    kind = precision(own_rows[0])
+    alike = {other: rows for other, rows in peers.items() if precision(rows[0]) == kind}
+    for what, group in (("", peers), (f" in {kind}", alike)):
+        best = max(group, key=lambda other: median(map(rate, peers[other])), default="")
+        speed = ratios(own_rows, peers.get(best, ()), rate)
+        if speed and best not in compared:
             lines.append(
-                f"- {name}: {median(speed):.2f} x the best peer ({best}; "
+                f"- {name}: {median(speed):.2f} x the best peer{what} ({best}; "
                 f"rounds {min(speed):.2f} to {max(speed):.2f})"
             )
+        compared.add(best)
+    if peers:
+        lean = min(peers, key=lambda n: median(row["peak_rss_mb"] for row in peers[n]))
+        memory = ratios(own_rows, peers[lean], lambda row: row["peak_rss_mb"])
         if memory:
             lines.append(f"- {name}: {median(memory):.2f} x the memory of the leanest peer ({lean})")
     return lines

@@ -20,6 +20,8 @@ THREADS = 2
 CALIBRATION = 16
 """Examples on which batch sizes are tried."""
 BATCHES = (1, 2, 4, 8)
+PRECISIONS = ("float32", "bfloat16", "q8_0")
+"""q8_0 is llama.cpp's alone."""
 
 
 def options(doc: str | None) -> argparse.Namespace:
@@ -31,6 +33,9 @@ def options(doc: str | None) -> argparse.Namespace:
         "--calibrate", action="store_true", help="only time a few examples at this batch size"
     )
     parser.add_argument("--check", type=int, default=16, help="examples whose loss is compared; 0 is none")
+    parser.add_argument(
+        "--precision", default="float32", choices=PRECISIONS, help="what the frozen weights are in"
+    )
     parser.add_argument("--packed", action="store_true", help="pack sequences into rows of 1,024 tokens")
     parser.add_argument("--ceiling", type=int, default=1024, help="tokens a packed row")
     return parser.parse_args()
@@ -102,8 +107,8 @@ def report(peer: str, packages: tuple[str, ...], targets: int, clock: Clock, **m
     print(json.dumps(row), flush=True)
 
 
-def load_model(meta: dict[str, Any]) -> Any:
-    """Load the backbone as gsa has it: float32, plain SDPA attention, 2 threads."""
+def load_model(meta: dict[str, Any], precision: str = "float32") -> Any:
+    """Load the backbone as gsa has it: plain SDPA attention, 2 threads."""
     import torch
     from transformers import AutoModelForCausalLM, logging
 
@@ -111,7 +116,7 @@ def load_model(meta: dict[str, Any]) -> Any:
     logging.disable_progress_bar()
     torch.set_num_threads(THREADS)
     return AutoModelForCausalLM.from_pretrained(
-        meta["backbone"], dtype=torch.float32, attn_implementation="sdpa"
+        meta["backbone"], dtype=getattr(torch, precision), attn_implementation="sdpa"
     )
 
 

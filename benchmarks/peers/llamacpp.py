@@ -1,10 +1,12 @@
 """llama.cpp through llama-cpp-python: each label's log-probability, the common prefix kept.
 
-    python benchmarks/peers/llamacpp.py DATA
+    python benchmarks/peers/llamacpp.py DATA --precision q8_0
 
-Reads the backbone's weights from a float32 GGUF, named in meta.json; keys and values are float32 too.
+Reads the backbone's weights from the GGUF in this precision beside the one that meta.json names. Keys and
+values are float32 with float32 weights, else float16, llama.cpp's default.
 """
 
+from pathlib import Path
 from typing import Any
 
 import llama_cpp
@@ -16,16 +18,16 @@ from common import THREADS, Clock, options, read, report
 class Model:
     """A llama.cpp model that keeps what it has read."""
 
-    def __init__(self, gguf: str, context: int) -> None:
-        """Load the weights."""
+    def __init__(self, gguf: str, context: int, cache: int) -> None:
+        """Load the weights; `cache` is GGML's type of keys and values."""
         self.llama = llama_cpp.Llama(
             gguf,
             n_ctx=context,
             n_batch=context,
             n_threads=THREADS,
             n_threads_batch=THREADS,
-            type_k=llama_cpp.GGML_TYPE_F32,
-            type_v=llama_cpp.GGML_TYPE_F32,
+            type_k=cache,
+            type_v=cache,
             verbose=False,
         )
         self.held: list[int] = []
@@ -68,7 +70,10 @@ def main() -> None:
     asked = options(__doc__)
     meta, examples = read(asked.data)
     longest = max(len(e["prompt"]) + meta["longest_answer"] for e in examples)
-    model = Model(meta["gguf"], -(-longest // 256) * 256)
+    weights = Path(meta["gguf"]).with_name(f"smollm2-135m-{asked.precision}.gguf")
+    cache = "float32" if asked.precision == "float32" else "float16"
+    kind = llama_cpp.GGML_TYPE_F32 if cache == "float32" else llama_cpp.GGML_TYPE_F16
+    model = Model(str(weights), -(-longest // 256) * 256, kind)
     checked = examples[: max(asked.check, 1)]
     gold = [row[e["gold"]] for e, row in zip(checked, score(model, checked), strict=True)]
     model.held = []
@@ -81,7 +86,7 @@ def main() -> None:
         clock,
         loss=-sum(gold) / sum(len(e["answer"]) for e in checked),
         predictions=[row.index(max(row)) for row in found],
-        settings={"weights": "float32", "cache": "float32, longest common prefix"},
+        settings={"weights": asked.precision, "cache": f"{cache}, longest common prefix"},
     )
 
 

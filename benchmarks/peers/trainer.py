@@ -33,7 +33,7 @@ def main() -> None:
         {"input_ids": e["prompt"] + e["answer"], "answer": len(e["answer"])} for e in by_length(examples)
     ]
     trainer = Trainer(
-        model=get_peft_model(load_model(meta), link(meta)),
+        model=get_peft_model(load_model(meta, asked.precision), link(meta)),
         args=TrainingArguments(**settings(meta, asked.batch), remove_unused_columns=False),
         train_dataset=features,
         data_collator=collate,
@@ -53,6 +53,7 @@ def main() -> None:
         len(examples),
         loss=loss,
         settings={
+            "weights": asked.precision,
             "batch": asked.batch,
             "padding": "left",
             "logits_to_keep": True,

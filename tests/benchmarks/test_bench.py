@@ -129,6 +129,26 @@ def test_failures_and_agreement_are_shown() -> None:
     assert "| gone | - | - | - | - | - | - | failed: it would not build |" in text
 
 
+def test_peers_in_fewer_bits_are_compared_with_a_tolerance_of_their_own() -> None:
+    rows = [row("gsa", 1), row("peer", 4), row("wrong", 2, loss=2.03, precision="q8_0")]
+    text = table(rows, FEW)
+    assert "- gsa: 2.00 x the best peer (wrong; rounds 2.00 to 2.00)" in text
+    assert "- gsa: 4.00 x the best peer in float32 (peer; rounds 4.00 to 4.00)" in text
+    rows[2]["loss"] = 2.05
+    text = table(rows, FEW)
+    assert "excluded: loss 2.0500, right is 2.0000" in text
+    assert "- gsa: 4.00 x the best peer (peer; rounds 4.00 to 4.00)" in text
+    assert "in float32 (" not in text
+
+
+def test_precisions_are_asked_of_gsa_and_peers_alike() -> None:
+    names = {c.name: c for c in MEASURES["erc-score-meld"].contestants}
+    assert {names["gsa-inline"].precision, names["llama.cpp"].precision} == {"float32"}
+    assert names["gsa-inline-bfloat16"].precision == "bfloat16"
+    assert names["llama.cpp-inline-q8_0"].precision == "q8_0"
+    assert "trainer-bfloat16" in {c.name for c in MEASURES["erc-train-meld"].contestants}
+
+
 def test_more_labels_are_compared_with_fewer() -> None:
     measure = {"few": MEASURES["labels-28"]}
     rows = [row("gsa-score-7", 2, ours=True), row("gsa-score-28", 3, ours=True)]
