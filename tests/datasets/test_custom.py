@@ -88,7 +88,7 @@ def test_any_label_will_do_when_none_are_given(write):
     [
         ("a.md", "x", "expected one of csv, tsv, jsonl, parquet, xlsx, txt, chat, found 'md'"),
         ("a.jsonl", "{", r"found none \(line 1: expected JSON in UTF-8, found an error"),
-        ("a.jsonl", "[]", r"found none \(line 1: expected an object, found \[\]\)"),
+        ("a.jsonl", "[]", r"found none \(line 1: expected an object or a text, found \[\]\)"),
         ("a.jsonl", "{}", "line 1: found no column 'text': expected the text column to be one of none"),
         ("a.jsonl", '{"text": "x", "turns": []}', "line 1: expected either 'text' or 'turns', found both"),
         ("a.jsonl", '{"text": 1}', "line 1: 'text': expected a text, found 1"),

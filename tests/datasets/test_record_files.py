@@ -1,5 +1,6 @@
 """Users' files, row by row: every format says the same, and a bad row stops nothing."""
 
+import gzip
 import io
 import json
 from pathlib import Path
@@ -145,7 +146,7 @@ def test_bad_lines_of_jsonl_are_rejected_with_the_reason(tmp_path: Path) -> None
     records, rejected = both(opened(path))
     assert [(r.row, r.text, r.dialogue) for r in records] == [(2, "fine", ""), (15, "last", "7")]
     assert [r.row for r in rejected] == [1, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14]
-    assert rejected[1].reason == "expected an object, found [1]"
+    assert rejected[1].reason == "expected an object or a text, found [1]"
     assert rejected[2].reason == "'text': expected a text, found 5"
     assert rejected[3].reason == "'text': expected a text, found none"
     assert all(json.dumps(r.found).encode() for r in rejected)
@@ -236,15 +237,63 @@ def test_deep_nesting_is_rejected_alone(tmp_path: Path) -> None:
     assert rejected[0].found == deep[1]
 
 
+ODD = ['a "[b]", {c}', "back\\\\slash \\", "x,\ny", "ü😀", "]"]
+
+
 @pytest.mark.parametrize("indent", [None, 1])
-def test_an_array_of_objects_is_refused(indent: int | None, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["in.json", "in.jsonl", "in.json.gz"])
+def test_an_array_is_read_by_its_elements(indent: int | None, name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    array = [{"text": text, "tags": [1, {"a": []}]} for text in ODD]
+    content = ("\ufeff\n" + json.dumps(array, indent=indent, ensure_ascii=False) + "\n").encode()
+    path.write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    records, rejected = both(opened(path))
+    assert [(r.row, r.text) for r in records] == [(i, text) for i, text in enumerate(ODD, start=1)]
+    assert not rejected
+
+
+def test_an_array_of_dialogues_or_of_texts(tmp_path: Path) -> None:
+    path = tmp_path / "in.json"
+    path.write_text(json.dumps([{"id": "d", "turns": ["Hi!", {"text": "Bye.", "speaker": "B"}]}]))
+    records, _ = both(opened(path))
+    assert [(r.dialogue, r.text, r.speaker) for r in records] == [("d", "Hi!", ""), ("d", "Bye.", "B")]
+    path.write_text('["Good.", "Bad, \\"really\\"."]')
+    records, _ = both(opened(path))
+    assert [r.text for r in records] == ["Good.", 'Bad, "really".']
+
+
+def test_a_bad_element_of_an_array_is_rejected_alone(tmp_path: Path) -> None:
+    path = tmp_path / "in.json"
+    path.write_text('[{"text": "a"}, {"text": oops}, 7,\n {"text": "b"}]\n{"text": "c"}\n')
+    records, rejected = both(opened(path))
+    assert [(r.row, r.text) for r in records] == [(1, "a"), (4, "b"), (6, "c")]
+    assert [(r.row, r.reason[:30]) for r in rejected] == [
+        (2, "expected JSON in UTF-8, found "),
+        (3, "expected an object or a text, "),
+    ]
+
+
+def test_an_array_that_does_not_end_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "in.json"
+    path.write_text('[{"text": "a"},\n{"text": "b"},')
+    with pytest.raises(InputError, match=r"in\.json: expected a ']' that ends the array, found none"):
+        both(opened(path))
+
+
+def test_an_array_longer_than_its_buffers_is_read_whole(tmp_path: Path) -> None:
+    """Escapes and elements lie across the ends of blocks wherever these are."""
+    texts = [("\\" * (i % 7) + '"') * (i % 11) + str(i) for i in range(20_000)]
+    path = tmp_path / "in.json"
+    path.write_text(json.dumps([{"text": text} for text in texts]))
+    assert path.stat().st_size > 3 * 2**16
+    records, rejected = both(opened(path))
+    assert [r.text for r in records] == texts
+    assert not rejected
+
+
+def test_lines_after_an_array_of_one_line_are_lines(tmp_path: Path) -> None:
     path = tmp_path / "in.jsonl"
-    path.write_text("\n" + json.dumps([{"text": "a"}, {"text": "b"}], indent=indent))
-    with pytest.raises(
-        InputError, match=r"in\.jsonl line 2: expected an object on each line, found a JSON arr"
-    ):
-        opened(path)
-    path.write_text('["a"]\n{"text": "b"}\n[\n')
+    path.write_text('[7]\n{"text": "b"}\n[\n')
     records, rejected = both(opened(path))
     assert [r.text for r in records] == ["b"], "a bad line is a bad line"
     assert [r.row for r in rejected] == [1, 3]
@@ -275,7 +324,7 @@ def test_bad_lines_before_the_first_object_are_limited(
     records, rejected = both(opened(path))
     assert [[row.row for row in rows] for rows in (records, rejected)] == [[3], [1, 2, 4]]
     path.write_text('1\n2\n3\n{"text": "a"}\n')
-    with pytest.raises(InputError, match=r"found none \(line 1: expected an object, found 1"):
+    with pytest.raises(InputError, match=r"found none \(line 1: expected an object or a text, found 1"):
         opened(path)
 
 
@@ -331,8 +380,8 @@ def test_a_header_alone_is_a_table_of_no_rows(tmp_path: Path) -> None:
         ("in.csv", b"text,text\na,b", Columns(), "expected one column 'text', found several"),
         ("in.csv", b'"text"x\na', Columns(), "line 1: expected a header of column names"),
         ("in.csv", b"text,\xff\na,\xc3\xa9", Columns(), "expected a header in UTF-8 text"),
-        ("in.jsonl", b"", Columns(), "expected a JSON object on a line, found none"),
-        ("in.jsonl", b'[1]\n"a"\n', Columns(), r"found none \(line 1: expected an object"),
+        ("in.jsonl", b"", Columns(), "expected a JSON object on a line or in an array, found none"),
+        ("in.jsonl", b'[1]\n2\n', Columns(), r"found none \(line 1: expected an object or a text"),
         ("in.jsonl", b'{"review": "a"}', Columns(), "line 1: found no column 'text'"),
         ("in.parquet", b"text", Columns(), "expected a Parquet file, found an error"),
     ],

@@ -29,7 +29,7 @@ from gsa.progress import Progress, count_of, duration
 
 logger = logging.getLogger(__name__)
 
-UNSUPPORTED = ("json", "xls", "zip", "doc", "docx", "pdf")
+UNSUPPORTED = ("xls", "zip", "doc", "docx", "pdf")
 """Suffixes of files that cannot be read; no word of a text ends so either."""
 COLUMN_OPTIONS = (
     "text", "speaker", "dialogue-id", "order", "aspect-column", "instruction-column", "labels-column"

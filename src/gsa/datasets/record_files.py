@@ -1,9 +1,9 @@
 """Users' files, read one row at a time in constant memory: tables, JSON lines, texts and conversations.
 
 A table (CSV, TSV, Parquet, Excel) has a column of texts and, where wanted, of speakers, dialogue ids, ids and
-labels. JSONL has the same keys, or a dialogue a line, ``{"id": ..., "turns": [{"text": ...}, ...]}``. A text
-file has one text a line, or is a conversation. A row that cannot be read is returned as a Rejected with the
-reason, and never ends the file.
+labels. JSON, by line or in one array, has the same keys, or dialogues, ``{"id": ..., "turns": [{"text": ...},
+...]}``. A text file has one text a line, or is a conversation. A row that cannot be read is returned as a
+Rejected with the reason, and never ends the file.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ FORMATS = ("csv", "tsv", "jsonl", "parquet")
 """What is read and written."""
 INPUT_FORMATS = (*FORMATS, "xlsx", "txt", "chat")
 """What is read."""
-SUFFIXES = {"ndjson": "jsonl"}
+SUFFIXES = {"ndjson": "jsonl", "json": "jsonl"}
 """Suffixes that are not the name of their format."""
 STREAMED_SUFFIXES = (*FORMATS, *SUFFIXES, "txt")
 """Suffixes of files that are read in constant memory."""
@@ -54,7 +54,8 @@ def format_of(path: Path | None, name: str = "") -> str:
 
 def output_format_of(path: Path) -> str:
     """Return the format that an output's suffix names; raises InputError for one that is not written."""
-    return _known(_suffix(path), FORMATS, f"--output '{path}'")
+    suffix = path.suffix.lower()
+    return _known("json" if suffix == ".json" else _suffix(path), FORMATS, f"--output '{path}'")
 
 
 def _suffix(path: Path) -> str:

@@ -1,7 +1,6 @@
-"""JSON lines: a row a line, or a dialogue a line with its turns."""
+"""JSON lines, or a JSON array: a row a line or element, or a dialogue with its turns."""
 
 import json
-import re
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from typing import Any, NamedTuple
@@ -24,8 +23,6 @@ MAX_BAD_LINES = 1000
 """Lines at the start of a file among which a JSON object must be."""
 MAX_NESTING = 100
 """Lists and objects in one another."""
-ARRAY = re.compile(r"\s*\[\s*(\{|$)")
-"""The beginning of a file that is one array of objects."""
 TURNS = ("turns", "messages")
 """Keys of a dialogue's turns; the second is that of chats with ``role`` and ``content``."""
 
@@ -40,7 +37,11 @@ class _Item(NamedTuple):
 
 
 def open_jsonl(lines: LineReader, options: ReadOptions) -> RecordReader:
-    """Return a reader of JSON lines; raises InputError where no JSON object is among the first lines."""
+    """Return a reader of JSON lines or of a JSON array.
+
+    Raises InputError where no JSON object is among the first lines or elements.
+    """
+    lines.split_array()
     items = _items(lines, options.columns.text)
     bad: list[Rejected] = []
     first: _Item | None = None
@@ -50,10 +51,10 @@ def open_jsonl(lines: LineReader, options: ReadOptions) -> RecordReader:
             break
         bad.append(item)
     if first is None:
-        reason = f"none (line {bad[0].row}: {bad[0].reason})" if bad else "none"
-        raise InputError(f"{lines.location}: expected a JSON object on a line, found {reason}")
+        reason = f"none ({lines.unit} {bad[0].row}: {bad[0].reason})" if bad else "none"
+        raise InputError(f"{lines.location}: expected a JSON object on a line or in an array, found {reason}")
     keys = list(first.values)
-    names = options.columns.resolve(keys, f"{lines.location} line {first.row}")
+    names = options.columns.resolve(keys, f"{lines.location} {lines.unit} {first.row}")
     # Other lines may have the columns that the first one lacks.
     names = names._replace(speaker=names.speaker or "speaker", dialogue=names.dialogue or "dialogue_id")
     parser = RowParser(names, ENCODING_HINT)
@@ -75,26 +76,18 @@ def _rows(items: Iterable[Rejected | _Item], parser: RowParser, keys: set[str] |
 
 
 def _items(lines: LineReader, text: str | None) -> Iterator[Rejected | _Item]:
-    """Yield the objects of all lines, of a dialogue its turns; `text` is the key of texts.
-
-    Raises InputError for a file that is one array.
-    """
-    is_first = True
+    """Yield the objects of all lines, of a dialogue its turns; `text` is the key of texts."""
     for line in lines:
         row = lines.number
         if line is None:
-            yield Rejected(row, f"expected a line of at most {MAX_LINE_BYTES} bytes, found a longer one")
+            yield Rejected(
+                row, f"expected a {lines.unit} of at most {MAX_LINE_BYTES} bytes, found a longer one"
+            )
             continue
         if not line.strip():
             lines.skip_blank()
             continue
         decoded = lines.decode(line)
-        if is_first and ARRAY.match(decoded):
-            raise InputError(
-                f"{lines.location} line {row}: expected an object on each line, found a JSON array; "
-                "jq -c '.[]' FILE writes its objects a line each"
-            )
-        is_first = False
         try:
             item = json.loads(decoded)
             json.dumps(item, ensure_ascii=False).encode()  # lone surrogates, as escapes, cannot be written
@@ -126,8 +119,10 @@ def _is_shallow(item: Any) -> bool:
 
 
 def _objects(row: int, item: Any, texts: tuple[str, ...]) -> Iterator[Rejected | _Item]:
+    if isinstance(item, str):
+        item = {texts[0]: item}
     if not isinstance(item, dict):
-        yield Rejected(row, f"expected an object, found {item!r:.60}", item)
+        yield Rejected(row, f"expected an object or a text, found {item!r:.60}", item)
         return
     if len(item) > MAX_COLUMNS:
         yield Rejected(row, f"expected at most {MAX_COLUMNS:,} keys, found {len(item):,}")

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from gsa.datasets.json_array import ElementLines, is_array
 from gsa.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -57,6 +58,8 @@ class LineReader:
         self.location = location
         self.number = 0
         """Of the line that was read last."""
+        self.unit = "line"
+        """What `number` counts."""
         self.blank_lines = 0
         """How many were skipped."""
         self._position = 0
@@ -74,6 +77,15 @@ class LineReader:
             stream = io.BufferedReader(_Transcoder(stream, self.encoding))  # type: ignore[assignment,type-var]
             self._line_encoding = "utf-8"
         self._stream: BinaryIO = stream
+
+    def split_array(self) -> None:
+        """Read a JSON array of objects or texts, where the stream is one, by its elements: each is a line."""
+        with self._damage_named():
+            head = self._stream.peek(1)  # type: ignore[attr-defined]
+        if is_array(head):
+            self.unit = "element"
+            raw = ElementLines(self._stream, self.location)
+            self._stream = io.BufferedReader(raw)  # type: ignore[assignment,type-var]
 
     def position(self) -> int:
         """Return how many bytes of the file were read; of a compressed stream 0."""
