@@ -45,15 +45,22 @@ def make_evaluator(
     `model` is a run, a model folder or a Hugging Face id; None is the shipped one. `datasets` are names of
     the catalogue or of the run's recipe, or folders of labelled files, which are asked for `task`. A run on
     datasets of its recipe is evaluated in its folder unless `out` is given, all else in `out`, or
-    `runs/eval/NAME`. Raises InputError where there is no such model, dataset or task.
+    `runs/eval/NAME`. Raises InputError where there is no such model, dataset or task, and for a `task` where
+    no dataset is a folder.
     """
     run = RunFolder.find(model or SHIPPED_NAME)
     is_shipped = run == RunFolder.shipped()
-    if not datasets and not out and not is_shipped:
+    task = task or FolderTask()
+    if not datasets and not out and not is_shipped and task == FolderTask():
         return Evaluator(run.root, precision), []
     source = ModelSource.find(run.root if run.is_run() else model)
     known = {config.name: config for config in source.recipe.evaluated_datasets} if source.recipe else {}
-    configs = [_config(name, known, source, task or FolderTask()) for name in datasets or known]
+    if task != FolderTask() and all(name in known or name in CATALOGUE for name in datasets):
+        raise InputError(
+            "task, labels, instruction and columns are for folders: expected a folder among the datasets, "
+            f"found {', '.join(datasets) or 'none'}"
+        )
+    configs = [_config(name, known, source, task) for name in datasets or known]
     if not configs:
         raise InputError(f"'{model}' has no recipe: expected --dataset, once or more")
     names = [config.name for config in configs]
