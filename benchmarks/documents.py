@@ -3,9 +3,8 @@
     python benchmarks/documents.py [--documents 40] [--out results/documents.json]
 
 A document is 20 labelled test sentences of SST-2, of which a known number is positive. It is read in passages
-of several sizes, and at once. Prints one JSON line a size:
-Pearson's correlation and mean absolute error of the probability of positive against the known share, and how
-often the label is that of the majority.
+of several sizes, and at once. Prints one JSON line a size: Pearson's correlation and mean absolute error of
+(score + 1) / 2 against the known share, and how often it is on the majority's side.
 """
 
 import argparse
@@ -54,7 +53,7 @@ def main() -> None:
         for size in (*SIZES, 0):
             documents.PASSAGE, started = size, time.monotonic()
             predictions = model.sentiment([text for _, text in made], document=bool(size))
-            positive = np.array([prediction.probabilities["positive"] for prediction in predictions])
+            positive = np.array([(prediction.score + 1) / 2 for prediction in predictions])
             clear = shares != 0.5
             row = {
                 "order": order, "passage": size or "at once", "documents": len(made),
