@@ -11,7 +11,7 @@ from typing import Any
 from measures import Measure
 
 Row = dict[str, Any]
-TOLERANCE = {"float32": 1e-4, "bfloat16": 2e-2, "q8_0": 2e-2}
+TOLERANCE = {"float32": 1e-4, "bfloat16": 2e-2, "q8_0": 5e-2}
 """Relative difference from gsa's float32 loss from which a peer does not compute the same thing."""
 
 

@@ -71,7 +71,14 @@ def test_the_listed_commands_are_all_there_is(run) -> None:
     assert names == {words[0] for words in COMMANDS} - {"data"}
     below = {command.callback.__name__ for command in cli.data.registered_commands}
     assert below == {"data_list", "fetch", "stats", "overlaps"}
-    assert run("--version") == (0, f"gsa {gsa.__version__}\n", "")
+
+
+def test_the_version_says_what_precision_auto_is(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for supported, name in ((True, "bfloat16"), (False, "float32")):
+        monkeypatch.setattr("gsa.model.precision.supports_bfloat16", lambda _, answer=supported: answer)
+        monkeypatch.setenv("GSA_DEVICE", "cpu")
+        expected = f"gsa {gsa.__version__}\n--precision auto: {name} on cpu\n"
+        assert run("--version") == (0, expected, "")
 
 
 def test_tune_and_eval_from_the_shell(run, recipe_file: Path, tmp_path: Path) -> None:

@@ -148,6 +148,7 @@ def test_what_cannot_be_evaluated_is_refused(tiny_folder: Path, copy: Path, own:
         make_evaluator(copy, [str(own)])
     with pytest.raises(InputError, match=r"tickets': task: found 'urgency'.*or an 'instruction'"):
         make_evaluator(copy, [str(own)], task=FolderTask("urgency", ["a", "b"]))
+    make_evaluator(copy, task=FolderTask(labels=[], columns={}))
     for datasets, found in ([], "none"), (["sst2", "sampler-emotion"], "sst2, sampler-emotion"):
         with pytest.raises(InputError, match=rf"are for folders: expected a folder.*, found {found}$"):
             make_evaluator(copy, datasets, task=FolderTask(labels=["a", "b"]))

@@ -39,14 +39,29 @@ app.add_typer(data, name="data")
 
 def _version(wanted: bool) -> None:
     if wanted:
-        print(f"gsa {__version__}")
+        print(f"gsa {__version__}", flush=True)
+        print(f"--precision auto: {_auto_precision()}")
         raise typer.Exit
+
+
+def _auto_precision() -> str:
+    from gsa.model.backbone import default_device
+    from gsa.model.precision import resolve_precision
+
+    device = default_device()
+    return f"{resolve_precision('auto', device)} on {device}"
 
 
 @app.callback()
 def _gsa(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+        bool,
+        typer.Option(
+            "--version",
+            callback=_version,
+            is_eager=True,
+            help="Print the version and what --precision auto is on this machine, and exit.",
+        ),
     ] = False,
 ) -> None:
     """One language model for sentiment, emotion and sarcasm, tuned level by level."""

@@ -32,6 +32,11 @@ class FolderTask:
     columns: Mapping[str, str] = field(default_factory=dict)
     """Names of the columns of its files, by the keys of a DatasetConfig."""
 
+    @property
+    def is_given(self) -> bool:
+        """Whether it differs from the default."""
+        return bool(self.name or self.labels or self.instruction or self.columns)
+
 
 def make_evaluator(
     model: str | Path | None,
@@ -51,11 +56,11 @@ def make_evaluator(
     run = RunFolder.find(model or SHIPPED_NAME)
     is_shipped = run == RunFolder.shipped()
     task = task or FolderTask()
-    if not datasets and not out and not is_shipped and task == FolderTask():
+    if not datasets and not out and not is_shipped and not task.is_given:
         return Evaluator(run.root, precision), []
     source = ModelSource.find(run.root if run.is_run() else model)
     known = {config.name: config for config in source.recipe.evaluated_datasets} if source.recipe else {}
-    if task != FolderTask() and all(name in known or name in CATALOGUE for name in datasets):
+    if task.is_given and all(name in known or name in CATALOGUE for name in datasets):
         raise InputError(
             "task, labels, instruction and columns are for folders: expected a folder among the datasets, "
             f"found {', '.join(datasets) or 'none'}"
