@@ -47,15 +47,20 @@ def test_single_sentences_are_not_kept_as_dialogues(tokenizer):
     ("budget", "starts"),
     [
         (100, [0, 0, 0, 0, 0, 0]),
-        (30, [0, 0, 0, 3, 3, 3]),  # more than 30, cut to 10
-        (40, [0, 0, 0, 0, 4, 4]),  # more than 40, cut to 13
+        (30, [0, 0, 0, 3, 3, 3]),  # more than 30, cut to 7, but never the target
+        (40, [0, 0, 0, 0, 4, 4]),  # more than 40, cut to 10
         (10, [0, 1, 2, 3, 4, 5]),
     ],
 )
-def test_a_history_over_budget_is_cut_to_a_third_of_it(budget, starts):
+def test_a_history_over_budget_is_cut_to_a_quarter_of_it(budget, starts):
     turns = dialogue(*"abcdef").turns
     counts = TurnTokenCounts(turns, [10] * 6)
     assert [counts.history_start(i, budget) for i in range(6)] == starts
+
+
+def test_a_cut_history_is_at_most_a_quarter_of_the_budget():
+    counts = TurnTokenCounts(dialogue(*map(str, range(16))).turns, [10] * 16)
+    assert [counts.history_start(i, 120) for i in range(16)] == [0] * 12 + [10] * 4
 
 
 def test_control_tokens_in_a_text_are_text_and_a_final_end_token_is_dropped(tokenizer):

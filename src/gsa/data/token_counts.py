@@ -56,15 +56,14 @@ class TurnTokenCounts:
     def history_start(self, target: int, budget: int) -> int:
         """Return the first turn of the history shown to a target within a budget of tokens.
 
-        A history that exceeds the budget is cut to a third of it, so that the following targets start at the
-        same turn and share their prefix: a long conversation then costs 1.5 times its
-        tokens; a cut to half would cost twice.
+        A history that exceeds the budget is cut to a quarter of it, so that the following targets start at
+        the same turn and share their prefix: a long conversation then costs 1.33 times its tokens.
         """
         if budget not in self._starts:
             start, starts = 0, []
             for turn in range(len(self.turns)):
                 if self.total(range(start, turn + 1)) > budget:
-                    limit = max(budget // 3, self.total(range(turn, turn + 1)))
+                    limit = max(budget // 4, self.total(range(turn, turn + 1)))
                     while self.total(range(start, turn + 1)) > limit:
                         start += 1
                 starts.append(start)
