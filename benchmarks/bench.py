@@ -111,10 +111,10 @@ def call(contestant: Contestant, folder: Path, *more: str, patience: float) -> R
 
 
 def folder_of(name: str, measure: Measure, contestant: Contestant, share: int, dialogues: int) -> Path:
-    """Export a contestant's input, once per run of the driver's data."""
+    """Export a contestant's input, once a commit."""
     words = [contestant.layout, str(contestant.row_tokens), f"{dialogues}d", f"{share}of{measure.shares}"]
     words += [f"{len(contestant.labels)}labels"] if contestant.labels else []
-    folder = INPUT / name / "-".join(words)
+    folder = INPUT / commit() / name / "-".join(words)
     if contestant.environment == "llamacpp":
         weights.make(GGUF.with_name(f"smollm2-135m-{contestant.precision}.gguf"), contestant.precision)
     if not (folder / "examples.jsonl").is_file():
@@ -132,11 +132,11 @@ def folder_of(name: str, measure: Measure, contestant: Contestant, share: int, d
     return folder
 
 
-def batch_of(name: str, contestant: Contestant, folder: Path, path: Path, patience: float) -> list[str]:
-    """Return the arguments with the fastest batch size, tried once and noted among the rows."""
+def batch_of(key: Row, contestant: Contestant, folder: Path, path: Path, patience: float) -> list[str]:
+    """Return the arguments with the fastest batch size, tried once a commit and noted among the rows."""
     if not contestant.calibrated:
         return []
-    key = {"measure": name, "contestant": contestant.name, "round": "calibration"}
+    key = {**key, "round": "calibration"}
     known = [row for row in read_rows(path) if done([row], **key)]
     if not known:
         rates = {}
@@ -145,7 +145,7 @@ def batch_of(name: str, contestant: Contestant, folder: Path, path: Path, patien
             if "failed" in line:
                 return ["--batch", str(max(rates, key=rates.__getitem__, default=1))]
             rates[size] = round(line["targets"] / line["seconds"], 4)
-            print(f"{name} {contestant.name}: batch {size}, {rates[size]} a second", flush=True)
+            print(f"{key['measure']} {contestant.name}: batch {size}, {rates[size]} a second", flush=True)
         known = [{**key, "rates": rates, "batch": max(rates, key=rates.__getitem__), "machine": machine()}]
         append(path, known[0])
     return ["--batch", str(known[-1]["batch"])]
@@ -169,7 +169,7 @@ def run(options: argparse.Namespace) -> None:
                     continue
                 share = number % measure.shares
                 folder = folder_of(name, measure, contestant, share, dialogues)
-                batch = batch_of(name, contestant, folder, options.rows, options.patience)
+                batch = batch_of(key, contestant, folder, options.rows, options.patience)
                 before = machine()
                 line = call(contestant, folder, *batch, patience=options.patience)
                 moment = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -95,8 +95,8 @@ TRAINING = (
 IN_BOTH = (*TRAINING, *_in("bfloat16", *TRAINING))
 PEERS = (*TRAINING, _inline(TRAINER), TRL, PACKED, FACTORY)
 SCORING = (
-    _gsa("score", "gsa-paper", "paper", 2048),
-    _gsa("score", "gsa-inline", "inline", 2048),
+    Contestant("gsa-paper", "ours.py", "paper", ("score",)),
+    Contestant("gsa-inline", "ours.py", "inline", ("score",)),
     GENERATE,
     _inline(GENERATE),
     HARNESS,

@@ -1,7 +1,7 @@
 """gsa's own measurements, on the same exported tokens as the peers.
 
     python benchmarks/ours.py train DATA --row-tokens 1024 --loss answer
-    python benchmarks/ours.py score DATA --row-tokens 1024
+    python benchmarks/ours.py score DATA
 
 Prints one JSON line as the peers do, with the tokens that were computed and the share of the machine's best
 float32 matrix product that the linear layers took.
@@ -106,6 +106,8 @@ def train(options: argparse.Namespace, meta: dict[str, Any], prompts: list[Promp
     tokens = token_count(rows)
     frozen, link = linear_weights(model)
     gflops = matmul_gflops(model.config.hidden_size)
+    share = round(tokens * (4 * frozen + 6 * link) / clock.seconds / 1e9 / gflops, 3)
+    shares = {"linear_share": share} if options.precision == "float32" else {}
     report(
         "gsa",
         PACKAGES,
@@ -116,7 +118,7 @@ def train(options: argparse.Namespace, meta: dict[str, Any], prompts: list[Promp
         tokens=tokens,
         flat_tokens=meta["flat_tokens"],
         gflops=round(gflops, 1),
-        linear_share=round(tokens * (4 * frozen + 6 * link) / clock.seconds / 1e9 / gflops, 3),
+        **shares,
         settings={
             "weights": options.precision,
             "row_tokens": options.row_tokens,
@@ -130,7 +132,7 @@ def score_all(options: argparse.Namespace, meta: dict[str, Any], prompts: list[P
     """Score every label of every prompt."""
     model = load_base(Backbone(name=meta["backbone"], precision=options.precision)).model
     before = gold_loss(model, prompts[: options.check], options.row_tokens)
-    score(model, prompts[: options.check], options.row_tokens)
+    score(model, prompts[: options.check])
     with Clock() as clock:
         predictions = score(model, prompts)
     report(
@@ -141,8 +143,8 @@ def score_all(options: argparse.Namespace, meta: dict[str, Any], prompts: list[P
         loss=before,
         predictions=[int(p.label) for p in predictions],
         greedy=[None if p.greedy is None else int(p.greedy) for p in predictions],
-        tokens=token_count(rows_of(prompts, options.row_tokens, True)),
-        settings={"weights": options.precision, "row_tokens": options.row_tokens},
+        tokens=token_count(pack(group(prompts), score=True)),
+        settings={"weights": options.precision},
     )
 
 
@@ -150,7 +152,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=("train", "score"))
     parser.add_argument("data", type=Path, help="folder written by export.py")
-    parser.add_argument("--row-tokens", type=int, default=1024)
+    parser.add_argument("--row-tokens", type=int, default=1024, help="of a row that is tuned on")
     parser.add_argument("--loss", choices=tuple(LOSSES), default="answer")
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--recompute", action="store_true", help="keep of each layer its input alone")

@@ -20,12 +20,10 @@ THREADS = 2
 CALIBRATION = 16
 """Examples on which batch sizes are tried."""
 BATCHES = (1, 2, 4, 8)
-PRECISIONS = ("float32", "bfloat16", "q8_0")
-"""q8_0 is llama.cpp's alone."""
 
 
-def options(doc: str | None) -> argparse.Namespace:
-    """Read the command line that all peers have in common."""
+def options(doc: str | None, *precisions: str) -> argparse.Namespace:
+    """Read the command line that all peers have in common; `precisions` are those beside float32."""
     parser = argparse.ArgumentParser(description=doc)
     parser.add_argument("data", type=Path, help="folder written by export.py")
     parser.add_argument("--batch", type=int, default=0, help="sequences a batch")
@@ -34,7 +32,10 @@ def options(doc: str | None) -> argparse.Namespace:
     )
     parser.add_argument("--check", type=int, default=16, help="examples whose loss is compared; 0 is none")
     parser.add_argument(
-        "--precision", default="float32", choices=PRECISIONS, help="what the frozen weights are in"
+        "--precision",
+        default="float32",
+        choices=("float32", *precisions),
+        help="what the frozen weights are in",
     )
     parser.add_argument("--packed", action="store_true", help="pack sequences into rows of 1,024 tokens")
     parser.add_argument("--ceiling", type=int, default=1024, help="tokens a packed row")

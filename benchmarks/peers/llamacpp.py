@@ -67,7 +67,7 @@ def score(model: Model, examples: list[dict[str, Any]]) -> list[list[float]]:
 
 def main() -> None:
     """Measure."""
-    asked = options(__doc__)
+    asked = options(__doc__, "bfloat16", "q8_0")
     meta, examples = read(asked.data)
     longest = max(len(e["prompt"]) + meta["longest_answer"] for e in examples)
     weights = Path(meta["gguf"]).with_name(f"smollm2-135m-{asked.precision}.gguf")

@@ -27,7 +27,7 @@ def collate(features: list[dict[str, Any]]) -> dict[str, Any]:
 
 def main() -> None:
     """Measure, or calibrate one batch size."""
-    asked = options(__doc__)
+    asked = options(__doc__, "bfloat16")
     meta, examples = read(asked.data)
     features = [
         {"input_ids": e["prompt"] + e["answer"], "answer": len(e["answer"])} for e in by_length(examples)

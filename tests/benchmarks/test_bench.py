@@ -141,6 +141,13 @@ def test_peers_in_fewer_bits_are_compared_with_a_tolerance_of_their_own() -> Non
     assert "in float32 (" not in text
 
 
+def test_the_best_peer_on_the_papers_prompts_is_named_too() -> None:
+    rows = [row("gsa", 1, layout="inline"), row("peer", 4), row("wrong", 2, layout="inline")]
+    text = table(rows, FEW)
+    assert "- gsa: 2.00 x the best peer (wrong; rounds 2.00 to 2.00)" in text
+    assert "- gsa: 4.00 x the best peer on the paper's prompts (peer; rounds 4.00 to 4.00)" in text
+
+
 def test_precisions_are_asked_of_gsa_and_peers_alike() -> None:
     names = {c.name: c for c in MEASURES["erc-score-meld"].contestants}
     assert {names["gsa-inline"].precision, names["llama.cpp"].precision} == {"float32"}
@@ -151,8 +158,10 @@ def test_precisions_are_asked_of_gsa_and_peers_alike() -> None:
 
 def test_more_labels_are_compared_with_fewer() -> None:
     measure = {"few": MEASURES["labels-28"]}
-    rows = [row("gsa-score-7", 2, ours=True), row("gsa-score-28", 3, ours=True)]
-    assert "- gsa-score-28 takes 1.50 x the time of gsa-score-7" in table(rows, measure)
+    rows = [row("gsa-score-7", 2, ours=True), row("gsa-score-28", 3, ours=True, loss=3.0)]
+    text = table(rows, measure)
+    assert "- gsa-score-28 takes 1.50 x the time of gsa-score-7" in text
+    assert "excluded" not in text, "another label list has another loss"
 
 
 def test_every_measure_names_scripts_that_are_there() -> None:

@@ -266,18 +266,30 @@ def test_a_bad_element_of_an_array_is_rejected_alone(tmp_path: Path) -> None:
     path = tmp_path / "in.json"
     path.write_text('[{"text": "a"}, {"text": oops}, 7,\n {"text": "b"}]\n{"text": "c"}\n')
     records, rejected = both(opened(path))
-    assert [(r.row, r.text) for r in records] == [(1, "a"), (4, "b"), (6, "c")]
+    assert [(r.row, r.text) for r in records] == [(1, "a"), (4, "b"), (5, "c")]
     assert [(r.row, r.reason[:30]) for r in rejected] == [
         (2, "expected JSON in UTF-8, found "),
         (3, "expected an object or a text, "),
     ]
 
 
-def test_an_array_that_does_not_end_is_damaged(tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", ["", ",", ', {"text": "c'])
+def test_an_array_that_does_not_end_is_read_so_far(end: str, tmp_path: Path) -> None:
     path = tmp_path / "in.json"
-    path.write_text('[{"text": "a"},\n{"text": "b"},')
-    with pytest.raises(InputError, match=r"in\.json: expected a ']' that ends the array, found none"):
-        both(opened(path))
+    path.write_text('[{"text": "a"},\n{"text": "b"}' + end)
+    records, rejected = both(opened(path))
+    assert [r.text for r in records] == ["a", "b"]
+    assert rejected[-1].reason == "expected a ']' that ends the array, found the end of the file"
+    assert [r.row for r in rejected] == ([3, 4] if "c" in end else [3])
+
+
+def test_the_end_of_an_array_is_no_blank_line(tmp_path: Path) -> None:
+    path = tmp_path / "in.json"
+    for indent in (None, 1):
+        path.write_text(json.dumps([{"text": "a"}, {"text": "b"}], indent=indent) + "\n")
+        reader = opened(path)
+        assert len(both(reader)[0]) == 2
+        assert reader.blank_lines() == 0
 
 
 def test_an_array_longer_than_its_buffers_is_read_whole(tmp_path: Path) -> None:

@@ -5,8 +5,6 @@ import io
 import re
 from typing import BinaryIO
 
-from gsa.errors import InputError
-
 BLOCK = 2**16
 BEGINNING = re.compile(rb"\s*\[\s*(?:[{\"]|$)")
 """Of a file that is one array of objects or texts."""
@@ -22,16 +20,18 @@ def is_array(head: bytes) -> bool:
 class ElementLines(io.RawIOBase):
     """A byte stream that holds one JSON array, each element of it as a line.
 
-    Nothing else is changed: an element that is no JSON is a line that is none. What follows the array is a
-    line too. Raises InputError, which begins with `location`, where the stream ends before the array does.
+    Line ends within become blanks, and an element that is no JSON is a line that is none: if its quotes or
+    brackets do not pair, together with what follows it. Lines after the array stay as they are.
     """
 
-    def __init__(self, stream: BinaryIO, location: str) -> None:
+    def __init__(self, stream: BinaryIO) -> None:
         """Read a stream that `is_array` is true of."""
-        self._stream, self._location = stream, location
+        self._stream = stream
         self._depth = 0
         """Brackets that are open."""
-        self._in_text = self._has_ended = False
+        self._in_text = False
+        self.has_ended = False
+        """Whether the array's last bracket was read."""
         self._rest = b""
         self._held = b""
         """A backslash at the end of a block, whose escape ends in the next."""
@@ -44,8 +44,6 @@ class ElementLines(io.RawIOBase):
         """Fill the buffer with the next bytes of the lines and return their number, 0 at the end."""
         while not self._rest:
             block = self._stream.read1(BLOCK)  # type: ignore[attr-defined]
-            if not block and not self._has_ended:
-                raise InputError(f"{self._location}: expected a ']' that ends the array, found none")
             data = self._held + block
             backslashes = len(data) - len(data.rstrip(b"\\"))
             self._held = b"\\" if block and backslashes % 2 else b""
@@ -59,7 +57,7 @@ class ElementLines(io.RawIOBase):
     def _marker(self, match: re.Match[bytes]) -> bytes:
         """Return what takes a marker's place: only the array's own brackets and commas end lines."""
         found = match[0]
-        if self._has_ended:
+        if self.has_ended:
             return found
         if found in b"\r\n":
             return b" "
@@ -72,8 +70,8 @@ class ElementLines(io.RawIOBase):
             return found if self._depth > 1 else b""
         elif found in b"]}":
             self._depth -= 1
-            self._has_ended = self._depth < 1
-            return b"\n" if self._has_ended else found
+            self.has_ended = self._depth < 1
+            return b"" if self.has_ended else found
         elif found == b"," and self._depth == 1:
             return b"\n"
         return found

@@ -101,6 +101,8 @@ def _items(lines: LineReader, text: str | None) -> Iterator[Rejected | _Item]:
             yield Rejected(row, f"expected JSON in UTF-8, found {problem}", beginning)
             continue
         yield from _objects(row, item, (text,) if text else ("text", "content"))
+    if lines.array and not lines.array.has_ended:
+        yield Rejected(lines.number + 1, "expected a ']' that ends the array, found the end of the file")
 
 
 def _is_shallow(item: Any) -> bool:

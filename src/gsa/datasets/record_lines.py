@@ -58,8 +58,8 @@ class LineReader:
         self.location = location
         self.number = 0
         """Of the line that was read last."""
-        self.unit = "line"
-        """What `number` counts."""
+        self.array: ElementLines | None = None
+        """The JSON array whose elements are read as lines, if the stream is one."""
         self.blank_lines = 0
         """How many were skipped."""
         self._position = 0
@@ -78,14 +78,18 @@ class LineReader:
             self._line_encoding = "utf-8"
         self._stream: BinaryIO = stream
 
+    @property
+    def unit(self) -> str:
+        """What `number` counts, in a word for messages."""
+        return "element" if self.array else "line"
+
     def split_array(self) -> None:
         """Read a JSON array of objects or texts, where the stream is one, by its elements: each is a line."""
         with self._damage_named():
             head = self._stream.peek(1)  # type: ignore[attr-defined]
         if is_array(head):
-            self.unit = "element"
-            raw = ElementLines(self._stream, self.location)
-            self._stream = io.BufferedReader(raw)  # type: ignore[assignment,type-var]
+            self.array = ElementLines(self._stream)
+            self._stream = io.BufferedReader(self.array)  # type: ignore[assignment,type-var]
 
     def position(self) -> int:
         """Return how many bytes of the file were read; of a compressed stream 0."""

@@ -96,10 +96,15 @@ def _own_folder(
     folder: Path, known: Mapping[str, DatasetConfig], source: ModelSource, task: FolderTask
 ) -> DatasetConfig:
     """Return the dataset of a folder: as the recipe has it, or asked for a task."""
+    location = f"dataset '{folder}'"
     for config in known.values():
         if config.path and Path(config.path).expanduser().resolve() == folder:
+            if task.is_given:
+                raise InputError(
+                    f"{location}: the recipe has it as '{config.name}': expected no task, labels, "
+                    "instruction or columns beside"
+                )
             return config
-    location = f"dataset '{folder}'"
     name = re.sub(r"[^A-Za-z0-9_.-]", "-", folder.name).lstrip("_.-") or "data"
     if name in known:
         raise InputError(
