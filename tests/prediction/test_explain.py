@@ -9,10 +9,12 @@ from tiny import byte_tokenizer
 
 import gsa
 from gsa.data.layout import Layout
+from gsa.data.task import SENTIMENT
 from gsa.data.types import Prediction
 from gsa.errors import InputError
 from gsa.model.backbone import LoadedModel
 from gsa.prediction.explain import MAX_READINGS, pairs, plan_explanation
+from gsa.prediction.inputs import dialogue, last_turn
 from gsa.prediction.predictor import Predictor
 from gsa.trie.packing import PackedRow
 
@@ -54,6 +56,22 @@ def test_a_reach_of_zero_is_how_the_answer_moves_word_by_word() -> None:
     assert plan.reach == 0
     explanation = plan.explanation([read(text) for text in plan.versions])
     assert sum(explanation.effects) == pytest.approx(2), "what the whole text adds to no text"
+
+
+@pytest.mark.parametrize(
+    ("text", "version", "line"),
+    [
+        ("Anna Smith was rude", "Anna Smith", "Anna Smith"),
+        ("I AM MAD", "I", "i"),
+        ("I AM MAD", "AM MAD", "am mad"),
+        ("I am MAD", "MAD", "MAD"),
+    ],
+)
+def test_a_version_is_read_in_the_case_of_the_whole_text(text: str, version: str, line: str) -> None:
+    shown = last_turn(dialogue(text, "text"), SENTIMENT, version).utterance
+    assert Layout(fold_case="capitals").line(shown) == line
+    assert Layout(fold_case="none").line(shown) == version
+    assert Layout(fold_case="all").line(shown) == version.lower()
 
 
 @pytest.mark.parametrize("length", [1, 2, 5, 20, 60, 120])

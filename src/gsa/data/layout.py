@@ -77,15 +77,15 @@ class Layout(BaseModel):
         """Return a turn as one line of a prompt."""
         if self.fold_case == "all":
             return turn.line().lower()
-        return replace(turn, text=turn.text.lower()).line() if self._folds(turn.text) else turn.line()
+        return replace(turn, text=turn.text.lower()).line() if self._folds(turn) else turn.line()
 
     def aspect_line(self, task: Task, aspect: str, target: Utterance) -> str:
         """Return the line that names what a task asks about; an aspect is read as the text that it is of."""
-        return task.aspect_line(aspect.lower() if self._folds(target.text) else aspect)
+        return task.aspect_line(aspect.lower() if self._folds(target) else aspect)
 
-    def _folds(self, text: str) -> bool:
-        """Return whether a text is read in lower case."""
-        return self.fold_case == "all" or (self.fold_case == "capitals" and is_in_capitals(text))
+    def _folds(self, turn: Utterance) -> bool:
+        """Return whether a turn is read in lower case; one without some of its words is read as with them."""
+        return self.fold_case == "all" or (self.fold_case == "capitals" and is_in_capitals(turn.whole))
 
     def turns(self, dialogue: Dialogue, target: int) -> range:
         """Return the indices of the turns to show before any is left out for length."""

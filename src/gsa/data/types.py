@@ -29,6 +29,24 @@ class Utterance:
         speaker = " ".join(self.speaker.split())
         return f"{speaker}: {text}" if speaker else text
 
+    @property
+    def whole(self) -> str:
+        """The text that it is, or was taken from."""
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class UtteranceVersion(Utterance):
+    """A turn without some of its words."""
+
+    original: str = ""
+    """The text with all its words."""
+
+    @property
+    def whole(self) -> str:
+        """The text with all its words."""
+        return self.original
+
 
 @dataclass(frozen=True, slots=True)
 class Dialogue:

@@ -37,7 +37,7 @@ def resolve_precision(precision: str, device: str = "cpu") -> Literal["float32",
         return "bfloat16"
     if precision == "bfloat16":
         raise InputError(
-            f"precision 'bfloat16': {device} has no bfloat16 products of its own (on CPU: AVX512-BF16 or AMX): "
+            f"precision 'bfloat16': {device} has no bfloat16 products (on CPU those of AVX512-BF16 or AMX): "
             "expected 'float32' or 'auto'"
         )
     return "float32"

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any
 
 from gsa.data.task import Task
-from gsa.data.types import Dialogue, Example, Utterance, is_blank, unreadable
+from gsa.data.types import Dialogue, Example, Utterance, UtteranceVersion, is_blank, unreadable
 from gsa.datasets.cells import as_name, describe_unreadable, is_missing
 from gsa.errors import InputError, suggest
 
@@ -59,9 +59,9 @@ def aspect_examples(task: Task, texts: Sequence[Any], aspects: Sequence[Any]) ->
 
 
 def last_turn(conversation: Dialogue, task: Task, text: str) -> Example:
-    """Return the last turn of a conversation as an Example, with another text in its place."""
+    """Return the last turn of a conversation as an Example, with a version of its text in its place."""
     *context, last = conversation.turns
-    turns = (*context, Utterance(text, last.speaker))
+    turns = (*context, UtteranceVersion(text, last.speaker, last.text))
     return example(task, Dialogue(conversation.id, turns), len(context))
 
 
