@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 
+import gsa
 from gsa.chain.chain import Chain
 from gsa.cli import labelling as module
-from gsa.cli.labelling import PredictOptions, file_of, label
-from gsa.data.task import EMOTION
+from gsa.cli.labelling import file_of, label
+from gsa.cli.predict_options import PredictOptions
+from gsa.data.task import ASPECT, EMOTION
 from gsa.datasets.records import Columns, ReadOptions
 from gsa.errors import InputError
 from gsa.prediction.parts import RowCounts
@@ -55,6 +57,29 @@ def test_a_text_as_json(tuned: Path) -> None:
     said = json.loads(label("sarcasm", "Lovely.", PredictOptions(model=str(tuned), as_json=True, level=1))[0])
     assert set(said) == {"label", "probabilities", "truncated", "language"}
     assert said["truncated"] == {"turns": 0, "words": 0}
+
+
+def test_aspects_of_a_text_are_a_line_each(tuned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    predictor = gsa.load(str(tuned))
+    predictor.tasks[ASPECT.name] = ASPECT
+    monkeypatch.setattr("gsa.cli.predict_options.load", lambda *_: predictor)
+    text = "The food was great, the service slow."
+    asked = PredictOptions(aspects=("food", "service"))
+    lines = label("aspect", text, asked)[0].splitlines()
+    assert [line.split(":")[0] for line in lines] == ["food", "service"]
+    said = json.loads(label("aspect", text, replace(asked, as_json=True))[0])
+    expected = predictor.aspects(text, ["food", "service"])
+    assert [one["aspect"] for one in said] == ["food", "service"]
+    for one, prediction in zip(said, expected, strict=True):
+        assert one["probabilities"] == pytest.approx(prediction.probabilities)
+    for task, change, says in (
+        ("aspect", {"aspects": ()}, "task 'aspect': expected --aspect, what in the text is asked about"),
+        ("sentiment", {}, "--aspect: task 'sentiment' is about the text: expected a task about an aspect"),
+        ("aspect", {"explain": True}, "--explain, --document: expected a task about the text"),
+        ("aspect", {"aspects": (" ",)}, "input: expected a list of aspects, none of them empty"),
+    ):
+        with pytest.raises(InputError, match=says):
+            label(task, text, replace(asked, **change))
 
 
 def test_a_text_is_explained(options: PredictOptions) -> None:
@@ -130,7 +155,9 @@ def test_a_file_is_told_from_a_text(tmp_path: Path) -> None:
 def test_what_needs_no_model_is_said_before_it_is_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "load", lambda *_, **__: pytest.fail("nothing is to be loaded"))
+    monkeypatch.setattr(
+        "gsa.cli.predict_options.load", lambda *_, **__: pytest.fail("nothing is to be loaded")
+    )
     path = tmp_path / "in.md"
     path.write_text("text\n")
     table, there = tmp_path / "in.csv", tmp_path / "there.csv"
@@ -162,6 +189,11 @@ def test_what_needs_no_model_is_said_before_it_is_loaded(
         ("-", PredictOptions(rejects=there), "exists already: expected another --rejects"),
         ("fine", PredictOptions(output=tmp_path / "x.csv"), "--output: expected a file as the input"),
         (str(table), PredictOptions(explain=True), "--explain: expected a text as the input, found a file"),
+        (
+            str(table),
+            PredictOptions(aspects=("x",)),
+            "--aspect: expected a text as the input, found a file; -",
+        ),
         (" ", PredictOptions(), "text: expected a text, found an empty one"),
         (
             str(path),

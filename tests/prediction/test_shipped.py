@@ -12,6 +12,7 @@ import gsa
 from gsa.chain.chain import Chain
 from gsa.chain.run_folder import SHIPPED
 from gsa.cli import labelling as cli
+from gsa.cli.predict_options import PredictOptions
 from gsa.evaluation.metrics import measure
 from gsa.evaluation.predictions import PredictionStore, to_answers
 from gsa.evaluation.results import Result
@@ -205,7 +206,7 @@ def test_the_pages_show_what_it_answers(model: Predictor, monkeypatch: pytest.Mo
         assert float(said) == pytest.approx(found.probabilities["negative"], abs=1e-4), name
     page = (ROOT / "docs" / "predict.md").read_text(encoding="utf-8")
     monkeypatch.setattr(cli, "load", lambda *arguments: model)
-    printed, _ = cli.label("sentiment", "The zip broke on the second day.", cli.PredictOptions())
+    printed, _ = cli.label("sentiment", "The zip broke on the second day.", PredictOptions())
     assert f"\n{printed}\n" in page
     (chat,) = re.findall(r"```json chat.jsonl\n(.*?)\n```", page, re.S)
     turns = json.loads(chat)["turns"]

@@ -5,7 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from gsa.chain.run_folder import SHIPPED_NAME
-from gsa.cli.labelling import PredictOptions, summary
+from gsa.cli.labelling import summary
+from gsa.cli.predict_options import PredictOptions
 from gsa.cluster import ray_data
 from gsa.cluster.blocks import find_files
 from gsa.cluster.session import check_installed

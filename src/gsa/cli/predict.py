@@ -23,8 +23,9 @@ from gsa.cli.options import (
 from gsa.errors import InputError
 
 Order = Annotated[str | None, typer.Option(help="Column that sorts the turns of a dialogue.")]
+AspectColumn = Annotated[str | None, typer.Option(help="Column of aspects that are asked about.")]
 Aspect = Annotated[
-    str | None, typer.Option("--aspect-column", help="Column of aspects that are asked about.")
+    list[str] | None, typer.Option(help="Of a text: an aspect that is asked about; repeat it for each.")
 ]
 InstructionColumn = Annotated[str | None, typer.Option(help="Column of instructions, instead of the task's.")]
 LabelsColumn = Annotated[str | None, typer.Option(help="Column of label lists, instead of the task's.")]
@@ -74,7 +75,7 @@ def predict(
     speaker: SpeakerColumn = None,
     dialogue_id: DialogueColumn = None,
     order: Order = None,
-    aspect: Aspect = None,
+    aspect_column: AspectColumn = None,
     instruction_column: InstructionColumn = None,
     labels_column: LabelsColumn = None,
     input_format: InputFormat = "",
@@ -84,6 +85,7 @@ def predict(
     label: Label = None,
     instruction: Instruction = "",
     context: Context = False,
+    aspect: Aspect = None,
     no_quotes: NoQuotes = False,
     only: Only = None,
     min_confidence: MinConfidence = 0.0,
@@ -104,16 +106,16 @@ def predict(
 
     Exits with 1 if every row was rejected.
     """
-    from gsa.cli.labelling import PredictOptions
     from gsa.cli.labelling import label as label_source
+    from gsa.cli.predict_options import PredictOptions
     from gsa.datasets.records import Columns, ReadOptions, checked_delimiter
 
-    columns = Columns(text, speaker, dialogue_id, order, aspect, instruction_column, labels_column)
+    columns = Columns(text, speaker, dialogue_id, order, aspect_column, instruction_column, labels_column)
     read = ReadOptions(input_format, columns, not no_quotes, encoding, checked_delimiter(delimiter))
     options = PredictOptions(
         model, level, precision, read, output, label_list(labels, label), instruction, context,
         tuple(only or ()), minimum, min_confidence, document, explain,
-        prefix, rejects, overwrite, as_json,
+        prefix, rejects, overwrite, as_json, aspects=tuple(aspect or ()),
     )  # fmt: skip
     if ray:
         from gsa.cli.folders import label_folder
