@@ -300,6 +300,27 @@ def test_the_counts_of_overlaps_are_those_on_disk() -> None:
         assert len(found[tested][trained]) == int(count)
 
 
+def test_the_figures_of_small_arms_are_those_of_the_rows() -> None:
+    """The table of appended and widened levels in docs/experiments.md, and its means."""
+    page = (ROOT / "docs" / "experiments.md").read_text(encoding="utf-8")
+    table = page.split("| dev set | n | metric | appended | widened |")[1].split("\n\n")[0]
+    arms, rows = ("appended", "widened", "appended-mlp"), {}
+    for arm in arms:
+        results = read_results(ROOT / "results" / "widened" / f"{arm}-s0")
+        last = max(row.level for row in results)
+        rows |= {(arm, row.dataset, row.metric): row for row in results if row.level == last}
+    said: dict[str, list[float]] = {arm: [] for arm in arms}
+    for line in table.splitlines()[2:]:
+        dataset, n, _, *values = [cell.strip() for cell in line.strip("|").split("|")]
+        for arm, value in zip(arms, values, strict=True):
+            row = rows[arm, dataset, get(dataset).metrics[0]]
+            assert (f"{row.value:.1f}", f"{row.n:,}") == (value, n), (dataset, arm)
+            said[arm].append(float(value))
+    means = [[f"{sum(said[arm][:n]) / n:.1f}" for arm in arms] for n in (18, 16)]
+    assert means == [["62.4", "64.2", "63.0"], ["64.0", "64.1", "64.8"]]
+    assert len(said["appended"]) == len({dataset for _, dataset, _ in rows}) == 18
+
+
 def test_the_figures_of_folded_case_are_those_of_the_rows() -> None:
     """The table of dev sets in docs/experiments.md, column by column, and the mean over natural texts."""
     page = (ROOT / "docs" / "experiments.md").read_text(encoding="utf-8")
