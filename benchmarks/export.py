@@ -7,6 +7,7 @@ In: datasets, split, layout, number of dialogues and which share of them. Out: a
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -81,12 +82,21 @@ def line_of(prompt: Prompt, tokenizer: Any) -> dict[str, Any]:
     }
 
 
-def prompt_of(line: dict[str, Any]) -> Prompt:
-    """Return the Prompt that a line was made of, without its texts; labels are called by their index."""
-    example = Example(line["id"], line["dataset"], Dialogue(line["dialogue"], ()), 0, str(line["gold"]))
-    candidates = tuple(tuple(ids) for ids in line["candidates"])
-    task = Task(line["dataset"], 1, "", labels=tuple(str(i) for i in range(len(candidates))))
-    return Prompt(example, task, tuple(line["prompt"]), candidates, range(0), line["gold"])
+def prompts_from(lines: Sequence[dict[str, Any]]) -> list[Prompt]:
+    """Return the Prompts that lines were made of, without their texts; labels are called by their index.
+
+    As in the Encoder's, prompts of one dialogue have one Dialogue object, and those of one dataset one Task:
+    by these a row's prompts are grouped.
+    """
+    task = cache(lambda name, labels: Task(name, 1, "", labels=tuple(map(str, range(labels)))))
+    dialogue = cache(lambda _, id: Dialogue(id, ()))
+    prompts = []
+    for line in lines:
+        name, candidates = line["dataset"], tuple(tuple(ids) for ids in line["candidates"])
+        example = Example(line["id"], name, dialogue(name, line["dialogue"]), 0, str(line["gold"]))
+        asked = task(name, len(candidates))
+        prompts.append(Prompt(example, asked, tuple(line["prompt"]), candidates, range(0), line["gold"]))
+    return prompts
 
 
 def write_examples(

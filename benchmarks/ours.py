@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent / "peers"))
 import torch
 
 from common import THREADS, Clock, read, report
-from export import prompt_of
+from export import prompts_from
 from gsa.chain.base import load_base
 from gsa.chain.lora import fresh_link
 from gsa.data.encoder import Prompt
@@ -160,7 +160,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(THREADS)
     meta, lines = read(options.data)
-    prompts = [prompt_of(line) for line in lines]
+    prompts = prompts_from(lines)
     (train if options.what == "train" else score_all)(options, meta, prompts)
 
 

@@ -10,13 +10,14 @@ from tiny import tiny_llama
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 import ours
-from export import Selection, drawn, prompt_of, prompts_of, write_examples
+from export import Selection, drawn, prompts_from, prompts_of, write_examples
 from gsa.data.encoder import Encoder, Prompt
 from gsa.data.layout import Layout
 from gsa.data.selection import group_by_dialogue
 from gsa.data.task import EMOTION
 from gsa.recipes.datasets import load_split
 from gsa.recipes.schema import DatasetConfig
+from gsa.trie.packing import group, pack
 
 NAME = "sampler-emotion"
 SPLIT = load_split(DatasetConfig(name=NAME), "train")
@@ -41,12 +42,24 @@ def test_lines_hold_the_ids_of_the_encoder(
     _, lines = exported(tmp_path, prompts_of(NAME, asked, tokenizer), tokenizer)
     expected = Encoder(tokenizer, Layout(name=layout, context=context), EMOTION).encode(drawn(SPLIT, asked))
     assert len(lines) == len(expected) > 5
-    for line, prompt in zip(lines, expected, strict=True):
-        again = prompt_of(line)
+    for line, prompt, again in zip(lines, expected, prompts_from(lines), strict=True):
         assert (again.ids, again.answers, again.gold) == (prompt.ids, prompt.answers, prompt.gold)
         assert tuple(line["answer"]) == prompt.answers[prompt.gold or 0]
         assert line["answer_text"].strip() == prompt.example.label
         assert again.example.dialogue.id == prompt.example.dialogue.id
+
+
+@pytest.mark.parametrize("layout", ["paper", "inline"])
+def test_lines_are_packed_as_the_encoders_prompts(
+    layout: str, tokenizer: PreTrainedTokenizerFast, tmp_path: Path
+) -> None:
+    prompts = prompts_of(NAME, selection(layout, dialogues=6), tokenizer)
+    _, lines = exported(tmp_path, prompts, tokenizer)
+    for score in (False, True):
+        rows = [pack(group(some), score, fill_tokens=1500) for some in (prompts, prompts_from(lines))]
+        tokens = [[len(row.trie) for row in packed] for packed in rows]
+        assert tokens[0] == tokens[1]
+        assert len(tokens[0]) > 1
 
 
 def test_shares_are_whole_dialogues_that_are_dealt_once() -> None:
