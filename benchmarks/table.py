@@ -110,7 +110,7 @@ def _comparisons(grouped: Mapping[str, list[Row]], rows: Sequence[Row], measure:
 
 
 def _against(name: str, own_rows: Sequence[Row], peers: Mapping[str, list[Row]]) -> list[str]:
-    """Compare with the best peer, with the best in the same precision if that is another, and the leanest."""
+    """Compare with the leanest peer and the best: of all, in this precision, on the paper's prompts."""
     lines, compared = [], set()
     kind = precision(own_rows[0])
     alike = {other: rows for other, rows in peers.items() if precision(rows[0]) == kind}

@@ -19,7 +19,6 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 THREADS = 2
 CALIBRATION = 16
 """Examples on which batch sizes are tried."""
-BATCHES = (1, 2, 4, 8)
 
 
 def options(doc: str | None, *precisions: str) -> argparse.Namespace:

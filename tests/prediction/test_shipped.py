@@ -205,7 +205,7 @@ def test_the_pages_show_what_it_answers(model: Predictor, monkeypatch: pytest.Mo
         (said,) = re.findall(pattern, (ROOT / name).read_text(encoding="utf-8"), re.M)
         assert float(said) == pytest.approx(found.probabilities["negative"], abs=1e-4), name
     page = (ROOT / "docs" / "predict.md").read_text(encoding="utf-8")
-    monkeypatch.setattr(cli, "load", lambda *arguments: model)
+    monkeypatch.setattr("gsa.cli.predict_options.load", lambda *arguments: model)
     printed, _ = cli.label("sentiment", "The zip broke on the second day.", PredictOptions())
     assert f"\n{printed}\n" in page
     (chat,) = re.findall(r"```json chat.jsonl\n(.*?)\n```", page, re.S)

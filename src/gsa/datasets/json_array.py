@@ -47,31 +47,31 @@ class ElementLines(io.RawIOBase):
             data = self._held + block
             backslashes = len(data) - len(data.rstrip(b"\\"))
             self._held = b"\\" if block and backslashes % 2 else b""
-            self._rest = MARKERS.sub(self._marker, data.removesuffix(self._held))
+            self._rest = MARKERS.sub(self._replace, data.removesuffix(self._held))
             if not block:
                 break
         piece, self._rest = self._rest[: len(buffer)], self._rest[len(buffer) :]
         buffer[: len(piece)] = piece
         return len(piece)
 
-    def _marker(self, match: re.Match[bytes]) -> bytes:
+    def _replace(self, match: re.Match[bytes]) -> bytes:
         """Return what takes a marker's place: only the array's own brackets and commas end lines."""
-        found = match[0]
+        marker = match[0]
         if self.has_ended:
-            return found
-        if found in b"\r\n":
+            return marker
+        if marker in b"\r\n":
             return b" "
         if self._in_text:
-            self._in_text = found != b'"'
-        elif found == b'"':
+            self._in_text = marker != b'"'
+        elif marker == b'"':
             self._in_text = True
-        elif found in b"[{":
+        elif marker in b"[{":
             self._depth += 1
-            return found if self._depth > 1 else b""
-        elif found in b"]}":
+            return marker if self._depth > 1 else b""
+        elif marker in b"]}":
             self._depth -= 1
             self.has_ended = self._depth < 1
-            return b"" if self.has_ended else found
-        elif found == b"," and self._depth == 1:
+            return b"" if self.has_ended else marker
+        elif marker == b"," and self._depth == 1:
             return b"\n"
-        return found
+        return marker
