@@ -285,6 +285,7 @@ def test_sessions_that_clients_invent_are_bounded(
     monkeypatch.setattr(page, "MAX_SESSIONS", 5)
     body = {"data": ["", "sentiment"], "fn_index": 0, "trigger_id": 1}
     with TestClient(make_page_service().app) as client:
+        assert client.get("/").status_code == 200  # the page is made in the background
         queue = queues[-1]
         queue.pending_messages_per_session.max_size = 4
         for number in range(12):

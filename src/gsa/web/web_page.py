@@ -13,7 +13,6 @@ import sys
 import tempfile
 import weakref
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,10 +25,13 @@ from gsa.serving.limits import Limits
 from gsa.serving.page import UPLOAD, MountedPage
 from gsa.serving.scheduler import QueryGroup, Scheduler
 from gsa.serving.telemetry import log
+from gsa.web.background_app import BackgroundApp
 from gsa.web.handlers import Handlers
 from gsa.web.levels import Levels
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
     from gsa.prediction.predictor import Predictor
 
 MAX_EVENTS = 128
@@ -53,7 +55,7 @@ class WebPage:
         return self._levels.predict(groups)
 
     def mount(self, scheduler: Scheduler, limits: Limits) -> MountedPage:
-        """Return the page's application, with a folder of its own for files."""
+        """Return the page's application, which is made when its lifespan begins, with a folder for files."""
         folder = Path(tempfile.mkdtemp(prefix="gsa-page-"))  # readable by this user alone
         uploads = folder / "files"
         uploads.mkdir()
@@ -61,17 +63,27 @@ class WebPage:
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
         os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
         handlers = Handlers(self._predictor, self._levels, scheduler, limits, uploads, folder)
-        # Also where the process ends without the lifespan's end: a second signal does not wait for it.
+        # At the latest with the process: after a second signal, which does not wait for the lifespan's end,
+        # a thread may still be making the page.
         remove_folder = weakref.finalize(handlers, shutil.rmtree, folder, ignore_errors=True)
 
-        async def mount() -> MountedPage:  # in a running loop: Gradio would make some, and close none
-            return _mount(handlers, self._name, remove_folder)
+        async def make() -> tuple["FastAPI", Callable[[], object]]:
+            return _make_app(handlers, self._name)
 
-        with ThreadPoolExecutor(1) as thread:  # which has no loop yet, whoever calls
-            return thread.submit(lambda: asyncio.run(mount())).result()
+        # In a running loop, as Gradio would make some otherwise, and close none.
+        app = BackgroundApp(lambda: asyncio.run(make()))
+
+        @contextlib.asynccontextmanager
+        async def lifespan() -> AsyncIterator[None]:
+            async with app.lifespan():
+                yield
+            remove_folder()
+
+        return MountedPage(app, uploads, lifespan, app.stop)
 
 
-def _mount(handlers: Handlers, name: str, remove_folder: Callable[[], object]) -> MountedPage:
+def _make_app(handlers: Handlers, name: str) -> tuple["FastAPI", Callable[[], object]]:
+    """Return the application, and a function that ends its streams of events."""
     import gradio as gr
     from fastapi import FastAPI
     from fastapi.exceptions import RequestValidationError
@@ -107,16 +119,7 @@ def _mount(handlers: Handlers, name: str, remove_folder: Callable[[], object]) -
     gradio_app: Any = next(route.app for route in app.routes if isinstance(route, Mount))
     for error in (RequestValidationError, TypeError):
         gradio_app.add_exception_handler(error, _refuse)
-
-    @contextlib.asynccontextmanager
-    async def lifespan() -> AsyncIterator[None]:
-        try:
-            async with app.router.lifespan_context(app):
-                yield
-        finally:
-            remove_folder()
-
-    return MountedPage(app, handlers.uploads, lifespan, gradio_app.stop_event.set)
+    return app, gradio_app.stop_event.set
 
 
 async def _refuse(request: Request, error: Exception) -> JSONResponse:
