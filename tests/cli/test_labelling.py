@@ -17,7 +17,8 @@ from gsa.chain.chain import Chain
 from gsa.cli import labelling as module
 from gsa.cli.labelling import file_of, label
 from gsa.cli.predict_options import PredictOptions
-from gsa.data.task import ASPECT, EMOTION
+from gsa.data.task import ASPECT, EMOTION, EMOTIONS
+from gsa.data.types import Prediction
 from gsa.datasets.records import Columns, ReadOptions
 from gsa.errors import InputError
 from gsa.prediction.parts import RowCounts
@@ -80,6 +81,27 @@ def test_aspects_of_a_text_are_a_line_each(tuned: Path, monkeypatch: pytest.Monk
     ):
         with pytest.raises(InputError, match=says):
             label(task, text, replace(asked, **change))
+
+
+def test_labels_that_hold_at_once_are_those_of_the_line(tuned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    predictor = gsa.load(str(tuned))
+    task = predictor.tasks["feelings"] = EMOTIONS.with_labels("joy", "love", "fear")
+    chances = {"joy": 0.75, "love": 0.5, "fear": 0.25}
+    asked: list[Any] = []
+
+    def predict(examples: Any, tasks: Any, *_: Any) -> list[Prediction]:
+        asked.append(tasks)
+        return [Prediction("joy,love", chances, language="de")]
+
+    monkeypatch.setattr(predictor, "predict", predict)
+    monkeypatch.setattr("gsa.cli.predict_options.load", lambda *_: predictor)
+    said, _ = label("feelings", "Ich liebe es.", PredictOptions())
+    assert said == "joy 0.75  love 0.50  (not English but 'de': a guess)"
+    content = json.loads(label("feelings", "Ich liebe es.", PredictOptions(as_json=True))[0])
+    assert (content["label"], content["probabilities"], content["language"]) == ("joy,love", chances, "de")
+    assert asked == [task, task]
+    with pytest.raises(InputError, match="--aspect: task 'emotions' is about the text"):
+        label("feelings", "Fine.", PredictOptions(aspects=("food",)))
 
 
 def test_a_text_is_explained(options: PredictOptions) -> None:

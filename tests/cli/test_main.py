@@ -276,6 +276,9 @@ def test_show_prints_what_the_model_reads(run, tiny_folder: Path) -> None:
     assert "Consider both the semantic information of the target utterance itself" in out
     assert "Labels: neutral, joy, surprise, anger, sadness, disgust, fear" in out
     assert "tokens before the answer, 3 to 8 in it" in out
+    code, out, _ = run("show", "goemotions", "--backbone", tiny_folder)
+    assert code == 0
+    assert "Emotion: admiration =>" in out
     code, out, _ = run("show", "meld", "--index", 1, "--backbone", tiny_folder, "--max-tokens", 275)
     assert "1 turn left out for length" in out
 

@@ -1,5 +1,6 @@
 """Fitting a calibration: the temperature that likelihood asks for, and where it is applied."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,19 @@ def test_evaluation_and_prediction_are_calibrated_alike(run: Path, monkeypatch: 
     model = gsa.load(run)
     assert model.pipeline.calibration == fitted == Calibration.read(run, fitted.identity)
     assert model.identity["calibration"] == fitted.content()
+
+
+def test_one_dataset_is_fitted_again_and_the_rest_stays(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GSA_DATA", str(FIXTURES))
+    first = calibrate(run)
+    invented = replace(first, temperatures={key(SENTIMENT): 7.0}, thresholds={})
+    invented.write(run)
+    again = calibrate(run, datasets=["goemotions"])
+    assert (again.temperatures, again.thresholds) == ({key(SENTIMENT): 7.0}, first.thresholds)
+    assert Calibration.read(run, first.identity) == again
+    expected = r"dataset 'mosi': expected one of the run's, \['goemotions', 'sst3'\]"
+    with pytest.raises(InputError, match=expected):
+        calibrate(run, datasets=["mosi"])
 
 
 def test_a_run_without_dev_data_cannot_be_calibrated(tuned: Path) -> None:

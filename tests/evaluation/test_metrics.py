@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from gsa.data.task import EMOTIONS, SENTIMENT
+from gsa.evaluation import metrics
 from gsa.evaluation.metrics import Answers, answers_of, best_thresholds, majority_class, measure
 
 POLARITY = ("negative", "neutral", "positive")
@@ -181,12 +182,21 @@ def test_several_labels_are_measured_label_by_label():
     assert value(COMMENTS, "accuracy") == 0.0
 
 
-def test_thresholds_are_those_of_the_best_f1():
+def test_thresholds_are_those_of_the_best_f1(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "RARE", 1)
     thresholds = best_thresholds(COMMENTS)
     # love from 0.2: both, and one too many: F1 4/5.
     assert thresholds.tolist() == [0.8, 0.2, 0.4]
     best = replace(COMMENTS, chosen=(COMMENTS.probabilities >= thresholds).astype(np.int64))
     assert value(best, "macro_f1") == pytest.approx(100 * (1 + 0.8 + 1) / 3)
+
+
+def test_a_rare_label_has_the_threshold_of_all_labels_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "RARE", 2)
+    # Of all labels, from 0.4: 3 of 5 right, 2 too many: F1 6/10. From 0.2: 5 right, 3 too many: 10/13.
+    assert best_thresholds(COMMENTS).tolist() == [0.8, 0.2, 0.2]
+    absent = answers_of(EMOTIONS.with_labels("joy", "love"), ["", ""], np.asarray([[0.9, 0.2], [0.8, 0.6]]))
+    assert best_thresholds(absent).tolist() == [0.5, 0.5]
 
 
 def test_the_majority_of_several_labels_counts_each():

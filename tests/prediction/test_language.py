@@ -19,6 +19,8 @@ FOREIGN = {
     "这个产品很好": "zh",
     "Ужасный сервис": "ru",
     "Çok kötü bir hizmet": "tr",
+    "пиздец": "ru",
+    "很好": "zh",
 }
 
 
@@ -32,10 +34,17 @@ def test_plainly_foreign_texts_are_named(text: str, code: str) -> None:
     assert foreign_language(text) == code
 
 
-def test_nothing_is_marked_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_marked_without_the_extra_which_is_said_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setitem(sys.modules, "py3langid.langid", None)
     language._identifier.cache_clear()
     try:
-        assert foreign_language("Die Rechnung ist am Freitag fällig.") == ""
+        for _ in range(2):
+            assert foreign_language("Die Rechnung ist am Freitag fällig.") == ""
+        assert [record.message for record in caplog.records] == [
+            "texts that are not English are not marked, and their labels are guesses: the extra `language` "
+            "(py3langid) marks them"
+        ]
     finally:
         language._identifier.cache_clear()

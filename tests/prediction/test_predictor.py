@@ -23,7 +23,7 @@ from gsa.errors import InputError
 from gsa.model.backbone import LoadedModel
 from gsa.model.forward import row_logits
 from gsa.model.scoring import score
-from gsa.prediction.inputs import dialogue, example
+from gsa.prediction.inputs import dialogue, example, report_untuned_aspects
 from gsa.prediction.predictor import Predictor
 
 TALK = [
@@ -421,6 +421,18 @@ def test_every_aspect_of_a_text_has_a_polarity(plain: Predictor) -> None:
     assert [len(each) for each in many] == [1, 2]
     assert close(many[1][1], plain.aspects("Bad soup, fine wine.", ["wine"])[0])
     assert list(plain.aspects("Fine.", ["food"], ["bad", "good"])[0].probabilities) == ["bad", "good"]
+
+
+def test_aspects_that_no_level_was_tuned_on_are_said_once(
+    plain: Predictor, caplog: pytest.LogCaptureFixture
+) -> None:
+    report_untuned_aspects.cache_clear()
+    for _ in range(2):
+        plain.aspects("The food was great.", ["food"])
+    plain.tasks[ASPECT.name] = ASPECT
+    plain.aspects("The food was great.", ["food"])
+    (message,) = caplog.messages
+    assert message.startswith("no level was tuned on a question about an aspect")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """A conversation as HTML: every word escaped, every color named, every number there."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -109,4 +110,7 @@ def test_a_conversation_shows_each_turn_with_all_its_labels() -> None:
         assert word in elements.text
     assert '<li class="gsa-turn gsa-joy">' in markup, "in the color of the first task's label"
     assert "3 earlier turns not read" in elements.text
+    assert "not English" not in elements.text
+    foreign = html.conversation(turns[:1], {"emotion": [replace(CALM, language="de")]})
+    assert "not English but 'de': a guess" in Elements(foreign).text
     assert ("dir", "auto") in elements.attributes

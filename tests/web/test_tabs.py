@@ -38,6 +38,11 @@ def test_what_was_not_read_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None
     long = Prediction("joy", CALM.probabilities, Truncated(turns=1, words=1200))
     assert tabs._probabilities(long) == {"joy": 0.75, "anger": 0.25}
     assert tabs._probabilities(CALM) == {"joy": 0.75, "anger": 0.25}
+    foreign = Prediction("joy", {"joy": 0.75, "anger": 0.25}, language="de")
+    assert tabs._probabilities(foreign, held_only=True) == {"joy": 0.75}
+    assert warnings.pop() == "This text is not English but 'de': a guess."
+    several = Prediction("joy,anger", {"joy": 0.75, "fear": 0.0, "anger": 0.5})
+    assert tabs._probabilities(several, held_only=True) == {"joy": 0.75, "anger": 0.5}
     assert warnings == ["Too long to be read in full: 1 distant turn and 1,200 words left out."]
 
 

@@ -12,6 +12,7 @@ from gsa.prediction.chunking import MAX_TURNS
 from gsa.prediction.documents import predict_texts
 from gsa.prediction.explain import Explanation
 from gsa.prediction.inputs import aspect_examples, dialogue, example
+from gsa.prediction.language import foreign_note
 from gsa.prediction.predictor import Predictor
 from gsa.prediction.writers import passage_rows
 from gsa.progress import count_of
@@ -27,7 +28,7 @@ def label_text(task: str, text: str, options: PredictOptions) -> str:
             raise InputError(f"{name}: expected a file as the input, or no {name} for a text")
     conversation = dialogue(text, "text")
     predictor, chosen = options.load(task)
-    if options.aspects or chosen.about:
+    if options.aspects or (chosen.about and not chosen.multilabel):
         return _aspects(predictor, chosen, text, options)
     if chosen.context and is_conversation(text.splitlines()):
         conversation = Dialogue("", tuple(parse_conversation(text, MAX_TURNS)))
@@ -40,7 +41,7 @@ def label_text(task: str, text: str, options: PredictOptions) -> str:
     if options.as_json:
         objects = [_as_json(prediction) for prediction in predictions]
         return json.dumps(objects if len(turns) > 1 else objects[0], ensure_ascii=False)
-    lines = [_line(prediction) for prediction in predictions]
+    lines = [_line(prediction, chosen.multilabel) for prediction in predictions]
     if len(turns) == 1:
         passages = getattr(predictions[0], "passages", ())
         return "\n".join([*lines, *(f"{_line(part.prediction)}  {part.text}" for part in passages)])
@@ -49,7 +50,7 @@ def label_text(task: str, text: str, options: PredictOptions) -> str:
 
 def _aspects(predictor: Predictor, task: Task, text: str, options: PredictOptions) -> str:
     """Return the label of each aspect of a text."""
-    if not task.about:
+    if not task.about or task.multilabel:
         raise InputError(f"--aspect: task '{task.name}' is about the text: expected a task about an aspect")
     if not options.aspects:
         raise InputError(f"task '{task.name}': expected --aspect, what in the text is asked about")
@@ -83,9 +84,12 @@ def _as_json(prediction: Prediction) -> dict[str, object]:
     return {**content, "passages": passages} if (passages := passage_rows(prediction)) else content
 
 
-def _line(prediction: Prediction) -> str:
-    ranked = sorted(prediction.probabilities.items(), key=lambda pair: -pair[1])
-    line = "  ".join(f"{label} {p:.2f}" for label, p in ranked)
+def _line(prediction: Prediction, held_only: bool = False) -> str:
+    """Return the labels, or only those that hold, for a task of several at once, the most probable first."""
+    labels = prediction.labels if held_only else prediction.probabilities
+    ranked = sorted(labels, key=lambda label: -prediction.probabilities[label])
+    line = "  ".join(f"{label} {prediction.probabilities[label]:.2f}" for label in ranked)
     words = prediction.truncated.words
     line += f"  ({count_of(words, 'word')} not read)" if words else ""
+    line += f"  ({foreign_note(prediction.language)})" if prediction.language else ""
     return line + ("  (not sure enough for a label)" if prediction.label is None else "")

@@ -161,6 +161,9 @@ def evaluate(
 
 def calibrate(
     run: RunPath,
+    dataset: Annotated[
+        list[str] | None, typer.Option(help="Only the tasks of these datasets, fitted on these alone.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=0, help="Most dev examples per dataset; 0 is all.")] = 1000,
     quiet: Quiet = False,
 ) -> None:
@@ -168,4 +171,4 @@ def calibrate(
     from gsa.cli import format
     from gsa.evaluation.calibrate import calibrate as fit
 
-    print(format.calibration(fit(run, limit)))
+    print(format.calibration(fit(run, limit, dataset or ())))

@@ -114,6 +114,13 @@ class Prediction:
         return self.label or max(self.probabilities, key=lambda label: self.probabilities[label])
 
     @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels that hold: one, several of a multi-label task, none where `label` is None."""
+        if self.label is None or self.label in self.probabilities:
+            return () if self.label is None else (self.label,)
+        return tuple(self.label.split(","))
+
+    @property
     def confidence(self) -> float:
         """The highest of the probabilities."""
         return max(self.probabilities.values())

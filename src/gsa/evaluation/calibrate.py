@@ -32,14 +32,19 @@ SMALLEST = 1e-12
 """Added to probabilities before their logarithm."""
 
 
-def calibrate(root: Path, limit: int = DEFAULT_LIMIT) -> Calibration:
+def calibrate(root: Path, limit: int = DEFAULT_LIMIT, datasets: Sequence[str] = ()) -> Calibration:
     """Fit the calibration of a run's last level on at most `limit` dev examples of each dataset and store it.
 
-    A `limit` of 0 is all. Raises InputError where no dataset of the run has a dev split, and for a run that
-    is damaged or that another process evaluates.
+    A `limit` of 0 is all. With `datasets` only the tasks of these are fitted, on these alone, and what is
+    stored of other tasks stays. Raises InputError for a dataset that is none of the run's, where none has a
+    dev split, and for a run that is damaged or that another process evaluates.
     """
     evaluator = Evaluator(root)
-    sources = [source for source in evaluator.datasets.values() if load_splits(source)["dev"]]
+    unknown = [name for name in datasets if name not in evaluator.datasets]
+    if unknown:
+        raise InputError(f"dataset '{unknown[0]}': expected one of the run's, {sorted(evaluator.datasets)}")
+    chosen = [source for name, source in evaluator.datasets.items() if name in datasets or not datasets]
+    sources = [source for source in chosen if load_splits(source)["dev"]]
     if not sources:
         raise InputError(f"run '{root}': expected a dataset with a dev split to calibrate on, found none")
     examples = {s.name: sample_examples(s, load_splits(s)["dev"], limit) for s in sources}
@@ -57,10 +62,14 @@ def calibrate(root: Path, limit: int = DEFAULT_LIMIT) -> Calibration:
             p = np.asarray([[one.probabilities[label] for label in task.labels] for one in predictions])
             answers[key(task)].append(answers_of(task, [str(e.label) for e in dev], p))
             bar.advance(len(p), source.name)
+        identity = Chain.read(root).identity(level)
+        kept = Calibration.read(root, identity) if datasets else Calibration()
+        temperatures = {
+            name: fit_temperature(many) for name, many in answers.items() if name not in multilabel
+        }
+        thresholds = {name: _thresholds(task, answers[name]) for name, task in multilabel.items()}
         calibration = Calibration(
-            Chain.read(root).identity(level),
-            {name: fit_temperature(many) for name, many in answers.items() if name not in multilabel},
-            {name: _thresholds(task, answers[name]) for name, task in multilabel.items()},
+            identity, {**kept.temperatures, **temperatures}, {**kept.thresholds, **thresholds}
         )
         calibration.write(root)
     return calibration

@@ -15,6 +15,9 @@ from sklearn.metrics import accuracy_score, f1_score, precision_recall_curve, re
 
 from gsa.data.task import Task
 
+RARE = 20
+"""Dev examples of a label below which it gets no threshold of its own."""
+
 
 @dataclass(frozen=True)
 class Answers:
@@ -72,17 +75,24 @@ def _held(task: Task, joined: Sequence[str]) -> NDArray[np.int64]:
 def best_thresholds(answers: Answers) -> NDArray[np.float64]:
     """Return the threshold of each label of a multi-label task with the highest F1, to be chosen on dev.
 
-    A label that no example has gets 0.5.
+    A label of fewer than RARE examples, whose own F1 is chance, gets the threshold with the highest F1 over
+    all labels together.
     """
-    thresholds = []
-    for gold, probabilities in zip(answers.gold.T, answers.probabilities.T, strict=True):
-        if not gold.any():  # no F1 to choose by
-            thresholds.append(0.5)
-            continue
-        precision, recall, candidates = precision_recall_curve(gold, probabilities)
-        f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
-        thresholds.append(candidates[f1[:-1].argmax()])
+    common = _best_threshold(answers.gold.ravel(), answers.probabilities.ravel())
+    thresholds = [
+        _best_threshold(gold, probabilities) if gold.sum() >= RARE else common
+        for gold, probabilities in zip(answers.gold.T, answers.probabilities.T, strict=True)
+    ]
     return np.asarray(thresholds, dtype=np.float64)
+
+
+def _best_threshold(gold: NDArray[np.int64], probabilities: NDArray[np.float64]) -> float:
+    """Return the threshold with the highest F1; 0.5 where no example has the label."""
+    if not gold.any():
+        return 0.5
+    precision, recall, candidates = precision_recall_curve(gold, probabilities)
+    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
+    return float(candidates[f1[:-1].argmax()])
 
 
 def majority_class(task: Task, gold: Iterable[str]) -> int:

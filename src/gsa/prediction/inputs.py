@@ -208,6 +208,14 @@ def report_untuned_labels(labels: tuple[str, ...], tuned: tuple[str, ...]) -> No
         logger.log(logging.WARNING if "did you mean" in sentence else logging.INFO, "%s", sentence)
 
 
+@lru_cache(maxsize=256)
+def report_untuned_aspects(identity: str) -> None:
+    """Log once for a model that no level of it was tuned on questions about an aspect."""
+    logger.warning(
+        "no level was tuned on a question about an aspect: the labels of aspects are guesses (%s)", identity
+    )
+
+
 def instruction_text(instruction: Any) -> str:
     """Return an instruction without white space around it; an empty one is none.
 

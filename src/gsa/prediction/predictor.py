@@ -27,6 +27,7 @@ from gsa.prediction.inputs import (
     is_many,
     label_list,
     read_conversations,
+    report_untuned_aspects,
     report_untuned_labels,
     untuned_labels,
 )
@@ -236,6 +237,8 @@ class Predictor:
         are no list.
         """
         task = self.aspect_task(labels)
+        if not any(known.about and not known.multilabel for known in self.tasks.values()):
+            report_untuned_aspects(self.identity["base"])
         text = as_list(text)
         many = isinstance(text, list | tuple)
         texts, lists = (text, as_list(aspects)) if many else ([text], [aspects])

@@ -7,6 +7,7 @@ from gsa.data.task import EMOTION, SARCASM, SENTIMENT
 from gsa.data.types import Prediction, Utterance
 from gsa.prediction.documents import DocumentPrediction
 from gsa.prediction.explain import Explanation
+from gsa.prediction.language import foreign_note
 from gsa.progress import count_of
 
 NAMED_COLORS = {*EMOTION.labels, *SENTIMENT.labels, *SARCASM.labels}
@@ -66,7 +67,8 @@ def conversation(turns: Sequence[Utterance], predictions: Mapping[str, Sequence[
             f'<span class="gsa-name">{name}</span>'
             f'<span class="gsa-chips">{"".join(map(_chip, labels))}</span></div>'
             f'<p class="gsa-text" dir="auto">{escape(turn.text)}</p>'
-            f"{note(count_of(omitted, 'earlier turn') + ' not read') if omitted else ''}</li>"
+            f"{note(count_of(omitted, 'earlier turn') + ' not read') if omitted else ''}"
+            f"{note(foreign_note(labels[0].language)) if labels[0].language else ''}</li>"
         )
     return f'<ol class="gsa-conversation">{"".join(items)}</ol>'
 

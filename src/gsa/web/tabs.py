@@ -1,7 +1,7 @@
 """The page's tabs in Gradio: fields and buttons, each bound to one handler."""
 
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import pandas as pd  # type: ignore[import-untyped]
 from gsa.data.task import EMOTION, SARCASM, SENTIMENT
 from gsa.data.types import Prediction
 from gsa.datasets.record_files import FORMATS, STREAMED_SUFFIXES
+from gsa.prediction.language import foreign_note
 from gsa.progress import count_of
 from gsa.serving.requests import client_of
 from gsa.serving.schemas import MAX_TEXT
@@ -52,7 +53,7 @@ def text_tab(handlers: Handlers) -> None:
     async def label(text: str, task: str, request: gr.Request) -> tuple[dict[str, float], str]:
         with _gradio_errors():
             prediction = await handlers.label_text(text, task, _client(request))
-            return _probabilities(prediction), passages(prediction)
+            return _probabilities(prediction, _multilabel(handlers, task)), passages(prediction)
 
     async def explain(text: str, task: str, request: gr.Request) -> tuple[dict[str, float], str]:
         with _gradio_errors():
@@ -77,7 +78,9 @@ def aspect_tab(handlers: Handlers) -> None:
 
     async def label(text: str, names: str, request: gr.Request) -> pd.DataFrame:
         with _gradio_errors():
-            return aspect_table(await handlers.label_aspects(text, names, _client(request)))
+            predictions = await handlers.label_aspects(text, names, _client(request))
+            _warn(list(predictions.values())[:1])
+            return aspect_table(predictions)
 
     gr.on([button.click, names.submit], label, [text, names], output, **EVENT)
 
@@ -124,7 +127,7 @@ def file_tab(handlers: Handlers) -> None:
         suffixes = [f".{name}" for name in STREAMED_SUFFIXES]
         source = gr.File(label="File to label", file_types=suffixes, height=150, elem_id="file-in")
         _accept_uploads_only(source, handlers.uploads)
-        gr.HTML(note("CSV, TSV, JSONL or Parquet with one row per text or turn, or one text per "
+        gr.HTML(note("CSV, TSV, JSONL, JSON or Parquet with one row per text or turn, or one text per "
                      f"line, up to {megabytes:g} MB. "
                      "Labels and probabilities are added as columns. Rows that cannot be read are left out, "
                      "counted, and kept in a file of their own with the reason."))  # fmt: skip
@@ -183,7 +186,8 @@ def compare_tab(handlers: Handlers) -> None:
         with _gradio_errors():
             shown, predictions = await handlers.compare_levels(text, task, _client(request))
         shown = shown if len(shown) <= 160 else f"{shown[:160]}…"
-        return [note(f"{task} of: {shown}"), *map(_probabilities, predictions)]
+        held_only = _multilabel(handlers, task)
+        return [note(f"{task} of: {shown}"), *(_probabilities(one, held_only) for one in predictions)]
 
     button.click(compare, [text, task], [target, *labels], **EVENT)
 
@@ -197,13 +201,22 @@ def _gradio_errors() -> Iterator[None]:
         raise gr.Error(escape(error_message(error)), print_exception=False) from None
 
 
-def _probabilities(prediction: Prediction) -> dict[str, float]:
-    """Return what gr.Label shows, and warn of what the model did not read."""
-    counts = (prediction.truncated.turns, "distant turn"), (prediction.truncated.words, "word")
-    omitted = [count_of(count, noun) for count, noun in counts if count]
-    if omitted:
-        gr.Warning(f"Too long to be read in full: {' and '.join(omitted)} left out.")
-    return dict(prediction.probabilities)
+def _probabilities(prediction: Prediction, held_only: bool = False) -> dict[str, float]:
+    """Return what gr.Label shows: every label, or those that hold, for a task of several labels at once."""
+    _warn([prediction])
+    labels = prediction.labels if held_only else prediction.probabilities
+    return {label: prediction.probabilities[label] for label in labels}
+
+
+def _warn(predictions: Sequence[Prediction]) -> None:
+    """Show what the model did not read of a text, and that a text is in another language."""
+    for prediction in predictions:
+        counts = (prediction.truncated.turns, "distant turn"), (prediction.truncated.words, "word")
+        omitted = [count_of(count, noun) for count, noun in counts if count]
+        if omitted:
+            gr.Warning(f"Too long to be read in full: {' and '.join(omitted)} left out.")
+    for language in sorted({prediction.language for prediction in predictions} - {""}):
+        gr.Warning(f"This text is {foreign_note(language)}.")
 
 
 def _file_update(file: Path | None) -> Any:
@@ -230,6 +243,10 @@ def _examples(field: Any, texts: Mapping[str, str]) -> None:
         for name, text in texts.items():
             button = gr.Button(name, size="sm", scale=0, min_width=0)
             button.click(None, None, field, js=f"() => {json.dumps(text)}", api_visibility="private")
+
+
+def _multilabel(handlers: Handlers, task: str) -> bool:
+    return handlers.predictor.tasks[task].multilabel
 
 
 def _task_choice(handlers: Handlers, preferred: str) -> Any:
