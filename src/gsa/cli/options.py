@@ -55,7 +55,8 @@ ModelArgument = Annotated[
     ),
 ]
 TaskArgument = Annotated[
-    str, typer.Argument(metavar="TASK", help="sentiment, emotion, sarcasm, or one of the run's own.")
+    str, typer.Argument(metavar="TASK", help="sentiment, emotion, sarcasm, or another task of the model: of the shipped one "
+        "aspect, emotions, irony, offense, hate.",)
 ]
 TextColumn = Annotated[str | None, typer.Option("--text", help="Column of texts; default: text.")]
 SpeakerColumn = Annotated[str | None, typer.Option("--speaker", help="Column of speakers; default: speaker.")]
