@@ -344,3 +344,25 @@ def test_the_figures_of_folded_case_are_those_of_the_rows() -> None:
     means = [f"{sum(said[folder][:14]) / 14:.1f}" for folder in folders if folder != "untrained"]
     assert means == ["68.3", "68.6", "67.6", "67.6", "67.8"]
     assert "first 14 rows is 68.6, of the shipped link as it was 68.3, of lower case 67.6" in page
+
+
+def test_the_figures_of_the_second_seed_are_those_of_the_rows() -> None:
+    """The table of seeds in docs/experiments.md, column by column, and its means."""
+    page = (ROOT / "docs" / "experiments.md").read_text(encoding="utf-8")
+    table = page.split("| dev set | n | metric | seed 0 (shipped) | seed 1 |")[1].split("\n\n")[0]
+    folders = ("uncased/dev-folded", "seeds/dev-seed-1", "seeds/dev-mean")
+    rows = {
+        (folder, row.dataset, row.metric): row
+        for folder in folders
+        for row in read_results(ROOT / "results" / folder)
+        if row.level == 5
+    }
+    said: dict[str, list[float]] = {folder: [] for folder in folders}
+    for line in table.splitlines()[2:]:
+        dataset, n, _, *values = [cell.strip() for cell in line.strip("|").split("|")]
+        for folder, value in zip(folders, values, strict=True):
+            row = rows[folder, dataset, get(dataset).metrics[0]]
+            assert (f"{row.value:.1f}", f"{row.n:,}") == (value, n), (dataset, folder)
+            said[folder].append(float(value))
+    means = [[f"{sum(said[folder][:n]) / n:.1f}" for folder in folders] for n in (14, 21)]
+    assert means == [["68.6", "67.9", "67.8"], ["74.8", "74.9", "74.3"]]

@@ -34,7 +34,9 @@ def test_rows_compare_with_the_sentences_as_written(tuned: Path, monkeypatch: py
     right = [model.predict([e], SENTIMENT)[0].label == e.label for e in few["sentiment"]]
     assert written == pytest.approx(100 * sum(right) / 12, abs=0.01)
     assert [0 <= row["sarcastic"] <= 100 for row in rows if row["task"] == "sarcasm"] == [True] * 3
-    assert {row["task"] for row in rows} == {"sentiment", "emotion", "sarcasm"}, "no task that it does not have"
+    assert {row["task"] for row in rows} == {"sentiment", "emotion", "sarcasm"}, (
+        "no task that it does not have"
+    )
 
 
 def test_false_alarms_are_plain_texts_with_the_label(tuned: Path) -> None:
