@@ -1,5 +1,6 @@
 """The model that comes with the package: small, whole, as its recipe says; its card has what was measured."""
 
+import doctest
 import gc
 import json
 import re
@@ -137,7 +138,9 @@ def test_bfloat16_is_as_good_as_its_page_says() -> None:
 def test_the_readme_has_the_scores_of_the_rows_on_disk() -> None:
     last = main_rows("gsa-135m-generic", 5)
     page = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
-    (sentence,) = re.findall(r"Scores on whole test sets, from one seed: (.+?)\. Its \[model card\]", page)
+    (sentence,) = re.findall(
+        r"Scores on whole test sets, of the better of two seeds on dev: (.+?)\. Its \[model card\]", page
+    )
     said = re.findall(r"([A-Z][\w+-]+) (\d+\.\d)", sentence)
     assert [name for name, _ in said] == ["SST-2", "MOSI", "MOSEI", "MELD", "EmoryNLP", "MAMS"]
     main = {"MOSI": "acc2_has0", "MOSEI": "acc2_has0", "MELD": "weighted_f1", "EmoryNLP": "weighted_f1"}
@@ -188,6 +191,18 @@ def test_it_labels_what_is_plain(model: Predictor) -> None:
     assert model.emotions(talk)[-1].label == "anger"
     found = model.sarcasm(talk)
     assert sum(found.probabilities.values()) == pytest.approx(1)
+
+
+@pytest.mark.slow
+def test_the_page_shows_what_it_answers_to_further_questions(
+    model: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gsa, "load", lambda: model)
+    page = (ROOT / "docs" / "predict.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```pycon\n(.*?)^```", page, re.M | re.S)
+    test = doctest.DocTestParser().get_doctest(block, {"gsa": gsa}, "predict.md", None, None)
+    results = doctest.DocTestRunner().run(test)
+    assert (results.failed, results.attempted) == (0, 5)
 
 
 @pytest.mark.slow
