@@ -366,3 +366,17 @@ def test_the_figures_of_the_second_seed_are_those_of_the_rows() -> None:
             said[folder].append(float(value))
     means = [[f"{sum(said[folder][:n]) / n:.1f}" for folder in folders] for n in (14, 21)]
     assert means == [["68.6", "67.9", "67.8"], ["74.8", "74.9", "74.3"]]
+    tests = page.split("| test set | n | metric | seed 0 (shipped) | seed 1 |")[1].split("\n\n")[0]
+    tested = {
+        (folder, row.dataset, row.metric): f"{row.value:.1f}"
+        for folder in ("gsa-135m-generic", "seeds/test-seed-1")
+        for row in read_results(ROOT / "results" / folder)
+        if (row.level, row.split) == (5, "test")
+    }
+    for line in tests.splitlines()[2:]:
+        dataset, _, _, *values = [cell.strip() for cell in line.strip("|").split("|")]
+        metric = get(dataset).metrics[0]
+        assert values == [
+            tested["gsa-135m-generic", dataset, metric],
+            tested["seeds/test-seed-1", dataset, metric],
+        ]
