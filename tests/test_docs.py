@@ -6,6 +6,7 @@ import logging
 import re
 import shlex
 import shutil
+import statistics
 import sys
 import threading
 import tomllib
@@ -118,9 +119,9 @@ def fetch(step: str, address: str) -> httpx2.Response:
     words = shlex.split(step)
     url = words[-1].replace("http://127.0.0.1:8000", address)
     if "--json" not in words:
-        return httpx2.get(url)
+        return httpx2.get(url, timeout=60)
     kind = {"content-type": "application/json"}
-    return httpx2.post(url, content=words[words.index("--json") + 1], headers=kind)
+    return httpx2.post(url, content=words[words.index("--json") + 1], headers=kind, timeout=60)
 
 
 def test_the_commands_of_the_pages_run_in_their_order(
@@ -156,7 +157,7 @@ def test_the_commands_of_the_pages_run_in_their_order(
         assert "gsa: " not in said.err
     for step, requests in servers.items():
         with served(step, monkeypatch, capsys) as address:
-            page = httpx2.get(f"{address}/")
+            page = httpx2.get(f"{address}/", timeout=60)
             assert (page.status_code, "gsa" in page.text) == (200 if find_spec("gradio") else 404, True)
             for request in requests:
                 answer = fetch(request, address)
@@ -380,3 +381,19 @@ def test_the_figures_of_the_second_seed_are_those_of_the_rows() -> None:
             tested["gsa-135m-generic", dataset, metric],
             tested["seeds/test-seed-1", dataset, metric],
         ]
+
+
+def test_the_figures_of_few_examples_with_the_label_loss_are_those_of_the_rows() -> None:
+    """The means and standard deviations over three seeds in docs/study.md."""
+    page = (ROOT / "docs" / "study.md").read_text(encoding="utf-8")
+    scores: dict[str, list[float]] = {"hate": [], "emoji": []}
+    for folder in sorted((ROOT / "results" / "few-shot-labels").iterdir()):
+        (score,) = [
+            row.value
+            for row in read_results(folder)
+            if (row.level, row.metric, row.n) == (1, "macro_f1", 1000)
+        ]
+        scores[folder.name.split("-")[3]].append(score)
+    assert [len(values) for values in scores.values()] == [3, 3]
+    said = [f"{statistics.mean(values):.1f} ± {statistics.stdev(values):.1f}" for values in scores.values()]
+    assert f"| the same, loss over the label list | {' | '.join(said)} |" in page
