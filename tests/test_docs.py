@@ -301,18 +301,23 @@ def test_the_counts_of_overlaps_are_those_on_disk() -> None:
         assert len(found[tested][trained]) == int(count)
 
 
+def table_rows(head: str) -> list[list[str]]:
+    """Return the cells of each row of the table of docs/experiments.md whose first line begins so."""
+    page = (ROOT / "docs" / "experiments.md").read_text(encoding="utf-8")
+    lines = page.split(head)[1].split("\n\n")[0].splitlines()[2:]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
 def test_the_figures_of_small_arms_are_those_of_the_rows() -> None:
     """The table of appended and widened levels in docs/experiments.md, and its means."""
-    page = (ROOT / "docs" / "experiments.md").read_text(encoding="utf-8")
-    table = page.split("| dev set | n | metric | appended | widened |")[1].split("\n\n")[0]
+    table = table_rows("| dev set | n | metric | appended | widened |")
     arms, rows = ("appended", "widened", "appended-mlp"), {}
     for arm in arms:
         results = read_results(ROOT / "results" / "widened" / f"{arm}-s0")
         last = max(row.level for row in results)
         rows |= {(arm, row.dataset, row.metric): row for row in results if row.level == last}
     said: dict[str, list[float]] = {arm: [] for arm in arms}
-    for line in table.splitlines()[2:]:
-        dataset, n, _, *values = [cell.strip() for cell in line.strip("|").split("|")]
+    for dataset, n, _, *values in table:
         for arm, value in zip(arms, values, strict=True):
             row = rows[arm, dataset, get(dataset).metrics[0]]
             assert (f"{row.value:.1f}", f"{row.n:,}") == (value, n), (dataset, arm)
@@ -325,7 +330,7 @@ def test_the_figures_of_small_arms_are_those_of_the_rows() -> None:
 def test_the_figures_of_folded_case_are_those_of_the_rows() -> None:
     """The table of dev sets in docs/experiments.md, column by column, and the mean over natural texts."""
     page = (ROOT / "docs" / "experiments.md").read_text(encoding="utf-8")
-    table = page.split("| dev set | n | metric | without folding |")[1].split("\n\n")[0]
+    table = table_rows("| dev set | n | metric | without folding |")
     folders = ("shipped", "folded", "untrained", "seed-0", "seed-1", "mean")
     folded = load_recipe(ROOT / "results" / "uncased" / "test-seed-0" / "recipe.toml").layout_at().fold_case
     assert folded == "all", "the recipes beside the rows can be tuned"
@@ -335,8 +340,7 @@ def test_the_figures_of_folded_case_are_those_of_the_rows() -> None:
             if row.level == 5:
                 rows[folder, row.dataset, row.metric] = row
     said: dict[str, list[float]] = {folder: [] for folder in folders}
-    for line in table.splitlines()[2:]:
-        dataset, n, _, *values = [cell.strip() for cell in line.strip("|").split("|")]
+    for dataset, n, _, *values in table:
         metric = get(dataset).metrics[0]
         for folder, value in zip(folders, values, strict=True):
             row = rows[folder, dataset, metric]
@@ -349,8 +353,7 @@ def test_the_figures_of_folded_case_are_those_of_the_rows() -> None:
 
 def test_the_figures_of_the_second_seed_are_those_of_the_rows() -> None:
     """The table of seeds in docs/experiments.md, column by column, and its means."""
-    page = (ROOT / "docs" / "experiments.md").read_text(encoding="utf-8")
-    table = page.split("| dev set | n | metric | seed 0 (shipped) | seed 1 |")[1].split("\n\n")[0]
+    table = table_rows("| dev set | n | metric | seed 0 (shipped) | seed 1 |")
     folders = ("uncased/dev-folded", "seeds/dev-seed-1", "seeds/dev-mean")
     rows = {
         (folder, row.dataset, row.metric): row
@@ -359,23 +362,21 @@ def test_the_figures_of_the_second_seed_are_those_of_the_rows() -> None:
         if row.level == 5
     }
     said: dict[str, list[float]] = {folder: [] for folder in folders}
-    for line in table.splitlines()[2:]:
-        dataset, n, _, *values = [cell.strip() for cell in line.strip("|").split("|")]
+    for dataset, n, _, *values in table:
         for folder, value in zip(folders, values, strict=True):
             row = rows[folder, dataset, get(dataset).metrics[0]]
             assert (f"{row.value:.1f}", f"{row.n:,}") == (value, n), (dataset, folder)
             said[folder].append(float(value))
     means = [[f"{sum(said[folder][:n]) / n:.1f}" for folder in folders] for n in (14, 21)]
     assert means == [["68.6", "67.9", "67.8"], ["74.8", "74.9", "74.3"]]
-    tests = page.split("| test set | n | metric | seed 0 (shipped) | seed 1 |")[1].split("\n\n")[0]
+    tests = table_rows("| test set | n | metric | seed 0 (shipped) | seed 1 |")
     tested = {
         (folder, row.dataset, row.metric): f"{row.value:.1f}"
         for folder in ("gsa-135m-generic", "seeds/test-seed-1")
         for row in read_results(ROOT / "results" / folder)
         if (row.level, row.split) == (5, "test")
     }
-    for line in tests.splitlines()[2:]:
-        dataset, _, _, *values = [cell.strip() for cell in line.strip("|").split("|")]
+    for dataset, _, _, *values in tests:
         metric = get(dataset).metrics[0]
         assert values == [
             tested["gsa-135m-generic", dataset, metric],

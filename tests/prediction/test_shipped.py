@@ -173,6 +173,51 @@ def test_its_card_has_the_robustness_on_disk() -> None:
         assert emotion == (f"{row['accuracy']:.1f}" if row else ""), variant
 
 
+def chosen_labels(dataset: str) -> pl.DataFrame:
+    """Return gold and predicted labels of a test set at the last level."""
+    table = PredictionStore(ROOT / "results" / "gsa-135m-generic").load(5, dataset, "test")
+    assert table is not None
+    return table.select("gold", "predicted")
+
+
+def test_its_card_says_how_far_tasks_can_be_trusted() -> None:
+    """Recalls of sarcasm, false alarms of tasks from tweets, labels at once: from the predictions on disk."""
+    card = " ".join((SHIPPED / "README.md").read_text(encoding="utf-8").split())
+    for dataset, says in (
+        ("mustard", "{:.0f}% of MUStARD's sarcastic turns are found"),
+        ("mustardpp", "{:.0f}% of MUStARD++'s"),
+        ("robustness-plain", "{:.0f}% of 43 lone turns"),
+    ):
+        sarcastic = chosen_labels(dataset).filter(pl.col("gold") == "sarcastic")
+        found = (sarcastic["predicted"] == "sarcastic").sum()
+        assert says.format(100 * found / len(sarcastic)) in card, dataset
+    table = chosen_labels("tweeteval-hate")
+    without = table.filter(pl.col("gold") == "not-hate")
+    share = 100 * (without["predicted"] == "hate").sum() / len(without)
+    accuracy = 100 * (table["gold"] == table["predicted"]).sum() / len(table)
+    assert f"`hate` calls {share:.0f}% of the {len(without):,} test tweets without hate hateful" in card
+    assert f"its accuracy, {accuracy:.0f}%, is below the {100 * len(without) / len(table):.0f}% of" in card
+    lines = (ROOT / "results" / "gsa-135m-generic" / "robustness.jsonl").read_text().splitlines()
+    measured = {(row["task"], row["variant"]): row for row in map(json.loads, lines)}
+    for task, label, says in (
+        ("irony", "ironic", "`irony` calls {:.0f}% of the 249 sentences of the sampler ironic"),
+        ("offense", "offensive", "`offense` calls {:.0f}% offensive"),
+        ("hate", "hate", "`hate` {:.0f}% hateful"),
+    ):
+        assert says.format(measured[task, "sampler-sentiment"][label]) in card, task
+    table = chosen_labels("goemotions")
+    given, hold = (
+        sum(len(labels.split(",")) for labels in table[column]) / len(table)
+        for column in ("predicted", "gold")
+    )
+    assert f"{given:.1f} are given to a comment where {hold:.1f} hold" in card
+    exact, neutral = (
+        100 * sum(set(a.split(",")) == set(b.split(",")) for a, b in pairs) / len(table)
+        for pairs in (zip(*table, strict=True), ((gold, "neutral") for gold in table["gold"]))
+    )
+    assert f"{exact:.0f}% of the comments get exactly the right ones ({neutral:.1f}% have" in card
+
+
 @pytest.fixture(scope="module")
 def model() -> Predictor:
     gc.collect()  # the large model of another module may still be in memory

@@ -36,14 +36,19 @@ def test_what_was_not_read_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None
     warnings: list[str] = []
     monkeypatch.setattr(gr, "Warning", warnings.append)
     long = Prediction("joy", CALM.probabilities, Truncated(turns=1, words=1200))
-    assert tabs._probabilities(long) == {"joy": 0.75, "anger": 0.25}
+    for prediction in (long, CALM, Prediction("joy", CALM.probabilities, language="de")):
+        tabs._warn(prediction)
+    assert warnings == [
+        "Too long to be read in full: 1 distant turn and 1,200 words left out.",
+        "This text is not English but 'de': a guess.",
+    ]
+
+
+def test_of_several_labels_at_once_those_that_hold_are_shown() -> None:
     assert tabs._probabilities(CALM) == {"joy": 0.75, "anger": 0.25}
-    foreign = Prediction("joy", {"joy": 0.75, "anger": 0.25}, language="de")
-    assert tabs._probabilities(foreign, held_only=True) == {"joy": 0.75}
-    assert warnings.pop() == "This text is not English but 'de': a guess."
+    assert tabs._probabilities(CALM, held_only=True) == {"joy": 0.75}
     several = Prediction("joy,anger", {"joy": 0.75, "fear": 0.0, "anger": 0.5})
     assert tabs._probabilities(several, held_only=True) == {"joy": 0.75, "anger": 0.5}
-    assert warnings == ["Too long to be read in full: 1 distant turn and 1,200 words left out."]
 
 
 def test_an_error_is_escaped() -> None:

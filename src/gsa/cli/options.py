@@ -55,8 +55,12 @@ ModelArgument = Annotated[
     ),
 ]
 TaskArgument = Annotated[
-    str, typer.Argument(metavar="TASK", help="sentiment, emotion, sarcasm, or another task of the model: of the shipped one "
-        "aspect, emotions, irony, offense, hate.",)
+    str,
+    typer.Argument(
+        metavar="TASK",
+        help="sentiment, emotion, sarcasm, or another task of the model: of the shipped one "
+        "aspect, emotions, irony, offense, hate.",
+    ),
 ]
 TextColumn = Annotated[str | None, typer.Option("--text", help="Column of texts; default: text.")]
 SpeakerColumn = Annotated[str | None, typer.Option("--speaker", help="Column of speakers; default: speaker.")]

@@ -28,7 +28,7 @@ def label_text(task: str, text: str, options: PredictOptions) -> str:
             raise InputError(f"{name}: expected a file as the input, or no {name} for a text")
     conversation = dialogue(text, "text")
     predictor, chosen = options.load(task)
-    if options.aspects or (chosen.about and not chosen.multilabel):
+    if options.aspects or chosen.takes_aspect:
         return _aspects(predictor, chosen, text, options)
     if chosen.context and is_conversation(text.splitlines()):
         conversation = Dialogue("", tuple(parse_conversation(text, MAX_TURNS)))
@@ -44,13 +44,15 @@ def label_text(task: str, text: str, options: PredictOptions) -> str:
     lines = [_line(prediction, chosen.multilabel) for prediction in predictions]
     if len(turns) == 1:
         passages = getattr(predictions[0], "passages", ())
-        return "\n".join([*lines, *(f"{_line(part.prediction)}  {part.text}" for part in passages)])
+        return "\n".join(
+            [*lines, *(f"{_line(part.prediction, chosen.multilabel)}  {part.text}" for part in passages)]
+        )
     return "\n".join(f"{turn.line()}\n  {line}" for turn, line in zip(conversation.turns, lines, strict=True))
 
 
 def _aspects(predictor: Predictor, task: Task, text: str, options: PredictOptions) -> str:
     """Return the label of each aspect of a text."""
-    if not task.about or task.multilabel:
+    if not task.takes_aspect:
         raise InputError(f"--aspect: task '{task.name}' is about the text: expected a task about an aspect")
     if not options.aspects:
         raise InputError(f"task '{task.name}': expected --aspect, what in the text is asked about")

@@ -59,6 +59,11 @@ class Task:
         return replace(self, labels=("yes", "no"), words={}, multilabel=False) if self.multilabel else self
 
     @property
+    def takes_aspect(self) -> bool:
+        """Whether who asks names an aspect of the text; a multi-label task names its labels itself."""
+        return bool(self.about) and not self.multilabel
+
+    @property
     def queries(self) -> int:
         """The number of prompts of an example: one for each label where several may hold at once."""
         return len(self.labels) if self.multilabel else 1

@@ -77,7 +77,7 @@ class ExplanationPlan:
         task does not have.
         """
         prediction = predictions[0]
-        label = label or max(prediction.probabilities, key=lambda name: prediction.probabilities[name])
+        label = label or prediction.likeliest
         if label not in prediction.probabilities:
             raise InputError(f"label '{label}': expected one of {list(prediction.probabilities)}")
         log_odds = {

@@ -237,7 +237,7 @@ class Predictor:
         are no list.
         """
         task = self.aspect_task(labels)
-        if not any(known.about and not known.multilabel for known in self.tasks.values()):
+        if not any(known.takes_aspect for known in self.tasks.values()):
             report_untuned_aspects(self.identity["base"])
         text = as_list(text)
         many = isinstance(text, list | tuple)
@@ -315,7 +315,7 @@ class Predictor:
 
         It is the model's own `aspect`, otherwise its only task about an aspect, otherwise the generic one.
         """
-        tuned = {name: task for name, task in self.tasks.items() if task.about and not task.multilabel}
+        tuned = {name: task for name, task in self.tasks.items() if task.takes_aspect}
         only = next(iter(tuned.values())) if len(tuned) == 1 else ASPECT
         return self.task(tuned.get(ASPECT.name, only), labels)
 

@@ -28,7 +28,7 @@ class RowTasks:
             task = self.of(row)
             if not task.labels:
                 raise InputError("expected a label list, found none")
-            if task.about and not task.multilabel and is_blank(row.aspect):
+            if task.takes_aspect and is_blank(row.aspect):
                 raise InputError("expected an aspect to ask about, found none")
         except InputError as error:
             return Rejected(row.row, str(error), dict(row.values))

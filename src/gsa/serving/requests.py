@@ -70,7 +70,7 @@ def parse_request(
     aspects = body.aspects if isinstance(body, AspectRequest) else []
     if isinstance(body, ClassifyRequest | ExplainRequest):
         task = predictor.task(body.task, body.labels, body.instruction, body.context)
-        if task.about and not task.multilabel:
+        if task.takes_aspect:
             raise InputError(f"task '{task.name}' reads aspects: expected a request to /v1/aspect")
     elif aspects:
         task = predictor.aspect_task(body.labels)

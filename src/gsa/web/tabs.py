@@ -1,7 +1,7 @@
 """The page's tabs in Gradio: fields and buttons, each bound to one handler."""
 
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -53,11 +53,13 @@ def text_tab(handlers: Handlers) -> None:
     async def label(text: str, task: str, request: gr.Request) -> tuple[dict[str, float], str]:
         with _gradio_errors():
             prediction = await handlers.label_text(text, task, _client(request))
+            _warn(prediction)
             return _probabilities(prediction, _multilabel(handlers, task)), passages(prediction)
 
     async def explain(text: str, task: str, request: gr.Request) -> tuple[dict[str, float], str]:
         with _gradio_errors():
             explained = await handlers.explain_text(text, task, _client(request))
+            _warn(explained.prediction)
             return _probabilities(explained.prediction), explanation(explained)
 
     gr.on([button.click, text.submit], label, [text, task], [output, words], **EVENT)
@@ -79,7 +81,7 @@ def aspect_tab(handlers: Handlers) -> None:
     async def label(text: str, names: str, request: gr.Request) -> pd.DataFrame:
         with _gradio_errors():
             predictions = await handlers.label_aspects(text, names, _client(request))
-            _warn(list(predictions.values())[:1])
+            _warn(next(iter(predictions.values())))
             return aspect_table(predictions)
 
     gr.on([button.click, names.submit], label, [text, names], output, **EVENT)
@@ -186,6 +188,7 @@ def compare_tab(handlers: Handlers) -> None:
         with _gradio_errors():
             shown, predictions = await handlers.compare_levels(text, task, _client(request))
         shown = shown if len(shown) <= 160 else f"{shown[:160]}…"
+        _warn(predictions[-1])  # the same text at every level
         held_only = _multilabel(handlers, task)
         return [note(f"{task} of: {shown}"), *(_probabilities(one, held_only) for one in predictions)]
 
@@ -203,20 +206,18 @@ def _gradio_errors() -> Iterator[None]:
 
 def _probabilities(prediction: Prediction, held_only: bool = False) -> dict[str, float]:
     """Return what gr.Label shows: every label, or those that hold, for a task of several labels at once."""
-    _warn([prediction])
     labels = prediction.labels if held_only else prediction.probabilities
     return {label: prediction.probabilities[label] for label in labels}
 
 
-def _warn(predictions: Sequence[Prediction]) -> None:
-    """Show what the model did not read of a text, and that a text is in another language."""
-    for prediction in predictions:
-        counts = (prediction.truncated.turns, "distant turn"), (prediction.truncated.words, "word")
-        omitted = [count_of(count, noun) for count, noun in counts if count]
-        if omitted:
-            gr.Warning(f"Too long to be read in full: {' and '.join(omitted)} left out.")
-    for language in sorted({prediction.language for prediction in predictions} - {""}):
-        gr.Warning(f"This text is {foreign_note(language)}.")
+def _warn(prediction: Prediction) -> None:
+    """Show what the model did not read of a text, and that it is in another language."""
+    counts = (prediction.truncated.turns, "distant turn"), (prediction.truncated.words, "word")
+    omitted = [count_of(count, noun) for count, noun in counts if count]
+    if omitted:
+        gr.Warning(f"Too long to be read in full: {' and '.join(omitted)} left out.")
+    if prediction.language:
+        gr.Warning(f"This text is {foreign_note(prediction.language)}.")
 
 
 def _file_update(file: Path | None) -> Any:
@@ -250,7 +251,7 @@ def _multilabel(handlers: Handlers, task: str) -> bool:
 
 
 def _task_choice(handlers: Handlers, preferred: str) -> Any:
-    tasks = [name for name, task in handlers.predictor.tasks.items() if task.multilabel or not task.about]
+    tasks = [name for name, task in handlers.predictor.tasks.items() if not task.takes_aspect]
     value = preferred if preferred in tasks else tasks[0]
     return gr.Radio(tasks, value=value, label="Question", visible=len(tasks) > 1)
 
